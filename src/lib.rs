@@ -1,0 +1,1 @@
+//! An embedded, persistent, ordered key-value store.
