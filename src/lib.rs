@@ -1,1 +1,19 @@
-//! An embedded, persistent, ordered key-value store.
+//! An embedded, persistent, ordered key-value store with a C ABI, on the engine sled 0.34.
+//!
+//! [`SledStore`] is the store. `include/sledstore.h` is its face for C and for every language that
+//! can call C.
+
+#![warn(missing_docs)]
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("sledstore answers panics with statuses and so needs panic = \"unwind\"");
+
+mod engine;
+mod store;
+
+pub use engine::{Bytes, Failure, RawTree, Reason};
+pub use oxistore_core::StoreError;
+pub use store::{
+    Clock, Iter, IterOptions, Keys, Row, SledBatch, SledMode, SledStore, SledStoreBuilder,
+    MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
+};

@@ -1,0 +1,62 @@
+//! The directory of a store: what is there before sled is asked to open it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use oxistore_core::StoreError;
+
+use super::{Failure, Options, Reason, Result};
+
+/// Makes `path` absolute, so that a later change of the working directory means nothing.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Failure::error("open", path, Reason::InvalidArgument, "the path is empty"));
+    }
+    std::path::absolute(path).map_err(|source| Failure::from_io("open", path, &source))
+}
+
+/// Checks what the caller demands of the directory, and creates it and its parents.
+pub(super) fn prepare(path: &Path, options: &Options) -> Result<()> {
+    let io = |source: io::Error| Failure::from_io("open", path, &source);
+    match fs::metadata(path) {
+        Ok(found) if !found.is_dir() => {
+            return Err(io(io::Error::from_raw_os_error(libc::ENOTDIR)));
+        }
+        Ok(_) if options.temporary => return Err(StoreError::AlreadyExists),
+        Ok(_) => {}
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(io(source)),
+    }
+    let has_store = log_file(path).exists();
+    if options.must_exist && !has_store {
+        return Err(io(io::Error::from_raw_os_error(libc::ENOENT)));
+    }
+    if options.must_create && has_store {
+        return Err(StoreError::AlreadyExists);
+    }
+    fs::create_dir_all(path).map_err(io)
+}
+
+/// A name for a temporary store that nobody else has.
+pub(super) fn temporary_path() -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    std::env::temp_dir().join(format!("sledstore-{}-{nanos}-{count}", std::process::id()))
+}
+
+/// sled's log, which holds the data and bears sled's lock.
+pub(super) fn log_file(directory: &Path) -> PathBuf {
+    directory.join("db")
+}
+
+/// The segment size that the store in `directory` was created with, `None` where there is no store
+/// yet. sled refuses to open a store with another size than its own, so it is read first.
+pub(super) fn existing_segment_size(directory: &Path) -> Option<usize> {
+    let conf = fs::read(directory.join("conf")).ok()?;
+    let text = String::from_utf8_lossy(&conf);
+    text.lines().find_map(|line| line.strip_prefix("segment_size: ")?.trim().parse().ok())
+}

@@ -1,0 +1,33 @@
+//! The engine room: the one module that names sled.
+//!
+//! sled 0.34.7 is the engine below the store. This module opens it, guards every call into it and
+//! closes it, so that the store above sees plain operations that answer with a
+//! [`StoreError`](oxistore_core::StoreError) and never panic. Two rules hold here:
+//!
+//! * Every call into sled runs inside [`shield::shield`], which turns sled's errors and sled's
+//!   panics into errors that name the operation and the directory.
+//! * Nothing calls out while sled holds one of its locks: no merge operators, subscribers or
+//!   transaction closures that belong to somebody else.
+
+mod bytes;
+mod commit;
+mod cursor;
+mod directory;
+mod failure;
+mod lock;
+mod open;
+mod shield;
+mod tree;
+
+pub use bytes::Bytes;
+pub use failure::{Failure, Reason};
+/// The engine's own tree, as the raw door `SledStore::open_tree` hands it out.
+pub use sled::Tree as RawTree;
+
+pub(crate) use commit::{commit, commit_blind, commit_one, Step};
+pub(crate) use cursor::Cursor;
+pub(crate) use open::{Engine, Options};
+pub(crate) use tree::Tree;
+
+/// What the engine answers with.
+pub(crate) type Result<T> = std::result::Result<T, oxistore_core::StoreError>;

@@ -1,0 +1,204 @@
+//! Opening and closing sled.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use oxistore_core::StoreError;
+
+use super::lock::{wait_for_sled, DirectoryLock};
+use super::shield::{is_lock_error, shield};
+use super::{directory, Failure, RawTree, Reason, Result, Tree};
+
+/// sled panics below 256 bytes and is of no use below this.
+const SMALLEST_CACHE: u64 = 1 << 20;
+
+/// Segment sizes that new stores may have. sled allows 256 bytes to 16 MiB, but small segments turn
+/// nearly every page into a file of its own, and at 16 MiB an offset in sled's buffer header can
+/// overflow.
+const SEGMENT_SIZES: std::ops::RangeInclusive<usize> = (64 << 10)..=(8 << 20);
+
+/// sled's lock outlives its owner by some milliseconds; so long is always waited for it.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How long a close waits for sled's threads to let go of the log.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How to open the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) cache_capacity: Option<u64>,
+    /// How often sled writes out by itself, in milliseconds; `None` means never.
+    pub(crate) flush_every_ms: Option<u64>,
+    pub(crate) compression: bool,
+    pub(crate) high_throughput: bool,
+    pub(crate) segment_size: Option<usize>,
+    pub(crate) temporary: bool,
+    pub(crate) must_exist: bool,
+    pub(crate) must_create: bool,
+    pub(crate) lock_timeout: Duration,
+}
+
+/// One open sled database and the lock on its directory.
+pub(crate) struct Engine {
+    /// `None` only once `shut` has run.
+    db: Option<sled::Db>,
+    path: Arc<Path>,
+    temporary: bool,
+    /// Given back after sled is gone.
+    lock: Option<DirectoryLock>,
+}
+
+impl Engine {
+    /// Opens or creates the database in the directory `path`; `None` with `temporary` set means a
+    /// directory of the engine's own choice.
+    pub(crate) fn open(path: Option<&Path>, options: &Options) -> Result<Self> {
+        let path = match path {
+            Some(path) => directory::absolute(path)?,
+            None => directory::temporary_path(),
+        };
+        check(&path, options)?;
+        directory::prepare(&path, options)?;
+        let lock = DirectoryLock::take(&path, options.lock_timeout)?;
+        let db = open_sled(&path, options);
+        if db.is_err() && options.temporary {
+            // The directory was made a moment ago by this call, and only by it.
+            let _ = fs::remove_dir_all(&path);
+        }
+        let path = path.into();
+        Ok(Self { db: Some(db?), path, temporary: options.temporary, lock: Some(lock) })
+    }
+
+    /// The directory, as an absolute path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The tree `name`, created if it is not there.
+    pub(crate) fn tree(&self, name: &[u8]) -> Result<Tree> {
+        Ok(Tree::new(self.raw_tree(name)?, Arc::clone(&self.path)))
+    }
+
+    /// The raw door: sled's own tree.
+    pub(crate) fn raw_tree(&self, name: &[u8]) -> Result<RawTree> {
+        shield("open a tree of", &self.path, || self.db().open_tree(name))
+    }
+
+    /// Removes the tree `name` with all that is in it; says whether it was there. No handle of it
+    /// may be in use by anybody: sled loops for ever in some calls on a dropped tree.
+    pub(crate) fn drop_tree(&self, name: &[u8]) -> Result<bool> {
+        shield("drop a tree of", &self.path, || self.db().drop_tree(name))
+    }
+
+    /// The names of all trees but sled's own.
+    pub(crate) fn tree_names(&self) -> Result<Vec<Vec<u8>>> {
+        let names = shield("list the trees of", &self.path, || Ok(self.db().tree_names()))?;
+        let own = b"__sled__default";
+        Ok(names.iter().filter(|name| &name[..] != own).map(|name| name.to_vec()).collect())
+    }
+
+    /// Hands everything written so far to the operating system, and waits for it.
+    pub(crate) fn flush(&self) -> Result<()> {
+        shield("flush", &self.path, || self.db().flush().map(drop))
+    }
+
+    /// The bytes that the directory's log and blobs occupy.
+    pub(crate) fn size_on_disk(&self) -> Result<u64> {
+        shield("measure", &self.path, || self.db().size_on_disk())
+    }
+
+    /// Flushes, closes, and returns when the directory can be opened again. Every `Tree` and
+    /// `Cursor` of this engine must be gone by now, or the directory stays locked.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.shut()
+    }
+
+    fn db(&self) -> &sled::Db {
+        self.db.as_ref().expect("only `shut` takes it, and that is the last call")
+    }
+
+    fn shut(&mut self) -> Result<()> {
+        let Some(db) = self.db.take() else {
+            return Ok(());
+        };
+        let flushed = shield("close", &self.path, || db.flush().map(drop));
+        // Dropping syncs the log, and panics where that fails.
+        let dropped = shield("close", &self.path, || {
+            drop(db);
+            Ok(())
+        });
+        let free = wait_for_sled(&directory::log_file(&self.path), CLOSE_LIMIT);
+        self.lock = None;
+        if self.temporary {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+        flushed.and(dropped).and(if free { Ok(()) } else { Err(still_held(&self.path)) })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Nobody is left to hear of an error; `close` is for those who want to.
+        let _ = self.shut();
+    }
+}
+
+fn still_held(path: &Path) -> StoreError {
+    Failure::error("close", path, Reason::Busy, "a raw tree of it is still in use")
+}
+
+fn check(path: &Path, options: &Options) -> Result<()> {
+    let unsupported = |text: &str| {
+        Err(StoreError::Unsupported(format!("cannot open {}: {text}", path.display())))
+    };
+    if options.must_exist && options.must_create {
+        let text = "a store cannot both have to exist and have to be created";
+        return Err(Failure::error("open", path, Reason::InvalidArgument, text));
+    }
+    if options.compression {
+        return unsupported("this build has no compression");
+    }
+    match options.segment_size {
+        Some(size) if !size.is_power_of_two() || !SEGMENT_SIZES.contains(&size) => {
+            unsupported("the segment size must be a power of two from 64 KiB to 8 MiB")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open_sled(path: &Path, options: &Options) -> Result<sled::Db> {
+    let deadline = Instant::now() + options.lock_timeout.max(LINGER);
+    loop {
+        // A configuration serves one opening: sled's clones share state and panic when changed.
+        let config = configure(path, options);
+        let mut locked = false;
+        let opened = shield("open", path, || {
+            config.open().inspect_err(|error| {
+                locked = matches!(error, sled::Error::Io(source) if is_lock_error(source));
+            })
+        });
+        if !locked || Instant::now() >= deadline {
+            return opened;
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
+fn configure(path: &Path, options: &Options) -> sled::Config {
+    let mode =
+        if options.high_throughput { sled::Mode::HighThroughput } else { sled::Mode::LowSpace };
+    let mut config = sled::Config::new()
+        .path(path)
+        .mode(mode)
+        .flush_every_ms(options.flush_every_ms.map(|every| every.max(1)));
+    if let Some(capacity) = options.cache_capacity {
+        config = config.cache_capacity(capacity.max(SMALLEST_CACHE));
+    }
+    let size = directory::existing_segment_size(path).or(options.segment_size);
+    if let Some(size) = size {
+        config = config.segment_size(size);
+    }
+    config
+}

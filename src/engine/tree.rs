@@ -1,0 +1,31 @@
+//! One ordered map of the engine.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::shield::shield;
+use super::{Bytes, Result};
+
+/// A tree of the engine: an ordered map from bytes to bytes.
+///
+/// Its handle keeps sled open, so the store gives all of them up before it closes the engine.
+#[derive(Clone)]
+pub(crate) struct Tree {
+    pub(super) inner: sled::Tree,
+    pub(super) path: Arc<Path>,
+}
+
+impl Tree {
+    pub(super) fn new(inner: sled::Tree, path: Arc<Path>) -> Self {
+        Self { inner, path }
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let found = shield("read from", &self.path, || self.inner.get(key))?;
+        Ok(found.map(Bytes::from))
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> Result<bool> {
+        shield("read from", &self.path, || self.inner.contains_key(key))
+    }
+}

@@ -1,0 +1,226 @@
+//! Many changes at one moment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxistore_core::StoreError;
+
+use super::expiry::deadline;
+use super::keyspace::Keyspace;
+use super::limits::{check_key, check_value};
+use super::write::{Action, Change};
+use super::SledStore;
+use crate::engine::Result;
+
+/// Changes to be made together, in any number of keyspaces: all of them or none.
+///
+/// A batch is filled, applied with [`SledStore::apply`], and may be applied again. The plain
+/// methods speak of the keyspace that the batch is applied to; those that end in `_in` name one of
+/// the same store. Of several changes of one key the last counts.
+///
+/// ```
+/// use sledstore::{SledBatch, SledStore};
+///
+/// # fn main() -> Result<(), sledstore::StoreError> {
+/// let users = SledStore::open_temporary()?;
+/// let by_mail = users.keyspace("by mail")?;
+/// let mut batch = SledBatch::new();
+/// batch.put(b"17", b"Ada")?;
+/// batch.put_in(&by_mail, b"ada@example.org", b"17")?;
+/// users.apply(&batch)?;
+/// assert!(users.contains(b"17")? && by_mail.contains(b"ada@example.org")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct SledBatch {
+    changes: Vec<Staged>,
+}
+
+#[derive(Clone)]
+struct Staged {
+    /// `None` is the keyspace that the batch is applied to.
+    keyspace: Option<SledStore>,
+    key: Vec<u8>,
+    action: StagedAction,
+}
+
+#[derive(Clone)]
+enum StagedAction {
+    Put(Vec<u8>),
+    PutWithTtl(Vec<u8>, Duration),
+    Delete,
+}
+
+impl SledBatch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets `key` to `value`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStore::put`]; the batch is as it was before.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.stage(None, key, StagedAction::Put(value.to_vec()))
+    }
+
+    /// Sets `key` to `value` for the time `ttl`, which counts from when the batch is applied.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledBatch::put`].
+    pub fn put_with_ttl(&mut self, key: &[u8], value: &[u8], ttl: Duration) -> Result<()> {
+        self.stage(None, key, StagedAction::PutWithTtl(value.to_vec(), ttl))
+    }
+
+    /// Removes `key`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledBatch::put`].
+    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.stage(None, key, StagedAction::Delete)
+    }
+
+    /// As [`SledBatch::put`], in `keyspace`.
+    pub fn put_in(&mut self, keyspace: &SledStore, key: &[u8], value: &[u8]) -> Result<()> {
+        self.stage(Some(keyspace), key, StagedAction::Put(value.to_vec()))
+    }
+
+    /// As [`SledBatch::put_with_ttl`], in `keyspace`.
+    pub fn put_with_ttl_in(
+        &mut self,
+        keyspace: &SledStore,
+        key: &[u8],
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<()> {
+        self.stage(Some(keyspace), key, StagedAction::PutWithTtl(value.to_vec(), ttl))
+    }
+
+    /// As [`SledBatch::delete`], in `keyspace`.
+    pub fn delete_in(&mut self, keyspace: &SledStore, key: &[u8]) -> Result<()> {
+        self.stage(Some(keyspace), key, StagedAction::Delete)
+    }
+
+    /// How many changes were put into the batch.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether the batch has no changes.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Takes all changes out.
+    pub fn clear(&mut self) {
+        self.changes.clear();
+    }
+
+    fn stage(
+        &mut self,
+        keyspace: Option<&SledStore>,
+        key: &[u8],
+        action: StagedAction,
+    ) -> Result<()> {
+        check_key(key)?;
+        if let StagedAction::Put(value) | StagedAction::PutWithTtl(value, _) = &action {
+            check_value(value)?;
+        }
+        self.changes.push(Staged { keyspace: keyspace.cloned(), key: key.to_vec(), action });
+        Ok(())
+    }
+}
+
+impl SledStore {
+    /// Makes all changes of `batch` at one moment, and on disk all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsupported`] if the batch names a keyspace of another store. Whatever the
+    /// error, no change was made, unless it is an I/O error of the disk.
+    pub fn apply(&self, batch: &SledBatch) -> Result<()> {
+        let now = self.shared.now_ms();
+        let mut changes = Vec::with_capacity(batch.changes.len());
+        for staged in &batch.changes {
+            let keyspace = staged.keyspace.as_ref().unwrap_or(self);
+            if !keyspace.same_store(self) {
+                let text = "the batch names a keyspace of another store";
+                return Err(StoreError::Unsupported(text.into()));
+            }
+            changes.push((&keyspace.keyspace, &staged.key[..], staged.action.resolve(now)));
+        }
+        self.write_changes(changes)
+    }
+
+    /// Sets many keys at one moment. Of a key that is named twice the last value counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStore::put`]; no key was set then.
+    pub fn batch_write(&self, pairs: &[(&[u8], &[u8])]) -> Result<()> {
+        let put = |value| Action::Put { value, expires_at: None };
+        self.write_changes(
+            pairs.iter().map(|(key, value)| (&self.keyspace, *key, put(value))).collect(),
+        )
+    }
+
+    /// Removes many keys at one moment; they need not be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStore::delete`]; no key was removed then.
+    pub fn batch_delete(&self, keys: &[&[u8]]) -> Result<()> {
+        self.write_changes(keys.iter().map(|key| (&self.keyspace, *key, Action::Delete)).collect())
+    }
+
+    fn write_changes(&self, changes: Vec<(&Arc<Keyspace>, &[u8], Action<'_>)>) -> Result<()> {
+        for (_, key, action) in &changes {
+            action.check(key)?;
+        }
+        // Keyspaces are taken into use by ascending id, each once: see the order of locks.
+        let mut keyspaces: Vec<_> = changes.iter().map(|(keyspace, _, _)| *keyspace).collect();
+        keyspaces.push(&self.keyspace);
+        keyspaces.sort_by_key(|keyspace| keyspace.id());
+        keyspaces.dedup_by_key(|keyspace| keyspace.id());
+        let path = self.shared.path();
+        let in_use =
+            keyspaces.iter().map(|keyspace| keyspace.in_use(path)).collect::<Result<Vec<_>>>()?;
+        let places: HashMap<u64, usize> =
+            keyspaces.iter().enumerate().map(|(place, keyspace)| (keyspace.id(), place)).collect();
+
+        let changes = last_of_each(changes).into_iter().map(|(keyspace, key, action)| {
+            let trees = in_use[places[&keyspace.id()]].trees();
+            Change { keyspace, trees, key, action }
+        });
+        self.shared.write_all(&changes.collect::<Vec<_>>())
+    }
+}
+
+/// Only the last change of each key, in the order of the keys.
+fn last_of_each<'a>(
+    mut changes: Vec<(&'a Arc<Keyspace>, &'a [u8], Action<'a>)>,
+) -> Vec<(&'a Arc<Keyspace>, &'a [u8], Action<'a>)> {
+    // The sort is stable, so that after turning it round the last change of a key comes first.
+    changes.reverse();
+    changes.sort_by_key(|(keyspace, key, _)| (keyspace.id(), *key));
+    changes.dedup_by_key(|(keyspace, key, _)| (keyspace.id(), *key));
+    changes
+}
+
+impl StagedAction {
+    fn resolve(&self, now: u64) -> Action<'_> {
+        match self {
+            StagedAction::Put(value) => Action::Put { value, expires_at: None },
+            StagedAction::PutWithTtl(value, ttl) => {
+                Action::put_until(value, deadline(now, *ttl), now)
+            }
+            StagedAction::Delete => Action::Delete,
+        }
+    }
+}

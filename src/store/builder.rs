@@ -1,0 +1,171 @@
+//! How a store is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::keyspace::DEFAULT;
+use super::shared::Shared;
+use super::SledStore;
+use crate::engine::{Engine, Options, Result};
+
+/// What sled is to favour. sled 0.34 takes the setting and does not act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SledMode {
+    /// Little space on disk.
+    #[default]
+    LowSpace,
+    /// Fast writes.
+    HighThroughput,
+}
+
+/// Opens a [`SledStore`] with settings of your own.
+///
+/// ```
+/// use std::time::Duration;
+/// use sledstore::SledStoreBuilder;
+///
+/// # fn main() -> Result<(), sledstore::StoreError> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// # let path = directory.path().join("store");
+/// let store = SledStoreBuilder::new()
+///     .cache_capacity(64 << 20)
+///     .flush_every_ms(100)
+///     .lock_timeout(Duration::from_secs(1))
+///     .build(&path)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SledStoreBuilder {
+    options: Options,
+    clock: Clock,
+}
+
+impl Default for SledStoreBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SledStoreBuilder {
+    /// The default settings.
+    pub fn new() -> Self {
+        let options = Options {
+            cache_capacity: None,
+            flush_every_ms: Some(500),
+            compression: false,
+            high_throughput: false,
+            segment_size: None,
+            temporary: false,
+            must_exist: false,
+            must_create: false,
+            lock_timeout: Duration::ZERO,
+        };
+        Self { options, clock: Clock::system() }
+    }
+
+    /// How many bytes of pages the engine keeps in memory; 1 GiB if not set. Less than 1 MiB counts
+    /// as 1 MiB. The engine's memory is two to three times that at most.
+    #[must_use]
+    pub fn cache_capacity(mut self, bytes: u64) -> Self {
+        self.options.cache_capacity = Some(bytes);
+        self
+    }
+
+    /// How often the engine writes out what has not been flushed, in milliseconds; 500 if not set,
+    /// and 0 counts as 1. `None` means never by itself: only [`SledStore::flush`], a full buffer and
+    /// closing do.
+    #[must_use]
+    pub fn flush_every_ms(mut self, every: impl Into<Option<u64>>) -> Self {
+        self.options.flush_every_ms = every.into();
+        self
+    }
+
+    /// Compression of pages. This build has none: [`SledStoreBuilder::build`] refuses `true`.
+    #[must_use]
+    pub fn use_compression(mut self, enabled: bool) -> Self {
+        self.options.compression = enabled;
+        self
+    }
+
+    /// What the engine favours.
+    #[must_use]
+    pub fn mode(mut self, mode: SledMode) -> Self {
+        self.options.high_throughput = mode == SledMode::HighThroughput;
+        self
+    }
+
+    /// The unit in which a new store takes space on disk, in bytes: a power of two from 64 KiB to
+    /// 8 MiB; 512 KiB if not set. A store that exists keeps its own.
+    #[must_use]
+    pub fn segment_size(mut self, bytes: usize) -> Self {
+        self.options.segment_size = Some(bytes);
+        self
+    }
+
+    /// A store that is removed when it closes. Its directory is made by this library and nobody
+    /// else: [`SledStoreBuilder::build`] answers `AlreadyExists` if the path is there already.
+    #[must_use]
+    pub fn temporary(mut self, temporary: bool) -> Self {
+        self.options.temporary = temporary;
+        self
+    }
+
+    /// Refuse to create: without a store at the path, `build` answers with the operating system's
+    /// "not found".
+    #[must_use]
+    pub fn must_exist(mut self, must_exist: bool) -> Self {
+        self.options.must_exist = must_exist;
+        self
+    }
+
+    /// Refuse to open: with a store at the path, `build` answers `AlreadyExists`.
+    #[must_use]
+    pub fn must_create(mut self, must_create: bool) -> Self {
+        self.options.must_create = must_create;
+        self
+    }
+
+    /// How long to wait while the directory is open elsewhere; zero if not set.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.options.lock_timeout = timeout;
+        self
+    }
+
+    /// Where expiry has the time from; the system's clock if not set.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the store in the directory `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStore::open`]; [`StoreError::Unsupported`](crate::StoreError::Unsupported) for a
+    /// setting that this build or the engine does not have, and
+    /// [`StoreError::AlreadyExists`](crate::StoreError::AlreadyExists) as said above.
+    pub fn build(self, path: impl AsRef<Path>) -> Result<SledStore> {
+        self.finish(Some(path.as_ref()))
+    }
+
+    /// Opens a temporary store in a directory of the library's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStoreBuilder::build`].
+    pub fn build_temporary(self) -> Result<SledStore> {
+        self.temporary(true).finish(None)
+    }
+
+    fn finish(self, path: Option<&Path>) -> Result<SledStore> {
+        let engine = Engine::open(path, &self.options)?;
+        let shared = Arc::new(Shared::new(engine, self.clock));
+        let keyspace = shared.keyspace(DEFAULT)?;
+        Ok(SledStore { shared, keyspace })
+    }
+}

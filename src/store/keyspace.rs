@@ -1,0 +1,125 @@
+//! One keyspace: its two trees, its expiries, its count.
+
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::expiries::Expiries;
+use super::locks::{read, write};
+use super::tally::Tally;
+use crate::engine::{Cursor, Engine, Failure, Reason, Result, Tree};
+
+/// The name of the keyspace that every store has.
+pub(super) const DEFAULT: &[u8] = b"default";
+
+const DEFAULT_SIDECAR: &[u8] = b"__ttl__";
+
+/// The trees that a keyspace lies in.
+pub(super) struct Trees {
+    /// The rows.
+    pub(super) data: Tree,
+    /// The expiries: key to milliseconds since 1970, 8 bytes, little endian.
+    pub(super) sidecar: Tree,
+}
+
+/// One keyspace of an open store. There is one of these however many handles there are.
+pub(super) struct Keyspace {
+    /// Unique in the process; the order in which `state` is locked.
+    id: u64,
+    name: Box<[u8]>,
+    state: RwLock<State>,
+    expiries: Expiries,
+    tally: Tally,
+}
+
+pub(super) enum State {
+    Open(Trees),
+    Dropped,
+    Closed,
+}
+
+/// The trees of a keyspace, which stay until this is given back.
+pub(super) struct InUse<'a>(RwLockReadGuard<'a, State>);
+
+impl Keyspace {
+    /// Opens or creates the keyspace `name` and loads its expiries.
+    pub(super) fn open(engine: &Engine, id: u64, name: &[u8]) -> Result<Self> {
+        let sidecar_name = sidecar_name(name);
+        if !engine.tree_names()?.iter().any(|known| known == name) {
+            // A crash in the middle of a drop may have left it; what is in it is nobody's.
+            engine.drop_tree(&sidecar_name)?;
+        }
+        let trees = Trees { data: engine.tree(name)?, sidecar: engine.tree(&sidecar_name)? };
+        let expiries = load(&trees.sidecar)?;
+        let state = RwLock::new(State::Open(trees));
+        Ok(Self { id, name: name.into(), state, expiries, tally: Tally::default() })
+    }
+
+    /// Removes the trees of the keyspace `name`, which nobody uses; says whether they were there.
+    /// The rows go first: expiries without rows are harmless, rows without their expiries would
+    /// come back to life.
+    pub(super) fn remove(engine: &Engine, name: &[u8]) -> Result<bool> {
+        let was_there = engine.drop_tree(name)?;
+        engine.drop_tree(&sidecar_name(name))?;
+        Ok(was_there)
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    pub(super) fn expiries(&self) -> &Expiries {
+        &self.expiries
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The keyspace's trees, for one operation `operation` in the store at `path`.
+    pub(super) fn in_use(&self, path: &std::path::Path) -> Result<InUse<'_>> {
+        let state = read(&self.state);
+        let (reason, message) = match &*state {
+            State::Open(_) => return Ok(InUse(state)),
+            State::Dropped => (Reason::Dropped, "the keyspace was dropped"),
+            State::Closed => (Reason::Closed, "the store was closed"),
+        };
+        Err(Failure::error("use", path, reason, message))
+    }
+
+    /// Waits for every operation that is under way, and keeps new ones out.
+    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, State> {
+        write(&self.state)
+    }
+}
+
+impl InUse<'_> {
+    pub(super) fn trees(&self) -> &Trees {
+        match &*self.0 {
+            State::Open(trees) => trees,
+            State::Dropped | State::Closed => unreachable!("`in_use` has looked"),
+        }
+    }
+}
+
+fn sidecar_name(name: &[u8]) -> Vec<u8> {
+    if name == DEFAULT {
+        return DEFAULT_SIDECAR.to_vec();
+    }
+    [DEFAULT_SIDECAR, b":", name].concat()
+}
+
+/// Entries that are not 8 bytes long are somebody else's mistake, and count as no expiry.
+fn load(sidecar: &Tree) -> Result<Expiries> {
+    let expiries = Expiries::new();
+    let unbounded = std::ops::Bound::Unbounded;
+    let mut rows = Cursor::new(sidecar.clone(), unbounded.clone(), unbounded);
+    while let Some((key, value)) = rows.next()? {
+        if let Ok(bytes) = <[u8; 8]>::try_from(&value[..]) {
+            expiries.set(&key, Some(u64::from_le_bytes(bytes)));
+        }
+    }
+    Ok(expiries)
+}

@@ -1,0 +1,40 @@
+//! How large things may be; checked before the engine sees them.
+
+use oxistore_core::StoreError;
+
+use crate::engine::Result;
+
+/// The longest key, in bytes. The empty key is legal.
+pub const MAX_KEY_LEN: usize = 4096;
+
+/// The longest value, in bytes. The empty value is legal, and is not the same as no value.
+pub const MAX_VALUE_LEN: usize = 1 << 30;
+
+/// The longest name of a keyspace, in bytes.
+pub const MAX_KEYSPACE_NAME_LEN: usize = 255;
+
+pub(super) fn check_key(key: &[u8]) -> Result<()> {
+    check("a key", key.len(), MAX_KEY_LEN)
+}
+
+pub(super) fn check_value(value: &[u8]) -> Result<()> {
+    check("a value", value.len(), MAX_VALUE_LEN)
+}
+
+pub(super) fn check_name(name: &[u8]) -> Result<()> {
+    if name.is_empty() {
+        return Err(StoreError::Unsupported("a keyspace needs a name".into()));
+    }
+    if name.starts_with(b"__") {
+        let text = "names of keyspaces that start with two underscores are the library's own";
+        return Err(StoreError::Unsupported(text.into()));
+    }
+    check("the name of a keyspace", name.len(), MAX_KEYSPACE_NAME_LEN)
+}
+
+fn check(what: &str, len: usize, maximum: usize) -> Result<()> {
+    if len <= maximum {
+        return Ok(());
+    }
+    Err(StoreError::Unsupported(format!("{what} has {len} bytes, the most is {maximum}")))
+}

@@ -1,0 +1,191 @@
+//! The store: keyspaces, expiry, the one write path, iterators. No unsafe code.
+//!
+//! # The order of locks
+//!
+//! A thread that holds one of these may take those below it, never those above it:
+//!
+//! 1. `Shared::engine`: read by whoever uses the engine itself (flush, open a keyspace), written by
+//!    close.
+//! 2. `Shared::keyspaces`: the table of the keyspaces that were opened.
+//! 3. `Keyspace::state`: read during every operation on the keyspace, written by drop and close,
+//!    which so wait for all operations that are under way. Several at once: by ascending
+//!    `Keyspace::id`, each once.
+//! 4. `Shared::commit`: read by a write of one key, written by everything that changes several keys
+//!    at one moment or must see none change.
+//! 5. `Shared::stripes`: the lock of the key that is written; one at a time, and only under a read
+//!    of `commit`. A holder of the write side of `commit` needs none.
+//! 6. The inside of a `Tally`.
+//! 7. A shard of `Expiries`.
+//!
+//! `Tally::walker` stands between 3 and 4; only count takes it.
+//!
+//! No lock is held while code of the caller runs.
+
+mod batch;
+mod builder;
+mod clock;
+mod expiries;
+mod expiry;
+mod iterator;
+mod keyspace;
+mod limits;
+mod locks;
+mod point;
+mod raw;
+mod shared;
+mod tally;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use batch::SledBatch;
+pub use builder::{SledMode, SledStoreBuilder};
+pub use clock::Clock;
+pub use iterator::{Iter, IterOptions, Keys, Row};
+pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
+
+use crate::engine::Result;
+use keyspace::Keyspace;
+use shared::Shared;
+
+/// A handle to one keyspace of one store.
+///
+/// A store is a directory that is open. It holds keyspaces, ordered maps from keys to values that
+/// share nothing but the files; [`SledStore::open`] answers with the default one, and
+/// [`SledStore::keyspace`] with any other. Every operation works on every keyspace.
+///
+/// Handles are cheap to clone and may be used by any number of threads at once. The store closes
+/// when its last handle and its last iterator are gone, or by [`SledStore::close`].
+///
+/// ```
+/// use sledstore::SledStore;
+///
+/// # fn main() -> Result<(), sledstore::StoreError> {
+/// let store = SledStore::open_temporary()?;
+/// store.put(b"apple", b"red")?;
+/// store.put(b"banana", b"yellow")?;
+/// assert_eq!(store.get(b"apple")?.as_deref(), Some(&b"red"[..]));
+///
+/// let stock = store.keyspace("stock")?;
+/// stock.put(b"apple", b"12")?;
+/// for row in store.prefix_scan(b"b")? {
+///     let (key, value) = row?;
+///     assert_eq!((&key[..], &value[..]), (&b"banana"[..], &b"yellow"[..]));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SledStore {
+    shared: Arc<Shared>,
+    keyspace: Arc<Keyspace>,
+}
+
+impl SledStore {
+    /// Opens the store in the directory `path`, or creates it, with its parents.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`](crate::StoreError::Io), with [`Failure::reason`](crate::Failure::reason)
+    /// where the directory is open elsewhere, the disk is full or the file system is read-only;
+    /// [`StoreError::Corruption`](crate::StoreError::Corruption) where what is there is no store.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        SledStoreBuilder::new().build(path)
+    }
+
+    /// Opens a store in a new directory under the system's directory for temporary files; the
+    /// directory is removed when the store closes.
+    pub fn open_temporary() -> Result<Self> {
+        SledStoreBuilder::new().build_temporary()
+    }
+
+    /// Closes the store: every other handle of it answers [`Reason::Closed`](crate::Reason::Closed)
+    /// from now on. Waits for operations that other threads are in, writes everything out, and
+    /// returns when the directory can be opened again.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Busy`](crate::Reason::Busy) while iterators are open; the store stays open then,
+    /// through its other handles and iterators. [`StoreError::Io`](crate::StoreError::Io) when what
+    /// was written last did not reach the disk; the store is closed then.
+    pub fn close(self) -> Result<()> {
+        self.shared.close()
+    }
+
+    /// Whether the store was closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+
+    /// Whether `other` is a handle to the same open store, of whichever keyspace.
+    pub fn same_store(&self, other: &SledStore) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// The store's directory, as an absolute path.
+    pub fn path(&self) -> &Path {
+        self.shared.path()
+    }
+
+    /// The keyspace `name` of this store, created if it is not there. `default` is the one that
+    /// [`SledStore::open`] answers with.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsupported`](crate::StoreError::Unsupported) for a name that is empty, longer
+    /// than [`MAX_KEYSPACE_NAME_LEN`] or starts with `__`.
+    pub fn keyspace(&self, name: impl AsRef<[u8]>) -> Result<SledStore> {
+        let keyspace = self.shared.keyspace(name.as_ref())?;
+        Ok(SledStore { shared: Arc::clone(&self.shared), keyspace })
+    }
+
+    /// Removes the keyspace `name` with everything in it; says whether it was there. Handles of it
+    /// answer [`Reason::Dropped`](crate::Reason::Dropped) from now on, also when a keyspace of that
+    /// name is made again. Waits for operations on it that other threads are in.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStore::keyspace`]; the default keyspace cannot be dropped.
+    pub fn drop_keyspace(&self, name: impl AsRef<[u8]>) -> Result<bool> {
+        self.shared.drop_keyspace(name.as_ref())
+    }
+
+    /// The names of all keyspaces, `default` among them, in ascending order.
+    pub fn keyspace_names(&self) -> Result<Vec<Vec<u8>>> {
+        self.shared.keyspace_names()
+    }
+
+    /// The name of this handle's keyspace.
+    pub fn keyspace_name(&self) -> &[u8] {
+        self.keyspace.name()
+    }
+
+    /// Writes everything out: what was written before this call survives the end of the process,
+    /// however it ends.
+    pub fn flush(&self) -> Result<()> {
+        self.shared.flush()
+    }
+
+    /// The same as [`SledStore::flush`], which waits in this store.
+    pub fn flush_sync(&self) -> Result<()> {
+        self.flush()
+    }
+
+    /// The same as [`SledStore::flush`]: the engine reuses its space by itself as it writes, and
+    /// never gives any back to the file system.
+    pub fn compact(&self) -> Result<()> {
+        self.flush()
+    }
+
+    /// Flushes, and answers with the size on disk after that, in bytes.
+    pub fn flush_with_reclaim(&self) -> Result<u64> {
+        self.flush()?;
+        self.size_on_disk()
+    }
+
+    /// The size of the whole store on disk, in bytes.
+    pub fn size_on_disk(&self) -> Result<u64> {
+        self.shared.size_on_disk()
+    }
+}

@@ -1,0 +1,105 @@
+//! Single keys: get, put, delete, compare and swap.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::keyspace::Trees;
+use super::write::Action;
+use super::SledStore;
+use crate::engine::{Bytes, Result};
+
+impl SledStore {
+    /// The value of `key`, or `None` if the key is not there or has expired.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.get_pinned(key)?.map(Vec::from))
+    }
+
+    /// The same without a copy: the answer shares the engine's buffer.
+    pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let in_use = self.keyspace.in_use(self.shared.path())?;
+        self.look_up(in_use.trees(), key)
+    }
+
+    /// The same as [`SledStore::get`], in the form that the trait `KvStore` has.
+    pub fn get_ref(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        Ok(self.get(key)?.map(Cow::Owned))
+    }
+
+    /// The values of `keys`, in their order; `None` for each that is not there or has expired. Each
+    /// key is read by itself: writers may come in between.
+    pub fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
+        let values = self.get_many_pinned(keys)?;
+        Ok(values.into_iter().map(|value| value.map(Vec::from)).collect())
+    }
+
+    /// The same without copies.
+    pub fn get_many_pinned(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
+        let in_use = self.keyspace.in_use(self.shared.path())?;
+        keys.iter().map(|key| self.look_up(in_use.trees(), key)).collect()
+    }
+
+    /// The value of `key` and its remaining life, as one write left them; `None` for a key that is
+    /// not there or has expired, and `Some((value, None))` for one that does not expire.
+    pub fn get_with_ttl(&self, key: &[u8]) -> Result<Option<(Bytes, Option<Duration>)>> {
+        self.write_key(key, |current| {
+            let left = current
+                .expires_at()
+                .map(|at| Duration::from_millis(at.saturating_sub(current.now)));
+            Ok((None, current.value()?.map(|value| (value, left))))
+        })
+    }
+
+    /// Whether `key` is there and has not expired.
+    pub fn contains(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.get_pinned(key)?.is_some())
+    }
+
+    /// Sets `key` to `value`. An expiry that the key had is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsupported`](crate::StoreError::Unsupported) if the key is longer than
+    /// [`MAX_KEY_LEN`](crate::MAX_KEY_LEN) or the value longer than
+    /// [`MAX_VALUE_LEN`](crate::MAX_VALUE_LEN).
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.write_key(key, |_| Ok((Some(Action::Put { value, expires_at: None }), ())))
+    }
+
+    /// Removes `key`, which need not be there.
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.write_key(key, |_| Ok((Some(Action::Delete), ())))
+    }
+
+    /// Sets `key` to `new` if its value is `expected`, where `None` means that it must not be
+    /// there; says whether it did. An expired key is not there. The new value does not expire.
+    pub fn compare_and_swap(
+        &self,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<bool> {
+        self.swap(key, expected, Action::Put { value: new, expires_at: None })
+    }
+
+    /// Removes `key` if its value is `expected`; says whether it did.
+    pub fn compare_and_delete(&self, key: &[u8], expected: &[u8]) -> Result<bool> {
+        self.swap(key, Some(expected), Action::Delete)
+    }
+
+    fn swap(&self, key: &[u8], expected: Option<&[u8]>, action: Action<'_>) -> Result<bool> {
+        self.write_key(key, |current| {
+            let matches = current.value()?.as_deref() == expected;
+            Ok((matches.then_some(action), matches))
+        })
+    }
+
+    /// The expiry is asked for first, then the value: see `write.rs` for why that order is right.
+    fn look_up(&self, trees: &Trees, key: &[u8]) -> Result<Option<Bytes>> {
+        let expires_at = self.keyspace.expiries().get(key);
+        if expires_at.is_some_and(|at| at <= self.shared.now_ms()) {
+            self.evict(trees, key);
+            return Ok(None);
+        }
+        trees.data.get(key)
+    }
+}

@@ -1,0 +1,262 @@
+//! The one write path. Every change of every key goes through this file.
+//!
+//! # Why a value and its expiry never part
+//!
+//! On disk: a change that touches both trees is one atomic step of the engine. A change that
+//! touches one tree touches it alone because the other one has nothing to change: the sidecar is
+//! left out exactly when the key had no expiry and gets none, which the writer knows because it
+//! holds the lock of the key (or excludes all writers) from looking to committing.
+//!
+//! In memory: the writer updates `Expiries` after the engine has committed, still under the lock.
+//! Between the two, a reader can see the new value with the old expiry. If that expiry has passed,
+//! the reader answers that the key is absent, as it was before the write, which has not returned
+//! yet; if it has not, the reader answers with the new value. Either answer is one that some order
+//! of the two calls gives. Whoever needs both at once takes the lock of the key.
+
+use oxistore_core::StoreError;
+
+use super::keyspace::{Keyspace, Trees};
+use super::limits::{check_key, check_value};
+use super::locks::{lock, read, try_lock, try_read, write};
+use super::shared::Shared;
+use super::tally::Presence;
+use super::SledStore;
+use crate::engine::{commit, commit_blind, commit_one, Bytes, Result, Step};
+
+/// What a write does to its key.
+#[derive(Clone, Copy)]
+pub(super) enum Action<'a> {
+    Put {
+        value: &'a [u8],
+        expires_at: Option<u64>,
+    },
+    Delete,
+    /// Sets or clears the expiry of a key that is live; its value stays.
+    Expire(Option<u64>),
+}
+
+impl<'a> Action<'a> {
+    /// A put that expires at `expires_at`; one that would be dead at once removes the key.
+    pub(super) fn put_until(value: &'a [u8], expires_at: u64, now: u64) -> Self {
+        if expires_at <= now {
+            return Action::Delete;
+        }
+        Action::Put { value, expires_at: Some(expires_at) }
+    }
+
+    pub(super) fn expire_at(expires_at: u64, now: u64) -> Self {
+        if expires_at <= now {
+            return Action::Delete;
+        }
+        Action::Expire(Some(expires_at))
+    }
+
+    pub(super) fn check(&self, key: &[u8]) -> Result<()> {
+        check_key(key)?;
+        match self {
+            Action::Put { value, .. } => check_value(value),
+            Action::Delete | Action::Expire(_) => Ok(()),
+        }
+    }
+
+    /// The key's expiry after this action.
+    fn expires_at(&self) -> Option<u64> {
+        match self {
+            Action::Put { expires_at, .. } | Action::Expire(expires_at) => *expires_at,
+            Action::Delete => None,
+        }
+    }
+
+    fn presence(&self) -> Presence {
+        match self {
+            Action::Delete => Presence::Absent,
+            Action::Put { .. } | Action::Expire(_) => Presence::of(self.expires_at()),
+        }
+    }
+}
+
+/// A key as its writer sees it: nobody else changes it while this exists.
+pub(super) struct Current<'a> {
+    keyspace: &'a Keyspace,
+    trees: &'a Trees,
+    key: &'a [u8],
+    /// When this was looked at, in milliseconds since 1970.
+    pub(super) now: u64,
+}
+
+impl Current<'_> {
+    /// When the key expires or has expired.
+    pub(super) fn expires_at(&self) -> Option<u64> {
+        self.keyspace.expiries().get(self.key)
+    }
+
+    pub(super) fn has_expired(&self) -> bool {
+        self.expires_at().is_some_and(|at| at <= self.now)
+    }
+
+    /// The value, unless the key is absent or has expired.
+    pub(super) fn value(&self) -> Result<Option<Bytes>> {
+        if self.has_expired() {
+            return Ok(None);
+        }
+        self.trees.data.get(self.key)
+    }
+
+    pub(super) fn is_live(&self) -> Result<bool> {
+        Ok(!self.has_expired() && self.trees.data.contains(self.key)?)
+    }
+}
+
+/// One change of a batch.
+pub(super) struct Change<'a> {
+    pub(super) keyspace: &'a Keyspace,
+    pub(super) trees: &'a Trees,
+    pub(super) key: &'a [u8],
+    pub(super) action: Action<'a>,
+}
+
+impl SledStore {
+    /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
+    /// key and answers with what to do, if anything, and with what the caller wants to know.
+    pub(super) fn write_key<'a, T>(
+        &self,
+        key: &'a [u8],
+        decide: impl FnOnce(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
+    ) -> Result<T> {
+        check_key(key)?;
+        let in_use = self.keyspace.in_use(self.shared.path())?;
+        let _shared = read(&self.shared.commit);
+        let _mine = lock(self.shared.stripe(&self.keyspace, key));
+        let (keyspace, trees) = (&*self.keyspace, in_use.trees());
+        let now = self.shared.now_ms();
+        let (action, answer) = decide(&Current { keyspace, trees, key, now })?;
+        if let Some(action) = action {
+            action.check(key)?;
+            apply_one(&Change { keyspace, trees, key, action })?;
+        }
+        Ok(answer)
+    }
+
+    /// Removes `key` if it has expired, unless somebody is writing; then it is left for another
+    /// time. A read never fails because the disk is full, so an error is left alone too: the key
+    /// stays absent for every reader.
+    pub(super) fn evict(&self, trees: &Trees, key: &[u8]) {
+        let Some(_shared) = try_read(&self.shared.commit) else {
+            return;
+        };
+        let Some(_mine) = try_lock(self.shared.stripe(&self.keyspace, key)) else {
+            return;
+        };
+        let keyspace = &*self.keyspace;
+        // Somebody may have written the key since the caller looked.
+        if (Current { keyspace, trees, key, now: self.shared.now_ms() }).has_expired() {
+            let _ = apply_one(&Change { keyspace, trees, key, action: Action::Delete });
+        }
+    }
+}
+
+impl Shared {
+    /// Makes all `changes` at once, each of a key of its own: all are there after a crash, or none.
+    pub(super) fn write_all(&self, changes: &[Change<'_>]) -> Result<()> {
+        let _alone = write(&self.commit);
+        apply_all(changes).map(drop)
+    }
+
+    /// Removes those of `keys` that have expired, at once; answers with how many rows went.
+    pub(super) fn remove_expired(
+        &self,
+        keyspace: &Keyspace,
+        trees: &Trees,
+        keys: &[Box<[u8]>],
+    ) -> Result<u64> {
+        let _alone = write(&self.commit);
+        let now = self.now_ms();
+        let expired = |key: &&[u8]| Current { keyspace, trees, key, now }.has_expired();
+        let delete = |key| Change { keyspace, trees, key, action: Action::Delete };
+        let changes: Vec<_> = keys.iter().map(|key| &key[..]).filter(expired).map(delete).collect();
+        let mut removed = 0;
+        for change in &changes {
+            removed += u64::from(trees.data.contains(change.key)?);
+        }
+        apply_all(&changes)?;
+        Ok(removed)
+    }
+}
+
+/// Makes one change. The caller holds the lock of the key.
+fn apply_one(change: &Change<'_>) -> Result<()> {
+    let &Change { keyspace, key, action, .. } = change;
+    let old_expiry = keyspace.expiries().get(key);
+    let encoded = encode(action.expires_at());
+    let sidecar = sidecar_step(change, old_expiry, &encoded);
+    let committed = match (data_step(change), sidecar) {
+        (Some(data), None) => commit_one(data),
+        (Some(data), Some(sidecar)) => commit(&[data, sidecar]).map(|existed| existed[0]),
+        // Only the expiry of a live key changes.
+        (None, Some(sidecar)) => commit_one(sidecar).map(|_| true),
+        (None, None) => return Ok(()),
+    };
+    let existed = committed.inspect_err(|_| keyspace.tally().forget())?;
+    keyspace.expiries().set(key, action.expires_at());
+    let before = if existed { Presence::of(old_expiry) } else { Presence::Absent };
+    keyspace.tally().changed(key, before, action.presence());
+    Ok(())
+}
+
+/// Makes all changes in one step. The caller holds the write side of `Shared::commit`.
+fn apply_all(changes: &[Change<'_>]) -> Result<()> {
+    let forget_all =
+        |_: &StoreError| changes.iter().for_each(|change| change.keyspace.tally().forget());
+    let before = presences(changes)?;
+    let encoded: Vec<_> = changes.iter().map(|change| encode(change.action.expires_at())).collect();
+    let mut steps = Vec::with_capacity(changes.len());
+    for (change, encoded) in changes.iter().zip(&encoded) {
+        steps.extend(data_step(change));
+        let old_expiry = change.keyspace.expiries().get(change.key);
+        steps.extend(sidecar_step(change, old_expiry, encoded));
+    }
+    commit_blind(&steps).inspect_err(forget_all)?;
+    for (change, before) in changes.iter().zip(before) {
+        change.keyspace.expiries().set(change.key, change.action.expires_at());
+        change.keyspace.tally().changed(change.key, before, change.action.presence());
+    }
+    Ok(())
+}
+
+/// What the keys are now; looked up only in keyspaces that are counted.
+fn presences(changes: &[Change<'_>]) -> Result<Vec<Presence>> {
+    let look = |change: &Change<'_>| {
+        let counted = change.keyspace.tally().is_active();
+        if !counted || !change.trees.data.contains(change.key)? {
+            return Ok(Presence::Absent);
+        }
+        Ok(Presence::of(change.keyspace.expiries().get(change.key)))
+    };
+    changes.iter().map(look).collect()
+}
+
+fn data_step<'a>(change: &Change<'a>) -> Option<Step<'a>> {
+    let value = match change.action {
+        Action::Put { value, .. } => Some(value),
+        Action::Delete => None,
+        Action::Expire(_) => return None,
+    };
+    Some(Step { tree: &change.trees.data, key: change.key, value })
+}
+
+/// The change of the sidecar, if the expiry changes.
+fn sidecar_step<'a>(
+    change: &Change<'a>,
+    old_expiry: Option<u64>,
+    encoded: &'a Option<[u8; 8]>,
+) -> Option<Step<'a>> {
+    if change.action.expires_at() == old_expiry {
+        return None;
+    }
+    let value = encoded.as_ref().map(|bytes| &bytes[..]);
+    Some(Step { tree: &change.trees.sidecar, key: change.key, value })
+}
+
+fn encode(expires_at: Option<u64>) -> Option<[u8; 8]> {
+    expires_at.map(u64::to_le_bytes)
+}
