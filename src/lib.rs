@@ -17,3 +17,6 @@ pub use store::{
     Clock, Iter, IterOptions, Keys, Row, SledBatch, SledMode, SledStore, SledStoreBuilder,
     MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
 };
+
+/// What the store's functions answer with.
+pub type Result<T> = std::result::Result<T, StoreError>;

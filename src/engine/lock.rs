@@ -1,8 +1,11 @@
 //! Who may open a directory.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,14 +14,21 @@ use super::{Failure, Reason, Result};
 const FILE_NAME: &str = "sledstore.lock";
 const POLL: Duration = Duration::from_millis(2);
 
+/// The lock files that this process holds, by device and file number: the operating system tells
+/// that a lock is held, and not by whom.
+static HELD: Mutex<BTreeSet<FileId>> = Mutex::new(BTreeSet::new());
+
+type FileId = (u64, u64);
+
 /// The library's own lock on a store's directory: an exclusive lock of the operating system on the
-/// file `sledstore.lock` in it, which holds the number of the owning process.
+/// file `sledstore.lock` in it, which holds the number of the owning process for people to read.
 ///
 /// sled has a lock too, on its log, but it outlives the last handle by some milliseconds and is
 /// taken after sled has already written to the directory. This one is taken first and given back
 /// last, so whoever holds it is alone.
 #[derive(Debug)]
 pub(super) struct DirectoryLock {
+    id: FileId,
     /// Closing the file gives the lock back.
     _file: File,
 }
@@ -28,50 +38,70 @@ impl DirectoryLock {
     pub(super) fn take(directory: &Path, timeout: Duration) -> Result<Self> {
         let io = |source| Failure::from_io("lock", directory, &source);
         let mut options = File::options();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(directory.join(FILE_NAME))
-            .map_err(io)?;
-        let deadline = Instant::now() + timeout;
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(directory.join(FILE_NAME)).map_err(io)?;
+        let found = file.metadata().map_err(io)?;
+        let id = (found.dev(), found.ino());
+        let deadline = Deadline::after(timeout);
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::Error(source)) => return Err(io(source)),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL),
-                Err(TryLockError::WouldBlock) => return Err(held(directory, &mut file)),
+                Err(TryLockError::WouldBlock) if !deadline.has_passed() => sleep(POLL),
+                Err(TryLockError::WouldBlock) => return Err(held(directory, &mut file, id)),
             }
         }
-        sign(&mut file).map_err(io)?;
-        Ok(Self { _file: file })
+        held_here().insert(id);
+        // From here on dropping this gives everything back.
+        let lock = Self { id, _file: file };
+        lock.sign().map_err(io)?;
+        Ok(lock)
+    }
+
+    fn sign(&self) -> std::io::Result<()> {
+        let mut file = &self._file;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        writeln!(file, "{}", std::process::id())
     }
 }
 
-fn sign(file: &mut File) -> std::io::Result<()> {
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    writeln!(file, "{}", std::process::id())
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Before the file is closed: whoever gets the lock next in this process enters itself.
+        held_here().remove(&self.id);
+    }
 }
 
-fn held(directory: &Path, file: &mut File) -> oxistore_core::StoreError {
-    let mut text = String::new();
+fn held_here() -> MutexGuard<'static, BTreeSet<FileId>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn held(directory: &Path, file: &mut File, id: FileId) -> oxistore_core::StoreError {
+    if held_here().contains(&id) {
+        let message = "another handle of this process has it open";
+        return Failure::error("lock", directory, Reason::LockedByThisProcess, message);
+    }
     // Who holds it is only told, so a file that cannot be read just says less.
-    let _ = file.read_to_string(&mut text);
-    match text.trim().parse::<u32>() {
-        Ok(owner) if owner == std::process::id() => {
-            let message = "another handle of this process has it open";
-            Failure::error("lock", directory, Reason::LockedByThisProcess, message)
-        }
-        Ok(owner) => {
-            let message = format!("process {owner} has it open");
-            Failure::error("lock", directory, Reason::LockedByAnotherProcess, message)
-        }
-        Err(_) => {
-            let message = "another process has it open";
-            Failure::error("lock", directory, Reason::LockedByAnotherProcess, message)
-        }
+    let mut owner = String::new();
+    let _ = file.read_to_string(&mut owner);
+    let message = match owner.trim().parse::<u32>() {
+        Ok(owner) => format!("process {owner} has it open"),
+        Err(_) => "another process has it open".to_owned(),
+    };
+    Failure::error("lock", directory, Reason::LockedByAnotherProcess, message)
+}
+
+/// A moment to wait for, or none where the wait is so long that no clock can tell its end.
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub(super) fn after(limit: Duration) -> Self {
+        Self(Instant::now().checked_add(limit))
+    }
+
+    pub(super) fn has_passed(&self) -> bool {
+        self.0.is_some_and(|end| Instant::now() >= end)
     }
 }
 
@@ -79,14 +109,14 @@ fn held(directory: &Path, file: &mut File) -> oxistore_core::StoreError {
 ///
 /// sled's threads hold the log open for some milliseconds after the last handle is dropped. A
 /// directory without a log, or one that cannot be read, has no lock to wait for.
-pub(super) fn wait_for_sled(log: &PathBuf, limit: Duration) -> bool {
+pub(super) fn wait_for_sled(log: &Path, limit: Duration) -> bool {
     let Ok(file) = File::open(log) else {
         return true;
     };
-    let deadline = Instant::now() + limit;
+    let deadline = Deadline::after(limit);
     loop {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL),
+            Err(TryLockError::WouldBlock) if !deadline.has_passed() => sleep(POLL),
             Err(TryLockError::WouldBlock) => return false,
             Ok(()) | Err(TryLockError::Error(_)) => return true,
         }

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use super::lock::{wait_for_sled, DirectoryLock};
+use super::lock::{wait_for_sled, Deadline, DirectoryLock};
 use super::shield::{is_lock_error, shield};
 use super::{directory, Failure, RawTree, Reason, Result, Tree};
 
@@ -130,10 +130,10 @@ impl Engine {
             Ok(())
         });
         let free = wait_for_sled(&directory::log_file(&self.path), CLOSE_LIMIT);
-        self.lock = None;
         if self.temporary {
             let _ = fs::remove_dir_all(&self.path);
         }
+        self.lock = None;
         flushed.and(dropped).and(if free { Ok(()) } else { Err(still_held(&self.path)) })
     }
 }
@@ -169,7 +169,7 @@ fn check(path: &Path, options: &Options) -> Result<()> {
 }
 
 fn open_sled(path: &Path, options: &Options) -> Result<sled::Db> {
-    let deadline = Instant::now() + options.lock_timeout.max(LINGER);
+    let deadline = Deadline::after(options.lock_timeout.max(LINGER));
     loop {
         // A configuration serves one opening: sled's clones share state and panic when changed.
         let config = configure(path, options);
@@ -179,7 +179,7 @@ fn open_sled(path: &Path, options: &Options) -> Result<sled::Db> {
                 locked = matches!(error, sled::Error::Io(source) if is_lock_error(source));
             })
         });
-        if !locked || Instant::now() >= deadline {
+        if !locked || deadline.has_passed() {
             return opened;
         }
         sleep(Duration::from_millis(2));

@@ -52,7 +52,8 @@ pub struct Row {
 /// iterator is open may or may not be shown. A row that is there all the time is shown, and none is
 /// shown twice while the iterator goes in one direction.
 ///
-/// After an error each further move answers with the same error, until a jump.
+/// After an error each further move answers with the same error, until a jump; as a Rust `Iterator`
+/// it shows the error once and ends.
 pub struct Iter {
     // The cursor holds a tree of the engine and must go before `_open` lets the store close.
     cursor: Cursor,
@@ -117,12 +118,12 @@ impl SledStore {
 
 impl Iter {
     /// Jumps to the first row.
-    pub fn first(&mut self) -> Result<Option<Row>> {
+    pub fn first_row(&mut self) -> Result<Option<Row>> {
         self.jump(Cursor::first, Cursor::next)
     }
 
     /// Jumps to the last row.
-    pub fn last(&mut self) -> Result<Option<Row>> {
+    pub fn last_row(&mut self) -> Result<Option<Row>> {
         self.jump(Cursor::last, Cursor::previous)
     }
 
@@ -152,6 +153,7 @@ impl Iter {
         again: Move,
     ) -> Result<Option<Row>> {
         self.failed = None;
+        self.finished = false;
         self.go(first_move, again)
     }
 
@@ -251,7 +253,7 @@ impl Iterator for Iter {
             return None;
         }
         let row = if self.reverse { self.prev_row() } else { self.next_row() };
-        self.finished = !matches!(row, Ok(Some(_)));
+        self.finished = row.is_err();
         row.map(|row| row.map(|row| (row.key.into(), row.value.into()))).transpose()
     }
 }

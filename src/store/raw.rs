@@ -8,7 +8,8 @@ impl SledStore {
     ///
     /// This is a door past the store: what is written through it has no expiry handling, is not
     /// counted, and is limited by nothing; calls on it can panic or block where sled does. While
-    /// the answer lives, the store cannot be closed.
+    /// the answer lives, the store cannot be closed. Trees whose names start with `__`, such as the
+    /// sidecars, are not to be had.
     ///
     /// # Errors
     ///
