@@ -8,6 +8,7 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("sledstore answers panics with statuses and so needs panic = \"unwind\"");
 
+mod capi;
 mod engine;
 mod store;
 

@@ -1,0 +1,336 @@
+//! What C passes in and gets back: every conversion has its one home here.
+//!
+//! The functions here are safe to call although they follow pointers, because only pointers that a
+//! C caller passed reach them: exported functions are the only users, they pass their parameters on
+//! unchanged, and the manual (the header) says what these have to point to. The `SAFETY` lines
+//! name the sentence of the manual that they rely on. What is borrowed from the caller is borrowed
+//! from the [`Call`], so it cannot be kept beyond it.
+
+use std::ffi::{c_char, c_void, CStr, OsStr};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::error::Fail;
+use super::handle::{self, Guard, Opaque, Token};
+use super::iterator::sledstore_iter_options;
+use super::options::sledstore_open_options;
+use super::status::sledstore_status as Status;
+
+/// Bytes that somebody else owns: a pointer and a length, in and out.
+///
+/// As a parameter: data may be NULL if len is 0; the bytes are read during the call only. As a
+/// result: data is never NULL, and the function that gives it says how long it is valid. No NUL
+/// stands after the bytes. Since 0.1.0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct sledstore_bytes {
+    /// The first byte.
+    pub data: *const c_void,
+    /// How many there are.
+    pub len: usize,
+}
+
+/// A key and its value. Since 0.1.0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct sledstore_pair {
+    /// The key.
+    pub key: sledstore_bytes,
+    /// The value.
+    pub value: sledstore_bytes,
+}
+
+/// Types whose memory may be all zeros: numbers, pointers, and structs of these.
+///
+/// # Safety
+///
+/// All bytes zero is a valid value of the type, and so is every other pattern of bytes.
+pub(super) unsafe trait Plain: Copy {}
+
+// SAFETY: numbers and pointers have no forbidden patterns, nor have structs of them.
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
+unsafe impl Plain for usize {}
+// SAFETY: as above.
+unsafe impl Plain for u64 {}
+// SAFETY: as above.
+unsafe impl<T> Plain for *mut T {}
+// SAFETY: as above.
+unsafe impl Plain for sledstore_bytes {}
+// SAFETY: as above.
+unsafe impl Plain for sledstore_pair {}
+// SAFETY: as above.
+unsafe impl Plain for sledstore_open_options {}
+// SAFETY: as above.
+unsafe impl Plain for sledstore_iter_options {}
+
+/// An options struct of the caller: it starts with its size, and later versions may append to it.
+///
+/// # Safety
+///
+/// `repr(C)`, starts with a `usize` that is its size, and has no padding.
+pub(super) unsafe trait Options: Plain {
+    /// Its size when it was first published.
+    const FIRST_SIZE: usize;
+    /// The C name, for messages.
+    const NAME: &'static str;
+}
+
+// SAFETY: `repr(C)`, the size first; the size is asserted to be the sum of the members.
+unsafe impl Options for sledstore_open_options {
+    const FIRST_SIZE: usize = 48;
+    const NAME: &'static str = "sledstore_open_options";
+}
+
+// SAFETY: as above.
+unsafe impl Options for sledstore_iter_options {
+    const FIRST_SIZE: usize = 64;
+    const NAME: &'static str = "sledstore_iter_options";
+}
+
+// Padding could hide a later member that is shorter than it.
+const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 3 * 8 + 4 * 4);
+const _: () = assert!(size_of::<sledstore_iter_options>() == 8 + 8 + 3 * 16);
+
+/// No options struct will ever be longer: a larger size is a mistake.
+const LONGEST_OPTIONS: usize = 4096;
+
+/// One call from C. What it borrows from the caller lives as long as this does.
+pub(super) struct Call(());
+
+impl Call {
+    /// Only for the guard, which every exported function goes through.
+    pub(super) fn from_c() -> Call {
+        Call(())
+    }
+
+    /// The object behind a handle.
+    pub(super) fn object<T: Opaque>(&self, handle: *const T) -> Result<Guard<T>, Fail> {
+        let token = Token::of(handle).ok_or_else(|| Fail::invalid("the handle is NULL"))?;
+        handle::find(token)
+    }
+
+    /// Like `object`, for a handle that may be NULL.
+    pub(super) fn object_or_null<T: Opaque>(
+        &self,
+        handle: *const T,
+    ) -> Result<Option<Guard<T>>, Fail> {
+        Token::of(handle).map(handle::find).transpose()
+    }
+
+    /// An array of the caller's, borrowed for the call.
+    fn slice<T: Plain>(&self, what: &str, first: *const T, count: usize) -> Result<&[T], Fail> {
+        if count == 0 {
+            return Ok(&[]);
+        }
+        check_array(what, first, count)?;
+        // SAFETY: the manual: "a pointer with a length points to that many readable bytes (or
+        // entries), which do not change during the call". Not NULL and the size were checked.
+        Ok(unsafe { std::slice::from_raw_parts(first, count) })
+    }
+
+    /// Bytes of the caller's.
+    pub(super) fn bytes(&self, what: &str, data: *const c_void, len: usize) -> Result<&[u8], Fail> {
+        self.slice(what, data.cast::<u8>(), len)
+    }
+
+    pub(super) fn byte_struct(&self, what: &str, bytes: sledstore_bytes) -> Result<&[u8], Fail> {
+        self.bytes(what, bytes.data, bytes.len)
+    }
+
+    /// A `sledstore_bytes` that may be NULL.
+    pub(super) fn bytes_or_null(
+        &self,
+        what: &str,
+        bytes: *const sledstore_bytes,
+    ) -> Result<Option<&[u8]>, Fail> {
+        if bytes.is_null() {
+            return Ok(None);
+        }
+        let bytes = self.slice(what, bytes, 1)?[0];
+        self.byte_struct(what, bytes).map(Some)
+    }
+
+    /// An array of keys.
+    pub(super) fn keys(
+        &self,
+        keys: *const sledstore_bytes,
+        count: usize,
+    ) -> Result<Vec<&[u8]>, Fail> {
+        let keys = self.slice("keys", keys, count)?;
+        keys.iter().map(|key| self.byte_struct("a key", *key)).collect()
+    }
+
+    /// An array of keys with their values.
+    pub(super) fn pairs(
+        &self,
+        pairs: *const sledstore_pair,
+        count: usize,
+    ) -> Result<Vec<(&[u8], &[u8])>, Fail> {
+        let pair = |pair: &sledstore_pair| {
+            let key = self.byte_struct("a key", pair.key)?;
+            Ok((key, self.byte_struct("a value", pair.value)?))
+        };
+        self.slice("pairs", pairs, count)?.iter().map(pair).collect()
+    }
+
+    /// A string of the caller's; None for NULL.
+    pub(super) fn string(&self, text: *const c_char) -> Option<&CStr> {
+        // SAFETY: the manual: "strings end with a NUL". Not NULL was checked.
+        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+    }
+
+    /// A path: any bytes that the file system knows, not necessarily UTF-8.
+    pub(super) fn path(&self, path: *const c_char) -> Result<&Path, Fail> {
+        let path = self.string(path).ok_or_else(|| Fail::invalid("path: the pointer is NULL"))?;
+        Ok(Path::new(OsStr::from_bytes(path.to_bytes())))
+    }
+
+    /// An options struct; NULL means all defaults, which are zeros.
+    pub(super) fn options<T: Options>(&self, options: *const T) -> Result<T, Fail> {
+        let mut copy = MaybeUninit::<T>::zeroed();
+        if !options.is_null() {
+            let given = self.options_bytes::<T>(options)?;
+            let known = given.len().min(size_of::<T>());
+            // SAFETY: `known` bytes are there to read and to write, in different places.
+            unsafe {
+                std::ptr::copy_nonoverlapping(given.as_ptr(), copy.as_mut_ptr().cast(), known)
+            };
+        }
+        // SAFETY: `Plain` types may hold any bytes; those not copied are zero.
+        Ok(unsafe { copy.assume_init() })
+    }
+
+    fn options_bytes<T: Options>(&self, options: *const T) -> Result<&[u8], Fail> {
+        let name = T::NAME;
+        let size = self.slice(name, options.cast::<usize>(), 1)?[0];
+        if size < T::FIRST_SIZE || size > LONGEST_OPTIONS {
+            return Err(Fail::invalid(format!(
+                "{name}: struct_size is {size}; start from its _INIT macro"
+            )));
+        }
+        // The manual: "struct_size is the size of the struct".
+        let bytes = self.slice(name, options.cast::<u8>(), size)?;
+        match bytes.iter().skip(size_of::<T>()).any(|byte| *byte != 0) {
+            false => Ok(bytes),
+            true => Err(Fail::new(
+                Status::SLEDSTORE_UNSUPPORTED,
+                format!("{name}: it sets an option that this version does not have"),
+            )),
+        }
+    }
+}
+
+fn check_array<T>(what: &str, first: *const T, count: usize) -> Result<(), Fail> {
+    if first.is_null() {
+        return Err(Fail::invalid(format!("{what}: the pointer is NULL, but there are {count}")));
+    }
+    if !first.is_aligned() {
+        return Err(Fail::invalid(format!("{what}: the pointer is not aligned")));
+    }
+    match count.checked_mul(size_of::<T>()) {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
+        _ => Err(Fail::invalid(format!("{what}: a length of {count} is not possible"))),
+    }
+}
+
+/// A place of the caller's for one result.
+pub(super) struct Output<T: Plain>(*mut T);
+
+impl<T: Plain> Output<T> {
+    /// Sets the place to zero, so that it is defined whatever happens next.
+    pub(super) fn cleared(place: *mut T) -> Self {
+        let output = Output(place);
+        // SAFETY: zeros are a value of every `Plain` type.
+        output.set(unsafe { MaybeUninit::zeroed().assume_init() });
+        output
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.0.is_null() && self.0.is_aligned()
+    }
+
+    /// Fails if the caller gave no place. To be asked before anything is done.
+    pub(super) fn required(&self, what: &str) -> Result<(), Fail> {
+        match self.is_wanted() {
+            true => Ok(()),
+            false => Err(Fail::invalid(format!("{what}: there is no place for the result"))),
+        }
+    }
+
+    /// Stores the result, if there is a place for it.
+    pub(super) fn set(&self, value: T) {
+        if self.is_wanted() {
+            // SAFETY: the manual: "a pointer to a result points to a variable of that type, which
+            // no other thread uses during the call". `is_wanted` checked the rest.
+            unsafe { self.0.write(value) };
+        }
+    }
+}
+
+/// A place of the caller's for several results.
+pub(super) struct OutputArray<T: Plain> {
+    first: *mut T,
+    count: usize,
+    kind: PhantomData<T>,
+}
+
+impl<T: Plain> OutputArray<T> {
+    /// Sets the whole array to zero, if it is one.
+    pub(super) fn cleared(first: *mut T, count: usize) -> Self {
+        if count > 0 && check_array("", first, count).is_ok() {
+            // SAFETY: the manual: "an array for results has room for as many entries as the call
+            // says, and no other thread uses it during the call".
+            unsafe { std::ptr::write_bytes(first, 0, count) };
+        }
+        OutputArray { first, count, kind: PhantomData }
+    }
+
+    pub(super) fn required(&self, what: &str) -> Result<(), Fail> {
+        match self.count {
+            0 => Ok(()),
+            count => check_array(what, self.first, count),
+        }
+    }
+
+    pub(super) fn required_not_empty(&self, what: &str) -> Result<(), Fail> {
+        match self.count {
+            0 => Err(Fail::invalid(format!("{what}: there is no place for a result"))),
+            _ => self.required(what),
+        }
+    }
+
+    /// Stores results, as many as there are and fit. `required` has succeeded before.
+    pub(super) fn fill(&self, values: impl IntoIterator<Item = T>) {
+        for (place, value) in values.into_iter().take(self.count).enumerate() {
+            // SAFETY: `place` is below the count, and the manual's promise as in `cleared`.
+            unsafe { self.first.add(place).write(value) };
+        }
+    }
+}
+
+impl OutputArray<u8> {
+    /// The caller's buffer: not cleared, because only whole results are written.
+    pub(super) fn buffer(first: *mut c_void, capacity: usize) -> Self {
+        OutputArray { first: first.cast(), count: capacity, kind: PhantomData }
+    }
+
+    /// Copies all bytes, or none and returns false.
+    pub(super) fn copy(&self, bytes: &[u8]) -> bool {
+        let fits = bytes.len() <= self.count;
+        if fits && !bytes.is_empty() {
+            // SAFETY: the manual's promise as in `cleared`; `copy` allows the caller to give a
+            // buffer that overlaps what it copies from.
+            unsafe { std::ptr::copy(bytes.as_ptr(), self.first, bytes.len()) };
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+#[path = "arguments_tests.rs"]
+mod tests;

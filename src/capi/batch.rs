@@ -1,0 +1,317 @@
+//! Batches: several writes that happen together.
+
+use std::ffi::c_void;
+use std::time::Duration;
+
+use super::arguments::{sledstore_bytes, sledstore_pair, Output};
+use super::error::sledstore_error;
+use super::exclusive::Exclusive;
+use super::guard;
+use super::handle::{self, Object, Opaque};
+use super::status::sledstore_status;
+use super::store::sledstore;
+use crate::SledBatch;
+
+/// A list of writes to be applied together: after sledstore_batch_apply() all of them are there, and
+/// if it fails, or the process dies, none of them is. They may be in several keyspaces.
+///
+/// A batch belongs to no store. It can be applied more than once, and be reused with
+/// sledstore_batch_clear(). One thread may use it at a time; a second one is told SLEDSTORE_BUSY.
+/// Since 0.1.0.
+#[allow(non_camel_case_types)]
+pub struct sledstore_batch;
+
+/// What a batch handle stands for.
+pub(super) type BatchObject = Exclusive<SledBatch>;
+
+impl Opaque for sledstore_batch {
+    type Object = BatchObject;
+    const KIND: handle::Kind = handle::Kind::Batch;
+
+    fn wrap(object: BatchObject) -> Object {
+        Object::Batch(object)
+    }
+
+    fn inside(object: &Object) -> Option<&BatchObject> {
+        match object {
+            Object::Batch(batch) => Some(batch),
+            _ => None,
+        }
+    }
+}
+
+/// Creates an empty batch.
+///
+/// @param batch  receives the batch, to be freed with sledstore_batch_free(); NULL on failure.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: batch is NULL; SLEDSTORE_CAPACITY_EXCEEDED:
+/// too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_new(
+    batch: *mut *mut sledstore_batch,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let batch = Output::cleared(batch);
+    guard::enter(error, |_| {
+        batch.required("batch")?;
+        let object = Exclusive::new(SledBatch::new());
+        batch.set(handle::insert::<sledstore_batch>(object)?.publish());
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Adds a write to a batch, like sledstore_put(). Of several writes to one key the last one counts.
+///
+/// @param batch      the batch.
+/// @param keyspace   a handle of the keyspace to write to; NULL: the one that the batch is applied
+///                   to. The batch keeps hold of the keyspace: the handle may be released.
+/// @param key        the key, up to 4096 bytes. It is copied.
+/// @param key_len    its length in bytes.
+/// @param value      the value, up to 1073741824 bytes (1 GiB). It is copied.
+/// @param value_len  its length in bytes.
+/// @param error      see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+/// SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0; SLEDSTORE_BUSY: another
+/// thread is using the batch; the handle statuses. After a failure the batch is as before.
+///
+/// Threads: one at a time for each batch. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_put(
+    batch: *mut sledstore_batch,
+    keyspace: *const sledstore,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        let batch = call.object(batch)?;
+        let keyspace = call.object_or_null(keyspace)?;
+        let key = call.bytes("key", key, key_len)?;
+        let value = call.bytes("value", value, value_len)?;
+        let mut batch = batch.hold("batch")?;
+        match keyspace {
+            Some(store) => batch.put_in(&store.keyspace, key, value)?,
+            None => batch.put(key, value)?,
+        };
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Adds a write to a batch, like sledstore_put_with_ttl(). Of several writes to one key the last one
+/// counts.
+///
+/// @param batch      the batch.
+/// @param keyspace   as in sledstore_batch_put().
+/// @param key        the key, up to 4096 bytes. It is copied.
+/// @param key_len    its length in bytes.
+/// @param value      the value, up to 1073741824 bytes (1 GiB). It is copied.
+/// @param value_len  its length in bytes.
+/// @param ttl_ms     after how many milliseconds the key expires, counted from when the batch is
+///                   applied.
+/// @param error      see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+/// SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0; SLEDSTORE_BUSY: another
+/// thread is using the batch; the handle statuses. After a failure the batch is as before.
+///
+/// Threads: one at a time for each batch. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_put_with_ttl(
+    batch: *mut sledstore_batch,
+    keyspace: *const sledstore,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    ttl_ms: u64,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        let (batch, ttl) = (call.object(batch)?, Duration::from_millis(ttl_ms));
+        let keyspace = call.object_or_null(keyspace)?;
+        let key = call.bytes("key", key, key_len)?;
+        let value = call.bytes("value", value, value_len)?;
+        let mut batch = batch.hold("batch")?;
+        match keyspace {
+            Some(store) => batch.put_with_ttl_in(&store.keyspace, key, value, ttl)?,
+            None => batch.put_with_ttl(key, value, ttl)?,
+        };
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Adds the deletion of a key to a batch, like sledstore_delete().
+///
+/// @param batch     the batch.
+/// @param keyspace  as in sledstore_batch_put().
+/// @param key       the key. It is copied.
+/// @param key_len   its length in bytes.
+/// @param error     see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key is too long; SLEDSTORE_INVALID_ARGUMENT:
+/// key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is using the batch; the handle
+/// statuses. After a failure the batch is as before.
+///
+/// Threads: one at a time for each batch. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_delete(
+    batch: *mut sledstore_batch,
+    keyspace: *const sledstore,
+    key: *const c_void,
+    key_len: usize,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        let batch = call.object(batch)?;
+        let keyspace = call.object_or_null(keyspace)?;
+        let key = call.bytes("key", key, key_len)?;
+        let mut batch = batch.hold("batch")?;
+        match keyspace {
+            Some(store) => batch.delete_in(&store.keyspace, key)?,
+            None => batch.delete(key)?,
+        };
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Tells how many writes and deletions were added to a batch.
+///
+/// @param batch  the batch.
+/// @param len    receives the number; 0 on failure.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: len is NULL; SLEDSTORE_BUSY: another thread
+/// is using the batch; the handle statuses.
+///
+/// Threads: one at a time for each batch. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_len(
+    batch: *const sledstore_batch,
+    len: *mut usize,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let len = Output::cleared(len);
+    guard::enter(error, |call| {
+        len.required("len")?;
+        len.set(call.object(batch)?.hold("batch")?.len());
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Empties a batch.
+///
+/// @param batch  the batch.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses.
+///
+/// Threads: one at a time for each batch. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_clear(
+    batch: *mut sledstore_batch,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        call.object(batch)?.hold("batch")?.clear();
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Makes all writes of a batch, or none. The batch stays as it is.
+///
+/// @param store  a handle of the keyspace for those writes that name none, and of the store for all
+///               of them.
+/// @param batch  the batch. An empty one changes nothing.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store, and
+/// nothing was written;
+/// SLEDSTORE_CLOSED: also if a keyspace that the batch names was dropped, or its store closed;
+/// SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine statuses.
+///
+/// Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_apply(
+    store: *const sledstore,
+    batch: *mut sledstore_batch,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        let store = call.object(store)?;
+        let batch = call.object(batch)?;
+        store.keyspace.apply(&*batch.hold("batch")?)?;
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Frees a batch. What was applied stays; what was not is forgotten.
+///
+/// @param batch  the batch; NULL does nothing.
+///
+/// Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+/// SLEDSTORE_REENTRANT: this thread is inside a call on the batch, that is, in a callback;
+/// SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+///
+/// Threads: any. A call of another thread on the batch comes to its end undisturbed. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn sledstore_batch_free(batch: *mut sledstore_batch) -> sledstore_status {
+    guard::free(batch)
+}
+
+/// Writes several keys together, like a batch of sledstore_put(): all of them or none. Of several
+/// writes to one key the last one counts.
+///
+/// @param store  a handle of the keyspace.
+/// @param pairs  the keys with their values. May be NULL if count is 0.
+/// @param count  how many there are.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a key or a value is too long;
+/// SLEDSTORE_INVALID_ARGUMENT: pairs is NULL and count is not 0, or a key or value has data NULL and
+/// a length; the handle statuses; the engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_write(
+    store: *const sledstore,
+    pairs: *const sledstore_pair,
+    count: usize,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        let pairs = call.pairs(pairs, count)?;
+        call.object(store)?.keyspace.batch_write(&pairs)?;
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Deletes several keys together: all of them or none. Keys that are not there are no failure.
+///
+/// @param store  a handle of the keyspace.
+/// @param keys   the keys. May be NULL if count is 0.
+/// @param count  how many there are.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: keys is NULL and count is not 0, or a key has
+/// data NULL and a length; the handle statuses; the engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_delete_many(
+    store: *const sledstore,
+    keys: *const sledstore_bytes,
+    count: usize,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        let keys = call.keys(keys, count)?;
+        call.object(store)?.keyspace.batch_delete(&keys)?;
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}

@@ -1,0 +1,173 @@
+//! Error objects: what went wrong in one call, in words.
+
+use std::borrow::Cow;
+use std::ffi::{c_char, CString};
+
+use super::arguments::Output;
+use super::guard;
+use super::handle::{self, Object, Opaque, Token};
+use super::status::{self, sledstore_status as Status, sledstore_status};
+use crate::{Failure, Reason, StoreError};
+
+/// What went wrong in one call.
+///
+/// Functions that can fail take a `sledstore_error **error` as their last parameter. Give NULL, or
+/// the address of a variable: it is set to NULL at the start of the call, and to an error that you
+/// own if the call fails (status below 0). Outcomes above 0 never create an error.
+///
+/// An error may outlive everything else. Any number of threads may read it at once. Free it with
+/// sledstore_error_free(). Since 0.1.0.
+#[allow(non_camel_case_types)]
+pub struct sledstore_error;
+
+/// An error as the functions inside see it, before it has a handle.
+#[derive(Debug)]
+pub(super) struct Fail {
+    status: Status,
+    message: Cow<'static, str>,
+    os_code: i32,
+}
+
+impl Fail {
+    pub(super) fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Self {
+        Fail { status, message: message.into(), os_code: 0 }
+    }
+
+    pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Status::SLEDSTORE_INVALID_ARGUMENT, message)
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> Status {
+        self.status
+    }
+}
+
+impl From<StoreError> for Fail {
+    fn from(error: StoreError) -> Self {
+        let failure = Failure::of(&error);
+        Fail {
+            status: failure.map_or_else(|| status::of(&error), |failure| refine(failure.reason())),
+            os_code: os_code(&error, failure),
+            message: error.to_string().into(),
+        }
+    }
+}
+
+/// The status of an I/O error whose reason the store knows.
+fn refine(reason: Reason) -> Status {
+    match reason {
+        Reason::Os => Status::SLEDSTORE_IO,
+        Reason::LockedByThisProcess | Reason::LockedByAnotherProcess => Status::SLEDSTORE_LOCKED,
+        Reason::DiskFull => Status::SLEDSTORE_DISK_FULL,
+        Reason::ReadOnlyFilesystem => Status::SLEDSTORE_READ_ONLY_FILESYSTEM,
+        Reason::InvalidArgument => Status::SLEDSTORE_INVALID_ARGUMENT,
+        Reason::Closed | Reason::Dropped => Status::SLEDSTORE_CLOSED,
+        Reason::Busy => Status::SLEDSTORE_BUSY,
+    }
+}
+
+fn os_code(error: &StoreError, failure: Option<&Failure>) -> i32 {
+    let plain = || match error {
+        StoreError::Io(error) => error.raw_os_error(),
+        _ => None,
+    };
+    failure.and_then(Failure::os_code).or_else(plain).unwrap_or(0)
+}
+
+/// What an error handle stands for.
+pub(super) struct ErrorObject {
+    status: Status,
+    message: CString,
+    os_code: i32,
+}
+
+impl Opaque for sledstore_error {
+    type Object = ErrorObject;
+    const KIND: handle::Kind = handle::Kind::Error;
+
+    fn wrap(object: ErrorObject) -> Object {
+        Object::Error(object)
+    }
+
+    fn inside(object: &Object) -> Option<&ErrorObject> {
+        match object {
+            Object::Error(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Gives the caller an error, if the status is a failure and there is a place for it.
+pub(super) fn report(fail: Fail, place: &Output<*mut sledstore_error>) -> Status {
+    if fail.status.is_failure() && place.is_wanted() {
+        // A path or a key in the message may contain a zero byte, which would end the C string.
+        let message = CString::new(fail.message.replace('\0', "\\0")).unwrap_or_default();
+        let object = ErrorObject { status: fail.status, message, os_code: fail.os_code };
+        // Without room for a handle the status still tells the caller what happened.
+        if let Ok(error) = handle::insert::<sledstore_error>(object) {
+            place.set(error.publish());
+        }
+    }
+    fail.status
+}
+
+fn read<R>(error: *const sledstore_error, read: impl FnOnce(&ErrorObject) -> R) -> Option<R> {
+    let token = Token::of(error)?;
+    handle::find::<sledstore_error>(token).ok().map(|error| read(&error))
+}
+
+/// Gives the status that the failed call returned.
+///
+/// @param error  the error, or NULL.
+/// @return       that status, which is below 0; SLEDSTORE_OK for NULL; SLEDSTORE_CLOSED for an
+///               error that was freed; SLEDSTORE_WRONG_HANDLE for anything else that is no error;
+///               SLEDSTORE_FORKED in the child of a fork.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn sledstore_error_status(error: *const sledstore_error) -> sledstore_status {
+    guard::status(|| {
+        let Some(token) = Token::of(error) else { return Ok(Status::SLEDSTORE_OK) };
+        Ok(handle::find::<sledstore_error>(token)?.status)
+    })
+}
+
+/// Says what went wrong: one line of English text in UTF-8, with the path or the argument that it
+/// is about. The wording may change between versions; programs decide by the status.
+///
+/// @param error  the error, or NULL.
+/// @return       a NUL-terminated string that is valid until the error is freed; do not free it.
+///               Never NULL: "" for NULL, for anything that is no live error, and in the child of a
+///               fork.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn sledstore_error_message(error: *const sledstore_error) -> *const c_char {
+    guard::answer(c"".as_ptr(), || read(error, |error| error.message.as_ptr()))
+}
+
+/// Gives the error number of the operating system (errno) behind a failure.
+///
+/// @param error  the error, or NULL.
+/// @return       that number; 0 if the operating system had no part in the failure, for NULL, for
+///               anything that is no live error, and in the child of a fork.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn sledstore_error_os_code(error: *const sledstore_error) -> i32 {
+    guard::answer(0, || read(error, |error| error.os_code))
+}
+
+/// Frees an error. Its message is gone with it.
+///
+/// @param error  the error; NULL does nothing.
+///
+/// Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+/// SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+///
+/// Threads: any. No other thread may be reading the message any more. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn sledstore_error_free(error: *mut sledstore_error) -> sledstore_status {
+    guard::free(error)
+}

@@ -1,0 +1,406 @@
+//! Iterators: the rows of a keyspace in order, both ways.
+
+use std::ffi::c_void;
+use std::ops::Bound;
+
+use super::arguments::{sledstore_bytes, sledstore_pair, Call, Output, OutputArray};
+use super::error::{sledstore_error, Fail};
+use super::exclusive::Exclusive;
+use super::guard;
+use super::handle::{self, Object, Opaque};
+use super::shared::{Child, Ticket};
+use super::status::sledstore_status;
+use super::store::{sledstore, StoreObject};
+use super::value::address;
+use crate::{Iter, IterOptions, Row, StoreError};
+
+/// For sledstore_iter_options.flags: do not show the key that equals lower.
+pub const SLEDSTORE_ITER_LOWER_EXCLUSIVE: u64 = 1;
+/// For sledstore_iter_options.flags: show the key that equals upper.
+pub const SLEDSTORE_ITER_UPPER_INCLUSIVE: u64 = 2;
+/// For sledstore_iter_options.flags: show keys only; all values have length 0.
+pub const SLEDSTORE_ITER_KEYS_ONLY: u64 = 4;
+
+const ALL_FLAGS: u64 =
+    SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSIVE | SLEDSTORE_ITER_KEYS_ONLY;
+
+/// Which rows an iterator shows: those that satisfy all of these. Start from
+/// SLEDSTORE_ITER_OPTIONS_INIT and set what you need. The library copies the bytes during the call.
+///
+/// data NULL means that there is no such limit. data not NULL with len 0 is the empty key. If
+/// nothing satisfies all of them, the iterator is empty. Since 0.1.0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct sledstore_iter_options {
+    /// sizeof(sledstore_iter_options).
+    pub struct_size: usize,
+    /// SLEDSTORE_ITER_ flags, combined with |.
+    pub flags: u64,
+    /// The smallest key to show.
+    pub lower: sledstore_bytes,
+    /// The key to stop before.
+    pub upper: sledstore_bytes,
+    /// What all keys begin with.
+    pub prefix: sledstore_bytes,
+}
+
+impl sledstore_iter_options {
+    /// The same options in the words of the store.
+    fn to_store(self, call: &Call) -> Result<IterOptions, Fail> {
+        if self.flags & !ALL_FLAGS != 0 {
+            return Err(Fail::invalid(format!("flags: unknown bits in {:#x}", self.flags)));
+        }
+        let has = |flag| self.flags & flag != 0;
+        let lower = limit(call, "lower", self.lower, !has(SLEDSTORE_ITER_LOWER_EXCLUSIVE))?;
+        let upper = limit(call, "upper", self.upper, has(SLEDSTORE_ITER_UPPER_INCLUSIVE))?;
+        let prefix = call.byte_struct("prefix", self.prefix)?.to_vec();
+        let keys_only = has(SLEDSTORE_ITER_KEYS_ONLY);
+        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false })
+    }
+}
+
+fn limit(
+    call: &Call,
+    what: &str,
+    key: sledstore_bytes,
+    included: bool,
+) -> Result<Bound<Vec<u8>>, Fail> {
+    let bytes = call.byte_struct(what, key)?.to_vec();
+    Ok(match (key.data.is_null(), included) {
+        (true, _) => Bound::Unbounded,
+        (false, true) => Bound::Included(bytes),
+        (false, false) => Bound::Excluded(bytes),
+    })
+}
+
+/// Moves over the rows of a keyspace, in the order of their keys, compared byte by byte.
+///
+/// A new iterator stands outside of the rows: sledstore_iter_next() goes to the first one,
+/// sledstore_iter_prev() to the last. Past either end a move answers SLEDSTORE_END, and stays
+/// there: moving on answers SLEDSTORE_END again, turning round gives the row at that end. The
+/// direction may change at any time. However many rows there are, an iterator holds only a few of
+/// them in memory.
+///
+/// It shows the keyspace as it is at each move, not as it was at one moment. A row that is there
+/// throughout is shown exactly once by a pass in one direction, in order. A row that is written or
+/// deleted during the pass may or may not be shown. A row is always shown whole: its value is one
+/// that its key had.
+///
+/// After a failure each further move answers with the same failure, until sledstore_iter_first(),
+/// sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
+///
+/// An open iterator keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may
+/// use it at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
+#[allow(non_camel_case_types)]
+pub struct sledstore_iter;
+
+/// What an iterator handle stands for.
+pub(super) type IteratorObject = Exclusive<Walk>;
+
+/// An iterator, and what C has of it at the moment.
+pub(super) struct Walk {
+    iterator: Iter,
+    /// The rows that the last call showed. C reads them in place until the next call.
+    shown: Vec<Row>,
+    /// Last, so that the iterator is gone when the store counts it out.
+    _ticket: Ticket,
+}
+
+impl Opaque for sledstore_iter {
+    type Object = IteratorObject;
+    const KIND: handle::Kind = handle::Kind::Iterator;
+
+    fn wrap(object: IteratorObject) -> Object {
+        Object::Iterator(object)
+    }
+
+    fn inside(object: &Object) -> Option<&IteratorObject> {
+        match object {
+            Object::Iterator(iterator) => Some(iterator),
+            _ => None,
+        }
+    }
+}
+
+impl Walk {
+    fn new(store: &StoreObject, options: IterOptions) -> Result<Self, Fail> {
+        // First the ticket: from here on a close is refused.
+        let ticket = store.shared.add_child(Child::Iterator)?;
+        let iterator = store.keyspace.cursor(options)?;
+        Ok(Walk { iterator, shown: Vec::new(), _ticket: ticket })
+    }
+
+    /// Makes moves until there are `most` rows, or no more.
+    fn show(
+        &mut self,
+        most: usize,
+        mut step: impl FnMut(&mut Iter) -> Result<Option<Row>, StoreError>,
+    ) -> Result<sledstore_status, Fail> {
+        self.shown.clear();
+        while self.shown.len() < most {
+            match step(&mut self.iterator) {
+                Ok(Some(row)) => self.shown.push(row),
+                Ok(None) => break,
+                // The rows before it are not lost: the iterator repeats the error at its next move.
+                Err(_) if !self.shown.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match self.shown.is_empty() {
+            true => Ok(sledstore_status::SLEDSTORE_END),
+            false => Ok(sledstore_status::SLEDSTORE_OK),
+        }
+    }
+
+    /// The rows as C sees them. Not before all are in their places: short keys and values are
+    /// stored in the row itself, so their address changes when the row is moved.
+    fn pairs(&self) -> impl Iterator<Item = sledstore_pair> + '_ {
+        let borrowed = |bytes: &[u8]| sledstore_bytes { data: address(bytes), len: bytes.len() };
+        let pair = move |row: &Row| sledstore_pair {
+            key: borrowed(&row.key),
+            value: borrowed(&row.value),
+        };
+        self.shown.iter().map(pair)
+    }
+}
+
+/// One move of an iterator.
+fn go(
+    iterator: *mut sledstore_iter,
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+    step: impl FnMut(&mut Iter) -> Result<Option<Row>, StoreError>,
+) -> sledstore_status {
+    let row = Output::cleared(row);
+    guard::enter(error, |call| {
+        row.required("row")?;
+        let iterator = call.object(iterator)?;
+        let mut walk = iterator.hold("iterator")?;
+        let status = walk.show(1, step)?;
+        walk.pairs().for_each(|pair| row.set(pair));
+        Ok(status)
+    })
+}
+
+/// A move of an iterator to a key.
+fn go_to(
+    iterator: *mut sledstore_iter,
+    key: (*const c_void, usize),
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+    step: impl Fn(&mut Iter, &[u8]) -> Result<Option<Row>, StoreError>,
+) -> sledstore_status {
+    let row = Output::cleared(row);
+    guard::enter(error, |call| {
+        row.required("row")?;
+        // Copied, because it may be the key of a row that this iterator shows now.
+        let key = call.bytes("key", key.0, key.1)?.to_vec();
+        let iterator = call.object(iterator)?;
+        let mut walk = iterator.hold("iterator")?;
+        let status = walk.show(1, |iterator| step(iterator, &key))?;
+        walk.pairs().for_each(|pair| row.set(pair));
+        Ok(status)
+    })
+}
+
+/// Creates an iterator over a keyspace. It stands outside of the rows: move it first.
+///
+/// @param store    a handle of the keyspace. It may be released before the iterator is freed.
+/// @param options  see sledstore_iter_options; NULL: all rows.
+/// @param iter     receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
+/// @param error    see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: iter is NULL, an option is wrong, or a limit
+/// has data NULL and a length; SLEDSTORE_UNSUPPORTED: an option that this version does not have;
+/// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_CLOSED: also while another thread is
+/// closing the store; the handle statuses; the engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_new(
+    store: *const sledstore,
+    options: *const sledstore_iter_options,
+    iter: *mut *mut sledstore_iter,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let iter = Output::cleared(iter);
+    guard::enter(error, |call| {
+        iter.required("iter")?;
+        let options = call.options(options)?.to_store(call)?;
+        let walk = Walk::new(&*call.object(store)?, options)?;
+        iter.set(handle::insert::<sledstore_iter>(Exclusive::new(walk))?.publish());
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Goes to the first row.
+///
+/// @param iter   the iterator.
+/// @param row    receives the key and the value, valid until the next call on this iterator; both
+///               {NULL, 0} unless SLEDSTORE_OK.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no row; SLEDSTORE_INVALID_ARGUMENT: row is NULL;
+/// SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CLOSED: also if its keyspace was
+/// dropped; the handle statuses; the engine statuses.
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_first(
+    iter: *mut sledstore_iter,
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    go(iter, row, error, Iter::first)
+}
+
+/// Goes to the last row.
+///
+/// @param iter   the iterator.
+/// @param row    as in sledstore_iter_first().
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: as sledstore_iter_first().
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_last(
+    iter: *mut sledstore_iter,
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    go(iter, row, error, Iter::last)
+}
+
+/// Goes to the first row whose key is the given one or comes after it.
+///
+/// @param iter     the iterator.
+/// @param key      the key to look for. It may be one that this iterator shows at the moment, and
+///                 may lie outside of the iterator's limits.
+/// @param key_len  its length in bytes.
+/// @param row      as in sledstore_iter_first().
+/// @param error    see sledstore_error; may be NULL.
+///
+/// Statuses: as sledstore_iter_first(), with SLEDSTORE_END: there is no such row; and
+/// SLEDSTORE_INVALID_ARGUMENT also if key is NULL and key_len is not 0.
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_seek(
+    iter: *mut sledstore_iter,
+    key: *const c_void,
+    key_len: usize,
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    go_to(iter, (key, key_len), row, error, Iter::seek)
+}
+
+/// Goes to the last row whose key is the given one or comes before it.
+///
+/// @param iter     the iterator.
+/// @param key      as in sledstore_iter_seek().
+/// @param key_len  its length in bytes.
+/// @param row      as in sledstore_iter_first().
+/// @param error    see sledstore_error; may be NULL.
+///
+/// Statuses: as sledstore_iter_seek().
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_seek_for_prev(
+    iter: *mut sledstore_iter,
+    key: *const c_void,
+    key_len: usize,
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    go_to(iter, (key, key_len), row, error, Iter::seek_for_prev)
+}
+
+/// Goes to the next row upwards; a new iterator goes to the first row.
+///
+/// @param iter   the iterator.
+/// @param row    as in sledstore_iter_first().
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: as sledstore_iter_first(), with SLEDSTORE_END: there is no further row.
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_next(
+    iter: *mut sledstore_iter,
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    go(iter, row, error, Iter::next_row)
+}
+
+/// Goes to the next row downwards; a new iterator goes to the last row.
+///
+/// @param iter   the iterator.
+/// @param row    as in sledstore_iter_first().
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: as sledstore_iter_next().
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_prev(
+    iter: *mut sledstore_iter,
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    go(iter, row, error, Iter::prev_row)
+}
+
+/// Makes several moves upwards in one call, as if by sledstore_iter_next().
+///
+/// @param iter      the iterator.
+/// @param rows      an array for the rows. The first count entries receive keys and values, valid
+///                  until the next call on this iterator; the others are {NULL, 0}.
+/// @param capacity  how many entries the array has; at least 1.
+/// @param count     receives how many rows there are; 0 unless SLEDSTORE_OK. Less than capacity
+///                  means that the end was reached, or that the next move fails.
+/// @param error     see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK: count is at least 1; SLEDSTORE_INVALID_ARGUMENT: rows or count is NULL, or
+/// capacity is 0; otherwise as sledstore_iter_next().
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_next_batch(
+    iter: *mut sledstore_iter,
+    rows: *mut sledstore_pair,
+    capacity: usize,
+    count: *mut usize,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let (rows, count) = (OutputArray::cleared(rows, capacity), Output::cleared(count));
+    guard::enter(error, |call| {
+        rows.required_not_empty("rows")?;
+        count.required("count")?;
+        let iterator = call.object(iter)?;
+        let mut walk = iterator.hold("iterator")?;
+        let status = walk.show(capacity, Iter::next_row)?;
+        rows.fill(walk.pairs());
+        count.set(walk.shown.len());
+        Ok(status)
+    })
+}
+
+/// Frees an iterator. The rows that it showed are gone with it.
+///
+/// @param iter  the iterator; NULL does nothing.
+///
+/// Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+/// SLEDSTORE_REENTRANT: this thread is inside a call on the iterator, that is, in a callback;
+/// SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+///
+/// Threads: any. A call of another thread on the iterator comes to its end undisturbed, and the
+/// iterator is gone after it. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn sledstore_iter_free(iter: *mut sledstore_iter) -> sledstore_status {
+    guard::free(iter)
+}

@@ -1,0 +1,120 @@
+//! What concerns a whole store or keyspace: flushing, sizes, counts.
+
+use super::arguments::Output;
+use super::error::sledstore_error;
+use super::guard;
+use super::status::sledstore_status;
+use super::store::sledstore;
+
+/// Writes out what was written to the store until now, in all its keyspaces. After SLEDSTORE_OK it
+/// survives the death of this process.
+///
+/// Without this call the library does the same by itself every 500 milliseconds, or as
+/// sledstore_open_options.flush_every_ms says, and when the store is closed. Survival of a power
+/// loss is not promised in this version.
+///
+/// @param store  any handle of the store.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; the handle statuses; the engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_flush(
+    store: *const sledstore,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        call.object(store)?.keyspace.flush()?;
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Does the same as sledstore_flush(), which returns when the operating system has confirmed the
+/// writes anyway. For programs that are ported from other stores.
+///
+/// @param store  any handle of the store.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; the handle statuses; the engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_flush_sync(
+    store: *const sledstore,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        call.object(store)?.keyspace.flush_sync()?;
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Does the same as sledstore_flush() in this version: the engine reuses by itself the space of what
+/// was deleted or overwritten. The files of a store never become smaller.
+///
+/// @param store  any handle of the store.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; the handle statuses; the engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_compact(
+    store: *const sledstore,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        call.object(store)?.keyspace.compact()?;
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Tells how much space the files of the store take up, all keyspaces together.
+///
+/// @param store  any handle of the store.
+/// @param bytes  receives the size in bytes; 0 on failure.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: bytes is NULL; the handle statuses; the
+/// engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_size_on_disk(
+    store: *const sledstore,
+    bytes: *mut u64,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let bytes = Output::cleared(bytes);
+    guard::enter(error, |call| {
+        bytes.required("bytes")?;
+        bytes.set(call.object(store)?.keyspace.size_on_disk()?);
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Counts the keys of a keyspace, exactly; expired keys are not there. The first count after opening
+/// walks through all keys, later ones do not.
+///
+/// @param store  a handle of the keyspace.
+/// @param count  receives the number of keys; 0 on failure.
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; the handle statuses; the
+/// engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_count(
+    store: *const sledstore,
+    count: *mut u64,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let count = Output::cleared(count);
+    guard::enter(error, |call| {
+        count.required("count")?;
+        count.set(call.object(store)?.keyspace.count()?);
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}

@@ -1,0 +1,32 @@
+//! The C ABI: what `include/sledstore.h` declares.
+//!
+//! The doc comments of what is exported become the header, which is the manual of the C library; so
+//! they are written for somebody who reads C. The order of the modules here is the order there.
+//!
+//! An exported function converts its arguments (`arguments`), calls the store, and writes its
+//! outputs, all of it inside the guard (`guard`). Handles are looked up in a table (`handle`,
+//! `slots`, `hazard`). There is no storage logic here.
+
+// What a caller has to keep to is said in each function's own words, for C.
+#![allow(clippy::missing_safety_doc)]
+
+mod batch;
+mod error;
+mod expiry;
+mod iterator;
+mod library;
+mod maintenance;
+mod options;
+mod point;
+mod status;
+mod store;
+mod value;
+
+mod arguments;
+mod exclusive;
+mod fork;
+mod guard;
+mod handle;
+mod hazard;
+mod shared;
+mod slots;

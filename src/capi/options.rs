@@ -1,0 +1,118 @@
+//! The options of opening a store.
+
+use std::time::Duration;
+
+use super::error::Fail;
+use crate::{SledMode, SledStoreBuilder};
+
+/// For sledstore_open_options.flags: the directory has to be there already. If it is not, the call
+/// answers SLEDSTORE_IO with the error number ENOENT.
+pub const SLEDSTORE_OPEN_MUST_EXIST: u64 = 1;
+/// For sledstore_open_options.flags: there must be no store yet. If there is one, the call answers
+/// SLEDSTORE_ALREADY_EXISTS.
+pub const SLEDSTORE_OPEN_MUST_CREATE: u64 = 2;
+/// For sledstore_open_options.flags: compress what is written. Needs the feature "compression";
+/// without it the call answers SLEDSTORE_UNSUPPORTED.
+pub const SLEDSTORE_OPEN_COMPRESSION: u64 = 4;
+/// For sledstore_open_options.flags: create the directory, and remove it with everything in it when
+/// the store is closed. The path must not exist yet.
+pub const SLEDSTORE_OPEN_TEMPORARY: u64 = 8;
+
+const ALL_FLAGS: u64 = SLEDSTORE_OPEN_MUST_EXIST
+    | SLEDSTORE_OPEN_MUST_CREATE
+    | SLEDSTORE_OPEN_COMPRESSION
+    | SLEDSTORE_OPEN_TEMPORARY;
+
+/// For sledstore_open_options.flush_every_ms: never flush by itself.
+pub const SLEDSTORE_FLUSH_NEVER: u32 = 0xffff_ffff;
+
+/// For sledstore_open_options.mode: rather use little disk space than be fast. The engine of
+/// this version accepts a mode and acts the same in both.
+pub const SLEDSTORE_MODE_LOW_SPACE: u32 = 1;
+/// For sledstore_open_options.mode: rather be fast than use little disk space. See
+/// SLEDSTORE_MODE_LOW_SPACE.
+pub const SLEDSTORE_MODE_HIGH_THROUGHPUT: u32 = 2;
+
+/// How to open a store. Start from SLEDSTORE_OPEN_OPTIONS_INIT and set what you need; zero always
+/// means the default.
+///
+/// struct_size is the size of the struct that the program was compiled with, which lets the library
+/// tell old programs from new ones. Since 0.1.0.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+#[allow(non_camel_case_types)]
+pub struct sledstore_open_options {
+    /// sizeof(sledstore_open_options).
+    pub struct_size: usize,
+    /// SLEDSTORE_OPEN_ flags, combined with |.
+    pub flags: u64,
+    /// How many bytes of data to keep in memory; less than 1 MiB counts as 1 MiB. The library may
+    /// use two to three times that. 0: 1 GiB.
+    pub cache_capacity: u64,
+    /// The unit in bytes in which a new store takes space on disk: a power of two from 65536 to
+    /// 8388608. A store that exists keeps its own. 0: 524288.
+    pub segment_size: u64,
+    /// Flush so many milliseconds after a write at the latest. 0: 500. SLEDSTORE_FLUSH_NEVER: only
+    /// when sledstore_flush() is called and when the store is closed.
+    pub flush_every_ms: u32,
+    /// How many milliseconds to wait for a directory that somebody else has open. 0: do not wait.
+    pub lock_timeout_ms: u32,
+    /// SLEDSTORE_MODE_LOW_SPACE or SLEDSTORE_MODE_HIGH_THROUGHPUT. 0:
+    /// SLEDSTORE_MODE_LOW_SPACE.
+    pub mode: u32,
+    /// Has to be 0.
+    pub reserved: u32,
+}
+
+impl sledstore_open_options {
+    pub(super) fn has(&self, flag: u64) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn check(&self) -> Result<(), Fail> {
+        if self.flags & !ALL_FLAGS != 0 {
+            return Err(Fail::invalid(format!("flags: unknown bits in {:#x}", self.flags)));
+        }
+        if self.has(SLEDSTORE_OPEN_MUST_EXIST) && self.has(SLEDSTORE_OPEN_MUST_CREATE) {
+            return Err(Fail::invalid("flags: MUST_EXIST and MUST_CREATE exclude each other"));
+        }
+        if self.has(SLEDSTORE_OPEN_MUST_EXIST) && self.has(SLEDSTORE_OPEN_TEMPORARY) {
+            return Err(Fail::invalid("flags: a temporary store cannot exist already"));
+        }
+        if self.mode > SLEDSTORE_MODE_HIGH_THROUGHPUT {
+            return Err(Fail::invalid(format!("mode: there is no mode {}", self.mode)));
+        }
+        match self.reserved {
+            0 => Ok(()),
+            _ => Err(Fail::invalid("reserved: it has to be 0")),
+        }
+    }
+
+    /// The same options in the words of the store.
+    pub(super) fn builder(&self) -> Result<SledStoreBuilder, Fail> {
+        self.check()?;
+        let mut builder = SledStoreBuilder::new()
+            .must_exist(self.has(SLEDSTORE_OPEN_MUST_EXIST))
+            .must_create(self.has(SLEDSTORE_OPEN_MUST_CREATE))
+            .use_compression(self.has(SLEDSTORE_OPEN_COMPRESSION))
+            .temporary(self.has(SLEDSTORE_OPEN_TEMPORARY))
+            .lock_timeout(Duration::from_millis(self.lock_timeout_ms.into()));
+        if self.cache_capacity != 0 {
+            builder = builder.cache_capacity(self.cache_capacity);
+        }
+        if self.segment_size != 0 {
+            // The handle table demands a 64-bit target, so nothing is cut off.
+            builder = builder.segment_size(self.segment_size as usize);
+        }
+        builder = match self.flush_every_ms {
+            0 => builder,
+            SLEDSTORE_FLUSH_NEVER => builder.flush_every_ms(None),
+            period => builder.flush_every_ms(u64::from(period)),
+        };
+        Ok(match self.mode {
+            SLEDSTORE_MODE_LOW_SPACE => builder.mode(SledMode::LowSpace),
+            SLEDSTORE_MODE_HIGH_THROUGHPUT => builder.mode(SledMode::HighThroughput),
+            _ => builder,
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! What all handles of one store share: who uses the store, and how it ends.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::Fail;
+use super::handle::{self, Fresh, Token};
+use super::hazard::{self, ThreadRecord};
+use super::status::sledstore_status as Status;
+use super::store::{sledstore, StoreObject};
+use crate::SledStore;
+
+/// How long a close waits for the calls that other threads are in.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What can be open on a store, and keeps it from being closed.
+#[derive(Clone, Copy)]
+pub(super) enum Child {
+    Iterator,
+}
+
+/// The names of the children, one and many, by their number.
+const CHILDREN: [(&str, &str); 1] = [("iterator", "iterators")];
+
+/// One per open store, shared by its handles and children.
+pub(super) struct SharedStore {
+    members: Mutex<Members>,
+}
+
+/// Held for moments only, and never while the store works.
+struct Members {
+    /// The handles, of whichever keyspace.
+    handles: HashSet<Token>,
+    /// How many children are open, by kind.
+    children: [usize; CHILDREN.len()],
+    /// Set while the store is being closed and after it was: nobody may join.
+    closing: bool,
+}
+
+impl SharedStore {
+    pub(super) fn new() -> Arc<Self> {
+        let members =
+            Members { handles: HashSet::new(), children: [0; CHILDREN.len()], closing: false };
+        Arc::new(SharedStore { members: Mutex::new(members) })
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        // Every change is a single step, so a panic under the lock leaves nothing half done.
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a handle of this store for a keyspace.
+    pub(super) fn add_handle(
+        self: &Arc<Self>,
+        keyspace: SledStore,
+    ) -> Result<Fresh<sledstore>, Fail> {
+        let mut members = self.members();
+        members.refuse_if_closing()?;
+        let handle = handle::insert(StoreObject::new(keyspace, self.clone()))?;
+        members.handles.insert(handle.token());
+        Ok(handle)
+    }
+
+    /// Forgets a handle that was freed.
+    pub(super) fn remove_handle(&self, token: Token) {
+        self.members().handles.remove(&token);
+    }
+
+    /// Registers a child. From here on until the ticket is dropped, a close answers BUSY.
+    pub(super) fn add_child(self: &Arc<Self>, child: Child) -> Result<Ticket, Fail> {
+        let mut members = self.members();
+        members.refuse_if_closing()?;
+        members.children[child as usize] += 1;
+        Ok(Ticket { store: self.clone(), child })
+    }
+
+    /// Ends the store and all its handles, or leaves everything as it is.
+    pub(super) fn close(&self, keyspace: SledStore) -> Result<(), Fail> {
+        let handles = self.begin_to_close()?;
+        // A handle that another thread frees at this moment is none of ours any more: these steps
+        // pass it by. The calls that still use it are waited for.
+        handles.iter().copied().for_each(handle::suspend);
+        let probe = keyspace.clone();
+        let closed = wait_for_calls(&handles).and_then(|()| Ok(keyspace.close()?));
+        // An error after the point of no return: the store is closed all the same.
+        if closed.is_ok() || probe.is_closed() {
+            drop(probe);
+            handles.into_iter().for_each(handle::end_suspended);
+            self.members().handles.clear();
+        } else {
+            handles.into_iter().for_each(handle::resume);
+            self.members().closing = false;
+        }
+        closed
+    }
+
+    /// From here on nobody joins the store. Fails, changing nothing, if that is not possible.
+    fn begin_to_close(&self) -> Result<HashSet<Token>, Fail> {
+        let mut members = self.members();
+        members.refuse_if_closing()?;
+        let own = ThreadRecord::current();
+        if own.holds_any(|token| members.handles.contains(&Token::from_bits(token))) {
+            return Err(Fail::new(
+                Status::SLEDSTORE_REENTRANT,
+                "a store cannot be closed from inside a call that uses it",
+            ));
+        }
+        members.refuse_if_in_use()?;
+        members.closing = true;
+        Ok(members.handles.clone())
+    }
+}
+
+impl Members {
+    fn refuse_if_closing(&self) -> Result<(), Fail> {
+        match self.closing {
+            true => Err(Fail::new(Status::SLEDSTORE_CLOSED, "the store is being closed")),
+            false => Ok(()),
+        }
+    }
+
+    fn refuse_if_in_use(&self) -> Result<(), Fail> {
+        let open: Vec<String> = (self.children.iter().zip(CHILDREN))
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, (one, many))| format!("{count} {}", if *count == 1 { one } else { many }))
+            .collect();
+        match open.is_empty() {
+            true => Ok(()),
+            false => Err(Fail::new(
+                Status::SLEDSTORE_BUSY,
+                format!("the store cannot be closed: still open: {}", open.join(", ")),
+            )),
+        }
+    }
+}
+
+/// Waits until no thread is in a call on one of these handles. Since they are suspended, new calls
+/// do not start to use them; a call that only finds that out is seen here for a moment.
+fn wait_for_calls(handles: &HashSet<Token>) -> Result<(), Fail> {
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(20);
+    loop {
+        let busy = hazard::threads_using(|token| handles.contains(&Token::from_bits(token)));
+        if busy == 0 {
+            return Ok(());
+        }
+        if start.elapsed() >= PATIENCE {
+            return Err(Fail::new(
+                Status::SLEDSTORE_BUSY,
+                format!("the store cannot be closed: {busy} threads are in calls on it"),
+            ));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+/// Counts a child in until it is dropped.
+pub(super) struct Ticket {
+    store: Arc<SharedStore>,
+    child: Child,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.store.members().children[self.child as usize] -= 1;
+    }
+}
