@@ -1,0 +1,1650 @@
+/*
+ * sledstore: an embedded, persistent, ordered key-value store.
+ *
+ * Keys and values are strings of any bytes. Keys are kept in order, byte by byte, in files in a
+ * directory. The library runs inside of your program; there is no server.
+ *
+ * This file is the manual. It is generated: do not edit it.
+ *
+ * EXAMPLE
+ *
+ * A complete program. Compile it with: cc fruit.c -lsledstore
+ *
+ *     #include <sledstore.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *       sledstore *store;
+ *       sledstore_value *value;
+ *       sledstore_error *error;
+ *       if (sledstore_open("fruit.db", NULL, &store, &error) < 0) goto failed;
+ *       if (sledstore_put(store, "apple", 5, "red", 3, &error) < 0) goto failed;
+ *       if (sledstore_get(store, "apple", 5, &value, &error) != SLEDSTORE_OK) goto failed;
+ *       printf("%.*s\n", (int)sledstore_value_len(value), (const char *)sledstore_value_data(value));
+ *       sledstore_value_free(value);
+ *       if (sledstore_close(store, &error) < 0) goto failed;
+ *       return 0;
+ *     failed:
+ *       fprintf(stderr, "%s\n", sledstore_error_message(error));
+ *       sledstore_error_free(error);
+ *       return 1;
+ *     }
+ *
+ * STATUSES
+ *
+ * A function that can fail returns a sledstore_status. 0 is SLEDSTORE_OK. A positive status is an
+ * outcome that is no failure, such as SLEDSTORE_KEY_NOT_FOUND. A negative one is a failure. So
+ * `if (status < 0)` catches failures, and `if (status == SLEDSTORE_OK)` asks for success.
+ *
+ * Each function lists every status that it can return. Two groups are written as two words:
+ *
+ *   the handle statuses   SLEDSTORE_INVALID_ARGUMENT: a handle is NULL
+ *                         SLEDSTORE_WRONG_HANDLE: something else was passed as a handle
+ *                         SLEDSTORE_CLOSED: the handle was freed, its store closed, or its keyspace
+ *                                           dropped
+ *                         SLEDSTORE_FORKED: this process is the child of a fork()
+ *                         SLEDSTORE_PANIC: a bug in the library was caught
+ *   the engine statuses   SLEDSTORE_IO: the operating system reported an error
+ *                         SLEDSTORE_CORRUPTION: the files are damaged
+ *                         SLEDSTORE_DISK_FULL
+ *                         SLEDSTORE_READ_ONLY_FILESYSTEM
+ *                         SLEDSTORE_OTHER: any other failure of the engine
+ *
+ * ERRORS
+ *
+ * What went wrong in words comes from the call that failed. Pass the address of a variable as its
+ * last argument; it is set to NULL first, and to an error that you free with sledstore_error_free()
+ * if the call fails. Pass NULL if you do not want to know. There is no "last error" to be asked for.
+ *
+ * HANDLES
+ *
+ * sledstore, sledstore_batch, sledstore_iter, sledstore_value and sledstore_error are handles: they
+ * look like pointers, but are numbers that the library looks up. Do not follow them, and do not
+ * calculate with them. A NULL, a freed handle, a handle of another type, a random number: each gives
+ * a status (or the empty answer that the function documents) and does no harm, also when another
+ * thread frees the handle at that moment.
+ *
+ * sledstore_..._free(NULL) does nothing and is SLEDSTORE_OK. A place for a new handle is set to NULL
+ * before anything else happens, so after a failure it can be freed like that. A call gives a handle
+ * or an error, never both.
+ *
+ * MEMORY
+ *
+ * Bytes go in as a pointer and a length; the library reads them during the call and keeps no
+ * pointer. A pointer with a length points to that many readable bytes (or entries), which do not
+ * change during the call. It may be NULL if the length is 0. Strings (paths, names of features) end
+ * with a NUL.
+ *
+ * Bytes come out in three ways: as a sledstore_value, which you free and which outlives everything;
+ * into your own buffer; or as a row of an iterator, which is valid until the next call on it.
+ *
+ * A pointer to a result points to a variable of that type, and an array for results has room for as
+ * many entries as the call says; no other thread uses them during the call. Results are zeroed
+ * first: handles are NULL, numbers are 0, rows are {NULL, 0}. A result that may be NULL says so; a
+ * missing one is SLEDSTORE_INVALID_ARGUMENT.
+ *
+ * Never give memory of the library to free(), nor memory of malloc() to the library to free.
+ *
+ * Structs with options begin with their size. Start from the _INIT macro, set what you need:
+ *
+ *     sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
+ *     options.flush_every_ms = 100;
+ *
+ * A program that was compiled with an older header runs with a newer library; what it does not know
+ * is 0, the default. A program that sets an option which an older library does not know is told
+ * SLEDSTORE_UNSUPPORTED.
+ *
+ * KEYS AND VALUES
+ *
+ * A key has 0 to 4096 bytes, a value 0 to 1073741824 (1 GiB). An empty value is a value; that a key
+ * is not there is told by the status. Keys that expire are not there from that millisecond on, for
+ * every function.
+ *
+ * WHAT LASTS
+ *
+ * A write that returned is seen by every read that begins afterwards. It survives the death of the
+ * process once it is flushed: by sledstore_flush(), by itself every 500 milliseconds, or by
+ * sledstore_close(). What was not flushed may be lost then, but never half of a write, nor half of
+ * a batch. Survival of a power loss is not promised in this version.
+ *
+ * THREADS
+ *
+ * A handle that a function takes as a pointer to const may be used by any number of threads at once.
+ * A batch and an iterator are for one thread at a time; the second is told SLEDSTORE_BUSY, and
+ * nothing is harmed. No function has to be called on a particular thread. No function may be called
+ * from a signal handler.
+ *
+ * PROCESSES
+ *
+ * One process at a time can have a directory open. Open stores after fork(), not before: in the
+ * child of a process that had ever opened one, every function except the sledstore_version and
+ * sledstore_status families, sledstore_build_info() and sledstore_has_feature() answers
+ * SLEDSTORE_FORKED or nothing, and the files are not touched. exec() is fine. The library stays
+ * loaded after dlclose().
+ *
+ * BUGS IN THE LIBRARY
+ *
+ * A bug that the library notices in itself ends the call with SLEDSTORE_PANIC, not the process, and
+ * prints a line to stderr. A batch or iterator that it happened in answers SLEDSTORE_PANIC from then
+ * on; free it. Running out of memory ends the process.
+ */
+
+
+#ifndef SLEDSTORE_H
+#define SLEDSTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of this header. The library's own is told by sledstore_version_number(). */
+#define SLEDSTORE_VERSION_MAJOR 0
+#define SLEDSTORE_VERSION_MINOR 1
+#define SLEDSTORE_VERSION_PATCH 0
+#define SLEDSTORE_VERSION_STRING "0.1.0"
+#define SLEDSTORE_VERSION_NUMBER                                                                   \
+  (SLEDSTORE_VERSION_MAJOR * 1000000 + SLEDSTORE_VERSION_MINOR * 1000 + SLEDSTORE_VERSION_PATCH)
+
+/* Stands before every function. Define it yourself before the include to have something else. */
+#ifndef SLEDSTORE_API
+#if defined(__GNUC__)
+#define SLEDSTORE_API __attribute__((visibility("default")))
+#else
+#define SLEDSTORE_API
+#endif
+#endif
+
+/* All defaults, to start from: sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT; */
+#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0 }
+
+/* All rows, to start from: sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT; */
+#define SLEDSTORE_ITER_OPTIONS_INIT                                                                \
+  { sizeof(sledstore_iter_options), 0, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } }
+
+
+/**
+ * Handles of the type sledstore, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_STORE 1
+
+/**
+ * Handles of the type sledstore_batch, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_BATCH 2
+
+/**
+ * Handles of the type sledstore_iter, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_ITER 3
+
+/**
+ * Handles of the type sledstore_value, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_VALUE 4
+
+/**
+ * Handles of the type sledstore_error, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_ERROR 5
+
+/**
+ * For sledstore_open_options.flags: the directory has to be there already. If it is not, the call
+ * answers SLEDSTORE_IO with the error number ENOENT.
+ */
+#define SLEDSTORE_OPEN_MUST_EXIST 1
+
+/**
+ * For sledstore_open_options.flags: there must be no store yet. If there is one, the call answers
+ * SLEDSTORE_ALREADY_EXISTS.
+ */
+#define SLEDSTORE_OPEN_MUST_CREATE 2
+
+/**
+ * For sledstore_open_options.flags: compress what is written. Needs the feature "compression";
+ * without it the call answers SLEDSTORE_UNSUPPORTED.
+ */
+#define SLEDSTORE_OPEN_COMPRESSION 4
+
+/**
+ * For sledstore_open_options.flags: create the directory, and remove it with everything in it when
+ * the store is closed. The path must not exist yet.
+ */
+#define SLEDSTORE_OPEN_TEMPORARY 8
+
+/**
+ * For sledstore_open_options.flush_every_ms: never flush by itself.
+ */
+#define SLEDSTORE_FLUSH_NEVER 4294967295
+
+/**
+ * For sledstore_open_options.mode: rather use little disk space than be fast. The engine of
+ * this version accepts a mode and acts the same in both.
+ */
+#define SLEDSTORE_MODE_LOW_SPACE 1
+
+/**
+ * For sledstore_open_options.mode: rather be fast than use little disk space. See
+ * SLEDSTORE_MODE_LOW_SPACE.
+ */
+#define SLEDSTORE_MODE_HIGH_THROUGHPUT 2
+
+/**
+ * For sledstore_iter_options.flags: do not show the key that equals lower.
+ */
+#define SLEDSTORE_ITER_LOWER_EXCLUSIVE 1
+
+/**
+ * For sledstore_iter_options.flags: show the key that equals upper.
+ */
+#define SLEDSTORE_ITER_UPPER_INCLUSIVE 2
+
+/**
+ * For sledstore_iter_options.flags: show keys only; all values have length 0.
+ */
+#define SLEDSTORE_ITER_KEYS_ONLY 4
+
+/**
+ * What a call answered.
+ *
+ * 0 is success. Positive values are outcomes that are no failure, such as "that key is not there".
+ * Negative values are failures, so `if (status < 0)` finds exactly the failures.
+ *
+ * A value never changes its meaning. Later versions add values: treat an unknown negative value as
+ * a failure and an unknown positive value as an outcome. Since 0.1.0.
+ */
+enum sledstore_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Done.
+   */
+  SLEDSTORE_OK = 0,
+  /**
+   * The operating system reported an error; sledstore_error_os_code() has its number.
+   */
+  SLEDSTORE_IO = -1,
+  /**
+   * The files of the store are damaged, or are no store.
+   */
+  SLEDSTORE_CORRUPTION = -2,
+  /**
+   * Something other than a key was not found, such as the keyspace to drop.
+   */
+  SLEDSTORE_NOT_FOUND = 3,
+  /**
+   * What was to be created exists already.
+   */
+  SLEDSTORE_ALREADY_EXISTS = -4,
+  /**
+   * Another transaction wrote what this one had read; run it again.
+   */
+  SLEDSTORE_TXN_CONFLICT = -5,
+  /**
+   * The store is open for reading only.
+   */
+  SLEDSTORE_READ_ONLY = -6,
+  /**
+   * The operation took longer than it was allowed to.
+   */
+  SLEDSTORE_TIMEOUT = -7,
+  /**
+   * A limit was reached, for example the number of live handles.
+   */
+  SLEDSTORE_CAPACITY_EXCEEDED = -8,
+  /**
+   * The value was not the expected one; nothing was written.
+   */
+  SLEDSTORE_CAS_MISMATCH = 9,
+  /**
+   * That key is not there, or has expired.
+   */
+  SLEDSTORE_KEY_NOT_FOUND = 10,
+  /**
+   * This version cannot do that: a key or value over the limit, a feature that is not built in.
+   */
+  SLEDSTORE_UNSUPPORTED = -11,
+  /**
+   * Any other failure; the message says which.
+   */
+  SLEDSTORE_OTHER = -12,
+  /**
+   * An iterator has no further row in that direction.
+   */
+  SLEDSTORE_END = 100,
+  /**
+   * The key is there and never expires.
+   */
+  SLEDSTORE_NO_TTL = 101,
+  /**
+   * An argument is not allowed: a NULL that has to be something, an unknown flag.
+   */
+  SLEDSTORE_INVALID_ARGUMENT = -100,
+  /**
+   * This is no handle, or a handle of another type.
+   */
+  SLEDSTORE_WRONG_HANDLE = -101,
+  /**
+   * The handle was freed, its store was closed, or its keyspace was dropped.
+   */
+  SLEDSTORE_CLOSED = -102,
+  /**
+   * In use: by another thread, or (for a close) by iterators that are still open.
+   */
+  SLEDSTORE_BUSY = -103,
+  /**
+   * Not allowed from inside a callback of the same handle.
+   */
+  SLEDSTORE_REENTRANT = -104,
+  /**
+   * The directory is open in another process, or through another store of this one.
+   */
+  SLEDSTORE_LOCKED = -105,
+  /**
+   * This process is the child of a fork(); the library cannot be used here.
+   */
+  SLEDSTORE_FORKED = -106,
+  /**
+   * A bug in the library was caught; the message names it.
+   */
+  SLEDSTORE_PANIC = -107,
+  /**
+   * The result does not fit; the needed size was written, and nothing else.
+   */
+  SLEDSTORE_BUFFER_TOO_SMALL = -108,
+  /**
+   * The disk, or the quota of this user, is full.
+   */
+  SLEDSTORE_DISK_FULL = -109,
+  /**
+   * The file system is mounted for reading only.
+   */
+  SLEDSTORE_READ_ONLY_FILESYSTEM = -110,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum sledstore_status sledstore_status;
+#else
+typedef int32_t sledstore_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * A store, seen through one of its keyspaces.
+ *
+ * sledstore_open() gives a handle to the default keyspace; sledstore_open_tree() gives handles to
+ * the others. Every function works on every one of them.
+ *
+ * Any number of threads may use one handle at once. The store is open until sledstore_close() is
+ * called on any of its handles, or until the last of them was released and the last iterator freed;
+ * a batch that names a keyspace counts as a handle of it until it is freed or cleared. Since 0.1.0.
+ */
+typedef struct sledstore sledstore;
+
+/**
+ * A list of writes to be applied together: after sledstore_batch_apply() all of them are there, and
+ * if it fails, or the process dies, none of them is. They may be in several keyspaces.
+ *
+ * A batch belongs to no store. It can be applied more than once, and be reused with
+ * sledstore_batch_clear(). One thread may use it at a time; a second one is told SLEDSTORE_BUSY.
+ * Since 0.1.0.
+ */
+typedef struct sledstore_batch sledstore_batch;
+
+/**
+ * What went wrong in one call.
+ *
+ * Functions that can fail take a `sledstore_error **error` as their last parameter. Give NULL, or
+ * the address of a variable: it is set to NULL at the start of the call, and to an error that you
+ * own if the call fails (status below 0). Outcomes above 0 never create an error.
+ *
+ * An error may outlive everything else. Any number of threads may read it at once. Free it with
+ * sledstore_error_free(). Since 0.1.0.
+ */
+typedef struct sledstore_error sledstore_error;
+
+/**
+ * Moves over the rows of a keyspace, in the order of their keys, compared byte by byte.
+ *
+ * A new iterator stands outside of the rows: sledstore_iter_next() goes to the first one,
+ * sledstore_iter_prev() to the last. Past either end a move answers SLEDSTORE_END, and stays
+ * there: moving on answers SLEDSTORE_END again, turning round gives the row at that end. The
+ * direction may change at any time. However many rows there are, an iterator holds only a few of
+ * them in memory.
+ *
+ * It shows the keyspace as it is at each move, not as it was at one moment. A row that is there
+ * throughout is shown exactly once by a pass in one direction, in order. A row that is written or
+ * deleted during the pass may or may not be shown. A row is always shown whole: its value is one
+ * that its key had.
+ *
+ * After a failure each further move answers with the same failure, until sledstore_iter_first(),
+ * sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
+ *
+ * An open iterator keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may
+ * use it at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
+ */
+typedef struct sledstore_iter sledstore_iter;
+
+/**
+ * Bytes that the library gave out: a value, or a name. They never change.
+ *
+ * A value belongs to nothing: it stays valid when its key is overwritten or deleted and when its
+ * store is closed, until it is freed with sledstore_value_free(). Any number of threads may read
+ * it at once. Since 0.1.0.
+ */
+typedef struct sledstore_value sledstore_value;
+
+/**
+ * How to open a store. Start from SLEDSTORE_OPEN_OPTIONS_INIT and set what you need; zero always
+ * means the default.
+ *
+ * struct_size is the size of the struct that the program was compiled with, which lets the library
+ * tell old programs from new ones. Since 0.1.0.
+ */
+typedef struct sledstore_open_options {
+  /**
+   * sizeof(sledstore_open_options).
+   */
+  size_t struct_size;
+  /**
+   * SLEDSTORE_OPEN_ flags, combined with |.
+   */
+  uint64_t flags;
+  /**
+   * How many bytes of data to keep in memory; less than 1 MiB counts as 1 MiB. The library may
+   * use two to three times that. 0: 1 GiB.
+   */
+  uint64_t cache_capacity;
+  /**
+   * The unit in bytes in which a new store takes space on disk: a power of two from 65536 to
+   * 8388608. A store that exists keeps its own. 0: 524288.
+   */
+  uint64_t segment_size;
+  /**
+   * Flush so many milliseconds after a write at the latest. 0: 500. SLEDSTORE_FLUSH_NEVER: only
+   * when sledstore_flush() is called and when the store is closed.
+   */
+  uint32_t flush_every_ms;
+  /**
+   * How many milliseconds to wait for a directory that somebody else has open. 0: do not wait.
+   */
+  uint32_t lock_timeout_ms;
+  /**
+   * SLEDSTORE_MODE_LOW_SPACE or SLEDSTORE_MODE_HIGH_THROUGHPUT. 0:
+   * SLEDSTORE_MODE_LOW_SPACE.
+   */
+  uint32_t mode;
+  /**
+   * Has to be 0.
+   */
+  uint32_t reserved;
+} sledstore_open_options;
+
+/**
+ * Bytes that somebody else owns: a pointer and a length, in and out.
+ *
+ * As a parameter: data may be NULL if len is 0; the bytes are read during the call only. As a
+ * result: data is never NULL, and the function that gives it says how long it is valid. No NUL
+ * stands after the bytes. Since 0.1.0.
+ */
+typedef struct sledstore_bytes {
+  /**
+   * The first byte.
+   */
+  const void *data;
+  /**
+   * How many there are.
+   */
+  size_t len;
+} sledstore_bytes;
+
+/**
+ * A key and its value. Since 0.1.0.
+ */
+typedef struct sledstore_pair {
+  /**
+   * The key.
+   */
+  struct sledstore_bytes key;
+  /**
+   * The value.
+   */
+  struct sledstore_bytes value;
+} sledstore_pair;
+
+/**
+ * Which rows an iterator shows: those that satisfy all of these. Start from
+ * SLEDSTORE_ITER_OPTIONS_INIT and set what you need. The library copies the bytes during the call.
+ *
+ * data NULL means that there is no such limit. data not NULL with len 0 is the empty key. If
+ * nothing satisfies all of them, the iterator is empty. Since 0.1.0.
+ */
+typedef struct sledstore_iter_options {
+  /**
+   * sizeof(sledstore_iter_options).
+   */
+  size_t struct_size;
+  /**
+   * SLEDSTORE_ITER_ flags, combined with |.
+   */
+  uint64_t flags;
+  /**
+   * The smallest key to show.
+   */
+  struct sledstore_bytes lower;
+  /**
+   * The key to stop before.
+   */
+  struct sledstore_bytes upper;
+  /**
+   * What all keys begin with.
+   */
+  struct sledstore_bytes prefix;
+} sledstore_iter_options;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Gives the name of a status, for example "SLEDSTORE_IO".
+ *
+ * @param status  any number.
+ * @return        a string that is never NULL and lives as long as the program; do not free it.
+ *                "SLEDSTORE_UNKNOWN_STATUS" for a number that this version does not know.
+ *
+ * Threads: any number at once; also in the child of a fork. Since 0.1.0.
+ */
+SLEDSTORE_API const char *sledstore_status_name(int32_t status);
+
+/**
+ * Says in a few words of English what a status means.
+ *
+ * What went wrong in one particular call is told by the error of that call; see
+ * sledstore_error_message().
+ *
+ * @param status  any number.
+ * @return        a string that is never NULL and lives as long as the program; do not free it.
+ *                "unknown status" for a number that this version does not know.
+ *
+ * Threads: any number at once; also in the child of a fork. Since 0.1.0.
+ */
+SLEDSTORE_API const char *sledstore_status_message(int32_t status);
+
+/**
+ * Says whether the same call may succeed when it is made again later, with nothing changed.
+ *
+ * @param status  any number.
+ * @return        true for SLEDSTORE_TXN_CONFLICT, SLEDSTORE_TIMEOUT, SLEDSTORE_BUSY and
+ *                SLEDSTORE_LOCKED; false for everything else.
+ *
+ * Threads: any number at once; also in the child of a fork. Since 0.1.0.
+ */
+SLEDSTORE_API bool sledstore_status_is_retryable(int32_t status);
+
+/**
+ * Says whether a status tells of a mistake in the calling program, to be mended in its source.
+ *
+ * @param status  any number.
+ * @return        true for SLEDSTORE_INVALID_ARGUMENT, SLEDSTORE_WRONG_HANDLE, SLEDSTORE_CLOSED,
+ *                SLEDSTORE_REENTRANT and SLEDSTORE_FORKED; false for everything else.
+ *
+ * Threads: any number at once; also in the child of a fork. Since 0.1.0.
+ */
+SLEDSTORE_API bool sledstore_status_is_misuse(int32_t status);
+
+/**
+ * Gives the status that the failed call returned.
+ *
+ * @param error  the error, or NULL.
+ * @return       that status, which is below 0; SLEDSTORE_OK for NULL; SLEDSTORE_CLOSED for an
+ *               error that was freed; SLEDSTORE_WRONG_HANDLE for anything else that is no error;
+ *               SLEDSTORE_FORKED in the child of a fork.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API sledstore_status sledstore_error_status(const struct sledstore_error *error);
+
+/**
+ * Says what went wrong: one line of English text in UTF-8, with the path or the argument that it
+ * is about. The wording may change between versions; programs decide by the status.
+ *
+ * @param error  the error, or NULL.
+ * @return       a NUL-terminated string that is valid until the error is freed; do not free it.
+ *               Never NULL: "" for NULL, for anything that is no live error, and in the child of a
+ *               fork.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API const char *sledstore_error_message(const struct sledstore_error *error);
+
+/**
+ * Gives the error number of the operating system (errno) behind a failure.
+ *
+ * @param error  the error, or NULL.
+ * @return       that number; 0 if the operating system had no part in the failure, for NULL, for
+ *               anything that is no live error, and in the child of a fork.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API int32_t sledstore_error_os_code(const struct sledstore_error *error);
+
+/**
+ * Frees an error. Its message is gone with it.
+ *
+ * @param error  the error; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. No other thread may be reading the message any more. Since 0.1.0.
+ */
+SLEDSTORE_API sledstore_status sledstore_error_free(struct sledstore_error *error);
+
+/**
+ * Gives the address of a value's bytes. There is no NUL after them.
+ *
+ * @param value  the value.
+ * @return       the address of the first byte, valid until the value is freed; never NULL for a
+ *               live value, even if it is empty. NULL for NULL, for anything that is no live
+ *               value, and in the child of a fork.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API const void *sledstore_value_data(const struct sledstore_value *value);
+
+/**
+ * Gives the length of a value in bytes.
+ *
+ * @param value  the value.
+ * @return       its length; 0 for NULL, for anything that is no live value, and in the child of a
+ *               fork.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API size_t sledstore_value_len(const struct sledstore_value *value);
+
+/**
+ * Frees a value. Its bytes are gone with it.
+ *
+ * @param value  the value; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. No other thread may be reading the bytes any more. Since 0.1.0.
+ */
+SLEDSTORE_API sledstore_status sledstore_value_free(struct sledstore_value *value);
+
+/**
+ * Gives the version of the library that is running, such as "0.1.0". Compare it with
+ * SLEDSTORE_VERSION_STRING, the version of the header that the program was compiled with.
+ *
+ * @return  a string that is never NULL and lives as long as the program; do not free it.
+ *
+ * Threads: any number at once; also in the child of a fork. Since 0.1.0.
+ */
+SLEDSTORE_API const char *sledstore_version(void);
+
+/**
+ * Gives the version of the library that is running as one number: major * 1000000 + minor * 1000
+ * + patch, as in SLEDSTORE_VERSION_NUMBER. A later version has a larger number.
+ *
+ * @return  that number.
+ *
+ * Threads: any number at once; also in the child of a fork. Since 0.1.0.
+ */
+SLEDSTORE_API uint32_t sledstore_version_number(void);
+
+/**
+ * Describes this build for a bug report: version, engine, target and kind of build. For people,
+ * not for programs: the wording may change.
+ *
+ * @return  a string that is never NULL and lives as long as the program; do not free it.
+ *
+ * Threads: any number at once; also in the child of a fork. Since 0.1.0.
+ */
+SLEDSTORE_API const char *sledstore_build_info(void);
+
+/**
+ * Says whether this build has a feature.
+ *
+ * @param name  its name: "batch", "compression", "iterators", "keyspaces" or "ttl".
+ * @return      true if it is there; false if it is not, for an unknown name and for NULL.
+ *
+ * Threads: any number at once; also in the child of a fork. Since 0.1.0.
+ */
+SLEDSTORE_API bool sledstore_has_feature(const char *name);
+
+/**
+ * Counts the handles that exist: created, and not yet freed, released or closed. For tests: tools
+ * that look for leaks cannot see a handle that was forgotten.
+ *
+ * @param kind   one of the SLEDSTORE_KIND_ numbers, or 0 for all of them together.
+ * @param count  receives the number; 0 on failure. It is exact while no other thread creates or
+ *               frees a handle.
+ * @param error  see sledstore_error; may be NULL. The error that this call itself creates is not
+ *               counted.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: an unknown kind, or count is NULL;
+ * SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_live_handles(int32_t kind,
+                                        size_t *count,
+                                        struct sledstore_error **error);
+
+/**
+ * Opens the store in a directory, and creates it with all its parent directories if it is not
+ * there.
+ *
+ * One directory is open once at a time, in one process.
+ *
+ * @param path     the directory: the bytes of a file system path with a NUL at the end, not
+ *                 necessarily UTF-8. It is copied.
+ * @param options  see sledstore_open_options; NULL: all defaults.
+ * @param store    receives a handle to the default keyspace, to be given to sledstore_close() or
+ *                 sledstore_release(); NULL on failure.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_LOCKED: the directory is open elsewhere, and stayed so for
+ * lock_timeout_ms; SLEDSTORE_ALREADY_EXISTS: there is a store, with SLEDSTORE_OPEN_MUST_CREATE, or
+ * anything, with SLEDSTORE_OPEN_TEMPORARY; SLEDSTORE_INVALID_ARGUMENT: path or store is NULL, path
+ * is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have;
+ * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine
+ * statuses, among them SLEDSTORE_IO with ENOENT for SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if
+ * path is a file.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_open(const char *path,
+                                const struct sledstore_open_options *options,
+                                struct sledstore **store,
+                                struct sledstore_error **error);
+
+/**
+ * Opens a new, empty store in a directory of its own below the system's directory for temporary
+ * files (the environment variable TMPDIR, or /tmp). Closing the store removes it.
+ *
+ * @param options  see sledstore_open_options; NULL: all defaults. SLEDSTORE_OPEN_MUST_EXIST is not
+ *                 allowed.
+ * @param store    receives a handle to the default keyspace, to be given to sledstore_close() or
+ *                 sledstore_release(); NULL on failure.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option is wrong;
+ * SLEDSTORE_UNSUPPORTED: an option that this build does not have; SLEDSTORE_CAPACITY_EXCEEDED: too
+ * many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_open_temporary(const struct sledstore_open_options *options,
+                                          struct sledstore **store,
+                                          struct sledstore_error **error);
+
+/**
+ * Closes a store: whatever was written is flushed, every handle of the store ends, and the
+ * directory can be opened again, by anybody, when the call returns.
+ *
+ * The handles of all keyspaces of the store end with it. They must not be released afterwards;
+ * any call on them answers SLEDSTORE_CLOSED. Values and batches stay valid, but a batch that names a
+ * keyspace of this store can no longer be applied.
+ *
+ * Calls that other threads are in are waited for, 10 seconds at most; calls that begin meanwhile
+ * answer SLEDSTORE_CLOSED. After SLEDSTORE_BUSY the store is open and usable as before. After
+ * SLEDSTORE_IO or another engine status it is closed all the same if the handle then answers
+ * SLEDSTORE_CLOSED; what was not flushed may be lost.
+ *
+ * @param store  any handle of the store.
+ * @param error  see sledstore_error; may be NULL. After SLEDSTORE_BUSY its message says how many
+ *               iterators are open, or how many threads are in calls.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators are open, or calls of other threads did not
+ * come back; SLEDSTORE_REENTRANT: this thread is inside a call on the store, that is, in a
+ * callback; SLEDSTORE_CLOSED: it was closed before, or another thread is closing it; the handle
+ * statuses; the engine statuses.
+ *
+ * Threads: any. If two close the same store at once, one does it and the other is refused. Since
+ * 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_close(struct sledstore *store,
+                                 struct sledstore_error **error);
+
+/**
+ * Gives one handle up. The store is closed when its last handle was given up and its last iterator
+ * freed, whichever comes last; that last call then returns when the directory can be opened again.
+ *
+ * This is for hosts that free things in any order, such as garbage collectors. It cannot tell
+ * whether the last flush succeeded; sledstore_close() can.
+ *
+ * @param store  the handle; it is gone after SLEDSTORE_OK.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_REENTRANT: this thread is inside a call on this handle, that
+ * is, in a callback; the handle statuses.
+ *
+ * Threads: any. A call of another thread on the same handle comes to its end undisturbed, and the
+ * handle is given up after it. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_release(struct sledstore *store,
+                                   struct sledstore_error **error);
+
+/**
+ * Opens a keyspace of the store, and creates it if it is not there. Keyspaces are separate: the
+ * same key can have a value in each of them.
+ *
+ * @param store     any handle of the store.
+ * @param name      the name: 1 to 255 bytes that do not start with two underscores. "default" is
+ *                  the keyspace that sledstore_open() gives.
+ * @param name_len  its length in bytes.
+ * @param keyspace  receives a handle of its own, to be given to sledstore_release(), or to end
+ *                  when the store is closed; NULL on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed;
+ * SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
+ * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_open_tree(const struct sledstore *store,
+                                     const void *name,
+                                     size_t name_len,
+                                     struct sledstore **keyspace,
+                                     struct sledstore_error **error);
+
+/**
+ * Removes a keyspace with everything in it. Its handles answer SLEDSTORE_CLOSED from then on, also
+ * when a keyspace of the same name is created again; they still have to be released. So do its
+ * iterators, which still have to be freed.
+ *
+ * @param store     any handle of the store.
+ * @param name      the name of the keyspace to remove.
+ * @param name_len  its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_NOT_FOUND: there is no such keyspace; SLEDSTORE_UNSUPPORTED:
+ * it is the default keyspace, or a name that is not allowed; SLEDSTORE_INVALID_ARGUMENT: name is
+ * NULL and name_len is not 0; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_drop_tree(const struct sledstore *store,
+                                     const void *name,
+                                     size_t name_len,
+                                     struct sledstore_error **error);
+
+/**
+ * Gives the names of all keyspaces, in the order of their bytes, "default" among them.
+ *
+ * To learn how many there are, call it with names NULL and capacity 0: it answers
+ * SLEDSTORE_BUFFER_TOO_SMALL and sets count.
+ *
+ * @param store     any handle of the store.
+ * @param names     an array for the names. Each of the first count entries receives a value, to be
+ *                  freed with sledstore_value_free(); all entries are NULL on failure. May be NULL
+ *                  if capacity is 0.
+ * @param capacity  how many entries the array has.
+ * @param count     receives the number of keyspaces, also with SLEDSTORE_BUFFER_TOO_SMALL; 0 on
+ *                  any other failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than count, and no name was
+ * given; SLEDSTORE_INVALID_ARGUMENT: count is NULL, or names is NULL and capacity is not 0;
+ * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_tree_names(const struct sledstore *store,
+                                      struct sledstore_value **names,
+                                      size_t capacity,
+                                      size_t *count,
+                                      struct sledstore_error **error);
+
+/**
+ * Writes out what was written to the store until now, in all its keyspaces. After SLEDSTORE_OK it
+ * survives the death of this process.
+ *
+ * Without this call the library does the same by itself every 500 milliseconds, or as
+ * sledstore_open_options.flush_every_ms says, and when the store is closed. Survival of a power
+ * loss is not promised in this version.
+ *
+ * @param store  any handle of the store.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_flush(const struct sledstore *store,
+                                 struct sledstore_error **error);
+
+/**
+ * Does the same as sledstore_flush(), which returns when the operating system has confirmed the
+ * writes anyway. For programs that are ported from other stores.
+ *
+ * @param store  any handle of the store.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_flush_sync(const struct sledstore *store,
+                                      struct sledstore_error **error);
+
+/**
+ * Does the same as sledstore_flush() in this version: the engine reuses by itself the space of what
+ * was deleted or overwritten. The files of a store never become smaller.
+ *
+ * @param store  any handle of the store.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_compact(const struct sledstore *store,
+                                   struct sledstore_error **error);
+
+/**
+ * Tells how much space the files of the store take up, all keyspaces together.
+ *
+ * @param store  any handle of the store.
+ * @param bytes  receives the size in bytes; 0 on failure.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: bytes is NULL; the handle statuses; the
+ * engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_size_on_disk(const struct sledstore *store,
+                                        uint64_t *bytes,
+                                        struct sledstore_error **error);
+
+/**
+ * Counts the keys of a keyspace, exactly; expired keys are not there. The first count after opening
+ * walks through all keys, later ones do not.
+ *
+ * @param store  a handle of the keyspace.
+ * @param count  receives the number of keys; 0 on failure.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; the handle statuses; the
+ * engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_count(const struct sledstore *store,
+                                 uint64_t *count,
+                                 struct sledstore_error **error);
+
+/**
+ * Reads the value of a key, without copying it.
+ *
+ * @param store    a handle of the keyspace.
+ * @param key      the key.
+ * @param key_len  its length in bytes; 0 is a key like any other.
+ * @param value    receives the value, to be freed with sledstore_value_free(); NULL unless
+ *                 SLEDSTORE_OK. An empty value is a value: SLEDSTORE_OK, with length 0.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or has expired;
+ * SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
+ * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_get(const struct sledstore *store,
+                               const void *key,
+                               size_t key_len,
+                               struct sledstore_value **value,
+                               struct sledstore_error **error);
+
+/**
+ * Reads the value of a key into a buffer of the caller's. Creates nothing that has to be freed.
+ *
+ * To learn the length only, call it with dst NULL and capacity 0.
+ *
+ * @param store     a handle of the keyspace.
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param dst       the buffer. The whole value is written to it, or nothing; no NUL is added. May
+ *                  be NULL if capacity is 0.
+ * @param capacity  how many bytes the buffer has.
+ * @param needed    receives the length of the value, also with SLEDSTORE_BUFFER_TOO_SMALL; 0 on
+ *                  everything else.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or has expired;
+ * SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT: needed is
+ * NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; the handle
+ * statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_get_into(const struct sledstore *store,
+                                    const void *key,
+                                    size_t key_len,
+                                    void *dst,
+                                    size_t capacity,
+                                    size_t *needed,
+                                    struct sledstore_error **error);
+
+/**
+ * Reads the values of several keys. Each key is read by itself: a write that happens at the same
+ * time may be seen for one key and not for another.
+ *
+ * @param store   a handle of the keyspace.
+ * @param keys    the keys. May be NULL if count is 0.
+ * @param count   how many there are.
+ * @param values  an array of count entries. Each receives the value of the key in the same place,
+ *                to be freed with sledstore_value_free(), or NULL if the key is not there; all are
+ *                NULL on failure. May be NULL if count is 0.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK, also if keys are not there; SLEDSTORE_INVALID_ARGUMENT: keys or values
+ * is NULL and count is not 0, or a key has data NULL and a length; SLEDSTORE_CAPACITY_EXCEEDED: too
+ * many live handles; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_get_many(const struct sledstore *store,
+                                    const struct sledstore_bytes *keys,
+                                    size_t count,
+                                    struct sledstore_value **values,
+                                    struct sledstore_error **error);
+
+/**
+ * Says whether a key is there, without reading its value.
+ *
+ * @param store    a handle of the keyspace.
+ * @param key      the key.
+ * @param key_len  its length in bytes.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it is there; SLEDSTORE_KEY_NOT_FOUND: it is not there, or has expired;
+ * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; the handle statuses; the engine
+ * statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_contains(const struct sledstore *store,
+                                    const void *key,
+                                    size_t key_len,
+                                    struct sledstore_error **error);
+
+/**
+ * Writes the value of a key, whether the key was there or not. The key never expires from then on;
+ * see sledstore_put_with_ttl() for one that does.
+ *
+ * @param store      a handle of the keyspace.
+ * @param key        the key, up to 4096 bytes.
+ * @param key_len    its length in bytes; 0 is a key like any other.
+ * @param value      the value, up to 1073741824 bytes (1 GiB).
+ * @param value_len  its length in bytes; 0 is a value like any other.
+ * @param error      see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0; the handle statuses;
+ * the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_put(const struct sledstore *store,
+                               const void *key,
+                               size_t key_len,
+                               const void *value,
+                               size_t value_len,
+                               struct sledstore_error **error);
+
+/**
+ * Deletes a key. A key that is not there is no failure.
+ *
+ * @param store    a handle of the keyspace.
+ * @param key      the key.
+ * @param key_len  its length in bytes.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: the key is not there now; SLEDSTORE_INVALID_ARGUMENT: key is NULL and
+ * key_len is not 0; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_delete(const struct sledstore *store,
+                                  const void *key,
+                                  size_t key_len,
+                                  struct sledstore_error **error);
+
+/**
+ * Writes or deletes a key if its value is what the caller expects, in one step: no other write can
+ * come in between. A key that is written never expires from then on.
+ *
+ * @param store     a handle of the keyspace.
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param expected  the value that the key must have; NULL: the key must not be there. An expired
+ *                  key is not there.
+ * @param desired   the value to write; NULL: delete the key.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it was as expected, and is as desired now; SLEDSTORE_CAS_MISMATCH: it
+ * was not, and nothing was changed; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0, or expected or desired points to
+ * bytes with data NULL and a length; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_compare_and_swap(const struct sledstore *store,
+                                            const void *key,
+                                            size_t key_len,
+                                            const struct sledstore_bytes *expected,
+                                            const struct sledstore_bytes *desired,
+                                            struct sledstore_error **error);
+
+/**
+ * Writes the value of a key that expires: from then on it is not there, for every function. Value
+ * and time are written in one step.
+ *
+ * @param store      a handle of the keyspace.
+ * @param key        the key, up to 4096 bytes.
+ * @param key_len    its length in bytes.
+ * @param value      the value, up to 1073741824 bytes (1 GiB).
+ * @param value_len  its length in bytes.
+ * @param ttl_ms     after how many milliseconds the key expires. 0: at once. A time too far in the
+ *                   future to be counted means the last moment that can be.
+ * @param error      see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0; the handle statuses;
+ * the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_put_with_ttl(const struct sledstore *store,
+                                        const void *key,
+                                        size_t key_len,
+                                        const void *value,
+                                        size_t value_len,
+                                        uint64_t ttl_ms,
+                                        struct sledstore_error **error);
+
+/**
+ * Sets when a key expires, and leaves its value as it is.
+ *
+ * @param store    a handle of the keyspace.
+ * @param key      the key.
+ * @param key_len  its length in bytes.
+ * @param ttl_ms   after how many milliseconds from now, as in sledstore_put_with_ttl().
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or has expired;
+ * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; the handle statuses; the engine
+ * statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_expire(const struct sledstore *store,
+                                  const void *key,
+                                  size_t key_len,
+                                  uint64_t ttl_ms,
+                                  struct sledstore_error **error);
+
+/**
+ * Tells how long a key has still to live.
+ *
+ * @param store    a handle of the keyspace.
+ * @param key      the key.
+ * @param key_len  its length in bytes.
+ * @param ttl_ms   receives the milliseconds until the key expires, at least 1; 0 unless
+ *                 SLEDSTORE_OK.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: the key is there and will expire; SLEDSTORE_NO_TTL: it is there and
+ * never expires; SLEDSTORE_KEY_NOT_FOUND: it is not there, or has expired;
+ * SLEDSTORE_INVALID_ARGUMENT: ttl_ms is NULL, or key is NULL and key_len is not 0; the handle
+ * statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_ttl(const struct sledstore *store,
+                               const void *key,
+                               size_t key_len,
+                               uint64_t *ttl_ms,
+                               struct sledstore_error **error);
+
+/**
+ * Makes a key stay: it never expires from then on.
+ *
+ * @param store    a handle of the keyspace.
+ * @param key      the key.
+ * @param key_len  its length in bytes.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it would have expired, and will not now; SLEDSTORE_NO_TTL: it would not
+ * have expired anyway; SLEDSTORE_KEY_NOT_FOUND: it is not there, or has expired;
+ * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; the handle statuses; the engine
+ * statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_persist(const struct sledstore *store,
+                                   const void *key,
+                                   size_t key_len,
+                                   struct sledstore_error **error);
+
+/**
+ * Removes the expired keys of a keyspace from the files. They are not there for any function in
+ * any case; this gives their space back.
+ *
+ * @param store    a handle of the keyspace.
+ * @param removed  receives how many keys were removed; 0 on failure.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: removed is NULL; the handle statuses; the
+ * engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_purge_expired(const struct sledstore *store,
+                                         uint64_t *removed,
+                                         struct sledstore_error **error);
+
+/**
+ * Creates an empty batch.
+ *
+ * @param batch  receives the batch, to be freed with sledstore_batch_free(); NULL on failure.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: batch is NULL; SLEDSTORE_CAPACITY_EXCEEDED:
+ * too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_new(struct sledstore_batch **batch,
+                                     struct sledstore_error **error);
+
+/**
+ * Adds a write to a batch, like sledstore_put(). Of several writes to one key the last one counts.
+ *
+ * @param batch      the batch.
+ * @param keyspace   a handle of the keyspace to write to; NULL: the one that the batch is applied
+ *                   to. The batch keeps hold of the keyspace: the handle may be released.
+ * @param key        the key, up to 4096 bytes. It is copied.
+ * @param key_len    its length in bytes.
+ * @param value      the value, up to 1073741824 bytes (1 GiB). It is copied.
+ * @param value_len  its length in bytes.
+ * @param error      see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0; SLEDSTORE_BUSY: another
+ * thread is using the batch; the handle statuses. After a failure the batch is as before.
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_put(struct sledstore_batch *batch,
+                                     const struct sledstore *keyspace,
+                                     const void *key,
+                                     size_t key_len,
+                                     const void *value,
+                                     size_t value_len,
+                                     struct sledstore_error **error);
+
+/**
+ * Adds a write to a batch, like sledstore_put_with_ttl(). Of several writes to one key the last one
+ * counts.
+ *
+ * @param batch      the batch.
+ * @param keyspace   as in sledstore_batch_put().
+ * @param key        the key, up to 4096 bytes. It is copied.
+ * @param key_len    its length in bytes.
+ * @param value      the value, up to 1073741824 bytes (1 GiB). It is copied.
+ * @param value_len  its length in bytes.
+ * @param ttl_ms     after how many milliseconds the key expires, counted from when the batch is
+ *                   applied.
+ * @param error      see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0; SLEDSTORE_BUSY: another
+ * thread is using the batch; the handle statuses. After a failure the batch is as before.
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_put_with_ttl(struct sledstore_batch *batch,
+                                              const struct sledstore *keyspace,
+                                              const void *key,
+                                              size_t key_len,
+                                              const void *value,
+                                              size_t value_len,
+                                              uint64_t ttl_ms,
+                                              struct sledstore_error **error);
+
+/**
+ * Adds the deletion of a key to a batch, like sledstore_delete().
+ *
+ * @param batch     the batch.
+ * @param keyspace  as in sledstore_batch_put().
+ * @param key       the key. It is copied.
+ * @param key_len   its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key is too long; SLEDSTORE_INVALID_ARGUMENT:
+ * key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is using the batch; the handle
+ * statuses. After a failure the batch is as before.
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_delete(struct sledstore_batch *batch,
+                                        const struct sledstore *keyspace,
+                                        const void *key,
+                                        size_t key_len,
+                                        struct sledstore_error **error);
+
+/**
+ * Tells how many writes and deletions were added to a batch.
+ *
+ * @param batch  the batch.
+ * @param len    receives the number; 0 on failure.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: len is NULL; SLEDSTORE_BUSY: another thread
+ * is using the batch; the handle statuses.
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_len(const struct sledstore_batch *batch,
+                                     size_t *len,
+                                     struct sledstore_error **error);
+
+/**
+ * Empties a batch.
+ *
+ * @param batch  the batch.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses.
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_clear(struct sledstore_batch *batch,
+                                       struct sledstore_error **error);
+
+/**
+ * Makes all writes of a batch, or none. The batch stays as it is.
+ *
+ * @param store  a handle of the keyspace for those writes that name none, and of the store for all
+ *               of them.
+ * @param batch  the batch. An empty one changes nothing.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store, and
+ * nothing was written;
+ * SLEDSTORE_CLOSED: also if a keyspace that the batch names was dropped, or its store closed;
+ * SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_apply(const struct sledstore *store,
+                                       struct sledstore_batch *batch,
+                                       struct sledstore_error **error);
+
+/**
+ * Frees a batch. What was applied stays; what was not is forgotten.
+ *
+ * @param batch  the batch; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_REENTRANT: this thread is inside a call on the batch, that is, in a callback;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. A call of another thread on the batch comes to its end undisturbed. Since 0.1.0.
+ */
+SLEDSTORE_API sledstore_status sledstore_batch_free(struct sledstore_batch *batch);
+
+/**
+ * Writes several keys together, like a batch of sledstore_put(): all of them or none. Of several
+ * writes to one key the last one counts.
+ *
+ * @param store  a handle of the keyspace.
+ * @param pairs  the keys with their values. May be NULL if count is 0.
+ * @param count  how many there are.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a key or a value is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: pairs is NULL and count is not 0, or a key or value has data NULL and
+ * a length; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_write(const struct sledstore *store,
+                                       const struct sledstore_pair *pairs,
+                                       size_t count,
+                                       struct sledstore_error **error);
+
+/**
+ * Deletes several keys together: all of them or none. Keys that are not there are no failure.
+ *
+ * @param store  a handle of the keyspace.
+ * @param keys   the keys. May be NULL if count is 0.
+ * @param count  how many there are.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: keys is NULL and count is not 0, or a key has
+ * data NULL and a length; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_delete_many(const struct sledstore *store,
+                                             const struct sledstore_bytes *keys,
+                                             size_t count,
+                                             struct sledstore_error **error);
+
+/**
+ * Creates an iterator over a keyspace. It stands outside of the rows: move it first.
+ *
+ * @param store    a handle of the keyspace. It may be released before the iterator is freed.
+ * @param options  see sledstore_iter_options; NULL: all rows.
+ * @param iter     receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: iter is NULL, an option is wrong, or a limit
+ * has data NULL and a length; SLEDSTORE_UNSUPPORTED: an option that this version does not have;
+ * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_CLOSED: also while another thread is
+ * closing the store; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_new(const struct sledstore *store,
+                                    const struct sledstore_iter_options *options,
+                                    struct sledstore_iter **iter,
+                                    struct sledstore_error **error);
+
+/**
+ * Goes to the first row.
+ *
+ * @param iter   the iterator.
+ * @param row    receives the key and the value, valid until the next call on this iterator; both
+ *               {NULL, 0} unless SLEDSTORE_OK.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no row; SLEDSTORE_INVALID_ARGUMENT: row is NULL;
+ * SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CLOSED: also if its keyspace was
+ * dropped; the handle statuses; the engine statuses.
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_first(struct sledstore_iter *iter,
+                                      struct sledstore_pair *row,
+                                      struct sledstore_error **error);
+
+/**
+ * Goes to the last row.
+ *
+ * @param iter   the iterator.
+ * @param row    as in sledstore_iter_first().
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: as sledstore_iter_first().
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_last(struct sledstore_iter *iter,
+                                     struct sledstore_pair *row,
+                                     struct sledstore_error **error);
+
+/**
+ * Goes to the first row whose key is the given one or comes after it.
+ *
+ * @param iter     the iterator.
+ * @param key      the key to look for. It may be one that this iterator shows at the moment, and
+ *                 may lie outside of the iterator's limits.
+ * @param key_len  its length in bytes.
+ * @param row      as in sledstore_iter_first().
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: as sledstore_iter_first(), with SLEDSTORE_END: there is no such row; and
+ * SLEDSTORE_INVALID_ARGUMENT also if key is NULL and key_len is not 0.
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_seek(struct sledstore_iter *iter,
+                                     const void *key,
+                                     size_t key_len,
+                                     struct sledstore_pair *row,
+                                     struct sledstore_error **error);
+
+/**
+ * Goes to the last row whose key is the given one or comes before it.
+ *
+ * @param iter     the iterator.
+ * @param key      as in sledstore_iter_seek().
+ * @param key_len  its length in bytes.
+ * @param row      as in sledstore_iter_first().
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: as sledstore_iter_seek().
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_seek_for_prev(struct sledstore_iter *iter,
+                                              const void *key,
+                                              size_t key_len,
+                                              struct sledstore_pair *row,
+                                              struct sledstore_error **error);
+
+/**
+ * Goes to the next row upwards; a new iterator goes to the first row.
+ *
+ * @param iter   the iterator.
+ * @param row    as in sledstore_iter_first().
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: as sledstore_iter_first(), with SLEDSTORE_END: there is no further row.
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_next(struct sledstore_iter *iter,
+                                     struct sledstore_pair *row,
+                                     struct sledstore_error **error);
+
+/**
+ * Goes to the next row downwards; a new iterator goes to the last row.
+ *
+ * @param iter   the iterator.
+ * @param row    as in sledstore_iter_first().
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: as sledstore_iter_next().
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_prev(struct sledstore_iter *iter,
+                                     struct sledstore_pair *row,
+                                     struct sledstore_error **error);
+
+/**
+ * Makes several moves upwards in one call, as if by sledstore_iter_next().
+ *
+ * @param iter      the iterator.
+ * @param rows      an array for the rows. The first count entries receive keys and values, valid
+ *                  until the next call on this iterator; the others are {NULL, 0}.
+ * @param capacity  how many entries the array has; at least 1.
+ * @param count     receives how many rows there are; 0 unless SLEDSTORE_OK. Less than capacity
+ *                  means that the end was reached, or that the next move fails.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: count is at least 1; SLEDSTORE_INVALID_ARGUMENT: rows or count is NULL, or
+ * capacity is 0; otherwise as sledstore_iter_next().
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_next_batch(struct sledstore_iter *iter,
+                                           struct sledstore_pair *rows,
+                                           size_t capacity,
+                                           size_t *count,
+                                           struct sledstore_error **error);
+
+/**
+ * Frees an iterator. The rows that it showed are gone with it.
+ *
+ * @param iter  the iterator; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_REENTRANT: this thread is inside a call on the iterator, that is, in a callback;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. A call of another thread on the iterator comes to its end undisturbed, and the
+ * iterator is gone after it. Since 0.1.0.
+ */
+SLEDSTORE_API sledstore_status sledstore_iter_free(struct sledstore_iter *iter);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SLEDSTORE_H */
