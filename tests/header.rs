@@ -85,8 +85,8 @@ fn all_names_start_with_the_prefix() {
     let defined = header.lines().filter_map(|line| line.trim_start().strip_prefix("#define "));
     let macros = defined.map(|rest| rest.split([' ', '(']).next().expect("split gives a part"));
     let types = header.lines().filter_map(|line| {
-        let name = line.strip_prefix('}').or(line.strip_prefix("typedef struct "))?;
-        name.trim_end_matches(';').split_whitespace().last()
+        let name = line.strip_prefix("} ").or(line.strip_prefix("typedef struct "))?;
+        name.trim_end_matches([';', '{', ' ']).split_whitespace().last()
     });
     let functions = header.split("\nSLEDSTORE_API").skip(1).filter_map(|declaration| {
         let before_parameters = declaration.split('(').next()?;

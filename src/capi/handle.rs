@@ -95,7 +95,7 @@ pub(super) trait Opaque {
 }
 
 /// A handle as C holds it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Token(u64);
 
 impl Token {
@@ -108,7 +108,7 @@ impl Token {
         Token(bits)
     }
 
-    fn to_pointer<T: Opaque>(self) -> *mut T {
+    pub(super) fn to_pointer<T: Opaque>(self) -> *mut T {
         std::ptr::without_provenance_mut(self.0 as usize)
     }
 

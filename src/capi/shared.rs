@@ -12,7 +12,7 @@ use super::store::{sledstore, StoreObject};
 use crate::SledStore;
 
 /// How long a close waits for the calls that other threads are in.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What can be open on a store, and keeps it from being closed.
 #[derive(Clone, Copy)]
@@ -76,13 +76,13 @@ impl SharedStore {
     }
 
     /// Ends the store and all its handles, or leaves everything as it is.
-    pub(super) fn close(&self, keyspace: SledStore) -> Result<(), Fail> {
+    pub(super) fn close(&self, keyspace: SledStore, patience: Duration) -> Result<(), Fail> {
         let handles = self.begin_to_close()?;
         // A handle that another thread frees at this moment is none of ours any more: these steps
         // pass it by. The calls that still use it are waited for.
         handles.iter().copied().for_each(handle::suspend);
         let probe = keyspace.clone();
-        let closed = wait_for_calls(&handles).and_then(|()| Ok(keyspace.close()?));
+        let closed = wait_for_calls(&handles, patience).and_then(|()| Ok(keyspace.close()?));
         // An error after the point of no return: the store is closed all the same.
         if closed.is_ok() || probe.is_closed() {
             drop(probe);
@@ -137,7 +137,7 @@ impl Members {
 
 /// Waits until no thread is in a call on one of these handles. Since they are suspended, new calls
 /// do not start to use them; a call that only finds that out is seen here for a moment.
-fn wait_for_calls(handles: &HashSet<Token>) -> Result<(), Fail> {
+fn wait_for_calls(handles: &HashSet<Token>, patience: Duration) -> Result<(), Fail> {
     let start = Instant::now();
     let mut pause = Duration::from_micros(20);
     loop {
@@ -145,7 +145,7 @@ fn wait_for_calls(handles: &HashSet<Token>) -> Result<(), Fail> {
         if busy == 0 {
             return Ok(());
         }
-        if start.elapsed() >= PATIENCE {
+        if start.elapsed() >= patience {
             return Err(Fail::new(
                 Status::SLEDSTORE_BUSY,
                 format!("the store cannot be closed: {busy} threads are in calls on it"),
@@ -167,3 +167,7 @@ impl Drop for Ticket {
         self.store.members().children[self.child as usize] -= 1;
     }
 }
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;

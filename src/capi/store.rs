@@ -9,7 +9,7 @@ use super::fork;
 use super::guard;
 use super::handle::{self, Object, Opaque, Token};
 use super::options::{sledstore_open_options, SLEDSTORE_OPEN_MUST_EXIST};
-use super::shared::SharedStore;
+use super::shared::{SharedStore, PATIENCE};
 use super::status::sledstore_status;
 use super::value::{self, sledstore_value};
 use crate::{Bytes, SledStore};
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn sledstore_close(
             let store = call.object(store)?;
             (store.keyspace.clone(), store.shared.clone())
         };
-        shared.close(keyspace)?;
+        shared.close(keyspace, PATIENCE)?;
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }

@@ -17,7 +17,7 @@ use crate::Bytes;
 pub struct sledstore_value;
 
 /// What a value handle stands for.
-pub(super) struct ValueObject(Bytes);
+pub(super) struct ValueObject(pub(super) Bytes);
 
 impl Opaque for sledstore_value {
     type Object = ValueObject;
