@@ -14,8 +14,7 @@ use std::path::Path;
 
 use super::error::Fail;
 use super::handle::{self, Guard, Opaque, Token};
-use super::iterator::sledstore_iter_options;
-use super::options::sledstore_open_options;
+use super::options::{sledstore_iter_options, sledstore_open_options};
 use super::status::sledstore_status as Status;
 
 /// Bytes that somebody else owns: a pointer and a length, in and out.
@@ -99,6 +98,9 @@ const _: () = assert!(size_of::<sledstore_iter_options>() == 8 + 8 + 3 * 16);
 /// No options struct will ever be longer: a larger size is a mistake.
 const LONGEST_OPTIONS: usize = 4096;
 
+/// A key and a value of the caller's.
+type KeyAndValue<'call> = (&'call [u8], &'call [u8]);
+
 /// One call from C. What it borrows from the caller lives as long as this does.
 pub(super) struct Call(());
 
@@ -170,7 +172,7 @@ impl Call {
         &self,
         pairs: *const sledstore_pair,
         count: usize,
-    ) -> Result<Vec<(&[u8], &[u8])>, Fail> {
+    ) -> Result<Vec<KeyAndValue<'_>>, Fail> {
         let pair = |pair: &sledstore_pair| {
             let key = self.byte_struct("a key", pair.key)?;
             Ok((key, self.byte_struct("a value", pair.value)?))

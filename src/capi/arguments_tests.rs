@@ -39,7 +39,7 @@ fn a_length_that_no_memory_has_is_refused() {
 #[test]
 fn options_may_be_missing_and_are_all_defaults_then() {
     let read = Call::from_c().options::<sledstore_open_options>(null());
-    let read = read.ok().expect("NULL is allowed");
+    let read = read.expect("NULL is allowed");
     assert_eq!((read.struct_size, read.flags, read.flush_every_ms), (0, 0, 0));
 }
 

@@ -77,11 +77,11 @@ impl Kind {
     }
 }
 
-/// What a handle stands for.
+/// What a handle stands for. Small, because a value is made for every read.
 pub(super) enum Object {
     Store(StoreObject),
     Batch(BatchObject),
-    Iterator(IteratorObject),
+    Iterator(Box<IteratorObject>),
     Value(ValueObject),
     Error(ErrorObject),
 }

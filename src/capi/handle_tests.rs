@@ -53,7 +53,7 @@ impl Numbers {
 #[test]
 fn a_handle_gives_its_object_until_it_is_freed() {
     let token = new_value(b"text");
-    assert_eq!(value_of(token).ok().expect("it is live").0.as_ref(), b"text");
+    assert_eq!(value_of(token).expect("it is live").0.as_ref(), b"text");
     assert!(free_value(token).is_ok());
     assert!(is_dropped(token));
     assert_eq!(refusal(value_of(token)), Some(Status::SLEDSTORE_CLOSED));
@@ -82,7 +82,7 @@ fn a_slot_that_is_used_again_does_not_bring_the_old_handle_back() {
     let old = new_value(b"old");
     assert!(free_value(old).is_ok());
     let batch = insert::<sledstore_batch>(Exclusive::new(SledBatch::new()));
-    let batch = batch.ok().expect("there is room");
+    let batch = batch.expect("there is room");
     assert_eq!(batch.token().index(), old.index(), "the slot is used again");
     assert_eq!(refusal(value_of(old)), Some(Status::SLEDSTORE_CLOSED));
     assert!(find::<sledstore_batch>(batch.token()).is_ok());
@@ -93,7 +93,7 @@ fn a_slot_that_is_used_again_does_not_bring_the_old_handle_back() {
 
 #[test]
 fn an_unpublished_handle_is_freed() {
-    let fresh = insert::<sledstore_value>(ValueObject(Bytes::default())).ok().expect("room");
+    let fresh = insert::<sledstore_value>(ValueObject(Bytes::default())).expect("room");
     let token = fresh.token();
     drop(fresh);
     assert_eq!(refusal(value_of(token)), Some(Status::SLEDSTORE_CLOSED));
@@ -143,7 +143,7 @@ fn the_last_user_drops_what_was_freed_meanwhile() {
     let (stop, stopped) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let user = scope.spawn(move || {
-            let guard = value_of(token).ok().expect("it is live");
+            let guard = value_of(token).expect("it is live");
             using.send(()).expect("the test waits");
             stopped.recv().expect("the test sends");
             guard.0.to_vec()
@@ -162,7 +162,7 @@ fn the_last_user_drops_what_was_freed_meanwhile() {
 #[test]
 fn a_thread_cannot_free_what_it_is_using() {
     let token = new_value(b"");
-    let guard = value_of(token).ok().expect("it is live");
+    let guard = value_of(token).expect("it is live");
     assert_eq!(refusal(free_value(token)), Some(Status::SLEDSTORE_REENTRANT));
     drop(guard);
     assert!(free_value(token).is_ok());
@@ -172,11 +172,11 @@ fn a_thread_cannot_free_what_it_is_using() {
 fn handles_can_be_used_inside_each_other_to_a_certain_depth_and_left_in_any_order() {
     let token = new_value(b"deep");
     let mut guards: Vec<_> =
-        (0..hazard::ENTRIES).map(|_| value_of(token).ok().expect("there is room")).collect();
+        (0..hazard::ENTRIES).map(|_| value_of(token).expect("there is room")).collect();
     assert_eq!(refusal(value_of(token)), Some(Status::SLEDSTORE_BUSY));
     guards.swap_remove(3);
     guards.swap_remove(0);
-    guards.push(value_of(token).ok().expect("there is room again"));
+    guards.push(value_of(token).expect("there is room again"));
     assert!(guards.iter().all(|guard| guard.0.as_ref() == b"deep"));
     drop(guards);
     assert!(free_value(token).is_ok());
@@ -209,7 +209,7 @@ fn a_suspended_handle_can_be_resumed_or_ended() {
     assert_eq!(refusal(value_of(token)), Some(Status::SLEDSTORE_CLOSED));
     assert_eq!(refusal(free_value(token)), Some(Status::SLEDSTORE_CLOSED));
     resume(token);
-    assert_eq!(value_of(token).ok().expect("it is live").0.as_ref(), b"back again");
+    assert_eq!(value_of(token).expect("it is live").0.as_ref(), b"back again");
     suspend(token);
     end_suspended(token);
     assert!(is_dropped(token));

@@ -1,78 +1,18 @@
 //! Iterators: the rows of a keyspace in order, both ways.
 
 use std::ffi::c_void;
-use std::ops::Bound;
 
-use super::arguments::{sledstore_bytes, sledstore_pair, Call, Output, OutputArray};
+use super::arguments::{sledstore_bytes, sledstore_pair, Output, OutputArray};
 use super::error::{sledstore_error, Fail};
 use super::exclusive::Exclusive;
 use super::guard;
 use super::handle::{self, Object, Opaque};
+use super::options::sledstore_iter_options;
 use super::shared::{Child, Ticket};
 use super::status::sledstore_status;
 use super::store::{sledstore, StoreObject};
 use super::value::address;
 use crate::{Iter, IterOptions, Row, StoreError};
-
-/// For sledstore_iter_options.flags: do not show the key that equals lower.
-pub const SLEDSTORE_ITER_LOWER_EXCLUSIVE: u64 = 1;
-/// For sledstore_iter_options.flags: show the key that equals upper.
-pub const SLEDSTORE_ITER_UPPER_INCLUSIVE: u64 = 2;
-/// For sledstore_iter_options.flags: show keys only; all values have length 0.
-pub const SLEDSTORE_ITER_KEYS_ONLY: u64 = 4;
-
-const ALL_FLAGS: u64 =
-    SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSIVE | SLEDSTORE_ITER_KEYS_ONLY;
-
-/// Which rows an iterator shows: those that satisfy all of these. Start from
-/// SLEDSTORE_ITER_OPTIONS_INIT and set what you need. The library copies the bytes during the call.
-///
-/// data NULL means that there is no such limit. data not NULL with len 0 is the empty key. If
-/// nothing satisfies all of them, the iterator is empty. Since 0.1.0.
-#[repr(C)]
-#[derive(Clone, Copy)]
-#[allow(non_camel_case_types)]
-pub struct sledstore_iter_options {
-    /// sizeof(sledstore_iter_options).
-    pub struct_size: usize,
-    /// SLEDSTORE_ITER_ flags, combined with |.
-    pub flags: u64,
-    /// The smallest key to show.
-    pub lower: sledstore_bytes,
-    /// The key to stop before.
-    pub upper: sledstore_bytes,
-    /// What all keys begin with.
-    pub prefix: sledstore_bytes,
-}
-
-impl sledstore_iter_options {
-    /// The same options in the words of the store.
-    fn to_store(self, call: &Call) -> Result<IterOptions, Fail> {
-        if self.flags & !ALL_FLAGS != 0 {
-            return Err(Fail::invalid(format!("flags: unknown bits in {:#x}", self.flags)));
-        }
-        let has = |flag| self.flags & flag != 0;
-        let lower = limit(call, "lower", self.lower, !has(SLEDSTORE_ITER_LOWER_EXCLUSIVE))?;
-        let upper = limit(call, "upper", self.upper, has(SLEDSTORE_ITER_UPPER_INCLUSIVE))?;
-        let prefix = call.byte_struct("prefix", self.prefix)?.to_vec();
-        let keys_only = has(SLEDSTORE_ITER_KEYS_ONLY);
-        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false })
-    }
-}
-
-fn limit(
-    call: &Call,
-    what: &str,
-    key: sledstore_bytes,
-    included: bool,
-) -> Result<Bound<Vec<u8>>, Fail> {
-    let bytes = call.byte_struct(what, key)?.to_vec();
-    Ok(match (key.data.is_null(), included) {
-        (true, _) => Bound::Unbounded,
-        (false, true) => Bound::Included(bytes),
-        (false, false) => Bound::Excluded(bytes),
-    })
-}
 
 /// Moves over the rows of a keyspace, in the order of their keys, compared byte by byte.
 ///
@@ -112,7 +52,7 @@ impl Opaque for sledstore_iter {
     const KIND: handle::Kind = handle::Kind::Iterator;
 
     fn wrap(object: IteratorObject) -> Object {
-        Object::Iterator(object)
+        Object::Iterator(Box::new(object))
     }
 
     fn inside(object: &Object) -> Option<&IteratorObject> {

@@ -1,9 +1,11 @@
-//! The options of opening a store.
+//! The structs with options: for opening a store, and for iterators.
 
+use std::ops::Bound;
 use std::time::Duration;
 
+use super::arguments::{sledstore_bytes, Call};
 use super::error::Fail;
-use crate::{SledMode, SledStoreBuilder};
+use crate::{IterOptions, SledMode, SledStoreBuilder};
 
 /// For sledstore_open_options.flags: the directory has to be there already. If it is not, the call
 /// answers SLEDSTORE_IO with the error number ENOENT.
@@ -18,7 +20,7 @@ pub const SLEDSTORE_OPEN_COMPRESSION: u64 = 4;
 /// the store is closed. The path must not exist yet.
 pub const SLEDSTORE_OPEN_TEMPORARY: u64 = 8;
 
-const ALL_FLAGS: u64 = SLEDSTORE_OPEN_MUST_EXIST
+const ALL_OPEN_FLAGS: u64 = SLEDSTORE_OPEN_MUST_EXIST
     | SLEDSTORE_OPEN_MUST_CREATE
     | SLEDSTORE_OPEN_COMPRESSION
     | SLEDSTORE_OPEN_TEMPORARY;
@@ -70,7 +72,7 @@ impl sledstore_open_options {
     }
 
     fn check(&self) -> Result<(), Fail> {
-        if self.flags & !ALL_FLAGS != 0 {
+        if self.flags & !ALL_OPEN_FLAGS != 0 {
             return Err(Fail::invalid(format!("flags: unknown bits in {:#x}", self.flags)));
         }
         if self.has(SLEDSTORE_OPEN_MUST_EXIST) && self.has(SLEDSTORE_OPEN_MUST_CREATE) {
@@ -115,4 +117,64 @@ impl sledstore_open_options {
             _ => builder,
         })
     }
+}
+
+/// For sledstore_iter_options.flags: do not show the key that equals lower.
+pub const SLEDSTORE_ITER_LOWER_EXCLUSIVE: u64 = 1;
+/// For sledstore_iter_options.flags: show the key that equals upper.
+pub const SLEDSTORE_ITER_UPPER_INCLUSIVE: u64 = 2;
+/// For sledstore_iter_options.flags: show keys only; all values have length 0.
+pub const SLEDSTORE_ITER_KEYS_ONLY: u64 = 4;
+
+const ALL_ITER_FLAGS: u64 =
+    SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSIVE | SLEDSTORE_ITER_KEYS_ONLY;
+
+/// Which rows an iterator shows: those that satisfy all of these. Start from
+/// SLEDSTORE_ITER_OPTIONS_INIT and set what you need. The library copies the bytes during the call.
+///
+/// data NULL means that there is no such limit. data not NULL with len 0 is the empty key. If
+/// nothing satisfies all of them, the iterator is empty. Since 0.1.0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct sledstore_iter_options {
+    /// sizeof(sledstore_iter_options).
+    pub struct_size: usize,
+    /// SLEDSTORE_ITER_ flags, combined with |.
+    pub flags: u64,
+    /// The smallest key to show.
+    pub lower: sledstore_bytes,
+    /// The key to stop before.
+    pub upper: sledstore_bytes,
+    /// What all keys begin with.
+    pub prefix: sledstore_bytes,
+}
+
+impl sledstore_iter_options {
+    /// The same options in the words of the store.
+    pub(super) fn to_store(self, call: &Call) -> Result<IterOptions, Fail> {
+        if self.flags & !ALL_ITER_FLAGS != 0 {
+            return Err(Fail::invalid(format!("flags: unknown bits in {:#x}", self.flags)));
+        }
+        let has = |flag| self.flags & flag != 0;
+        let lower = limit(call, "lower", self.lower, !has(SLEDSTORE_ITER_LOWER_EXCLUSIVE))?;
+        let upper = limit(call, "upper", self.upper, has(SLEDSTORE_ITER_UPPER_INCLUSIVE))?;
+        let prefix = call.byte_struct("prefix", self.prefix)?.to_vec();
+        let keys_only = has(SLEDSTORE_ITER_KEYS_ONLY);
+        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false })
+    }
+}
+
+fn limit(
+    call: &Call,
+    what: &str,
+    key: sledstore_bytes,
+    included: bool,
+) -> Result<Bound<Vec<u8>>, Fail> {
+    let bytes = call.byte_struct(what, key)?.to_vec();
+    Ok(match (key.data.is_null(), included) {
+        (true, _) => Bound::Unbounded,
+        (false, true) => Bound::Included(bytes),
+        (false, false) => Bound::Excluded(bytes),
+    })
 }

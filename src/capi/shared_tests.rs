@@ -116,7 +116,7 @@ fn an_open_iterator_refuses_a_close_and_is_counted() {
 fn a_close_from_inside_a_call_on_the_store_is_refused() {
     let opened = open();
     let (_, keyspace) = opened.keyspace("more");
-    let guard = handle::find::<sledstore>(opened.store).ok().expect("it is live");
+    let guard = handle::find::<sledstore>(opened.store).expect("it is live");
     assert_eq!(close(token(keyspace)), Status::SLEDSTORE_REENTRANT);
     assert_eq!(release(pointer(opened.store)), Status::SLEDSTORE_REENTRANT);
     drop(guard);
@@ -130,7 +130,7 @@ fn a_close_waits_for_the_calls_of_other_threads() {
     let (using, is_using) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(move || {
-            let guard = handle::find::<sledstore>(store).ok().expect("it is live");
+            let guard = handle::find::<sledstore>(store).expect("it is live");
             using.send(()).expect("the test waits");
             // Until the close has begun, which shows in newcomers being refused.
             while handle::find::<sledstore>(store).is_ok() {
@@ -151,13 +151,13 @@ fn a_close_that_waits_in_vain_leaves_the_store_as_it_was() {
     let (using, is_using) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(|| {
-            let _guard = handle::find::<sledstore>(store).ok().expect("it is live");
+            let _guard = handle::find::<sledstore>(store).expect("it is live");
             using.send(()).expect("the test waits");
             done.wait();
         });
         is_using.recv().expect("the other thread sends");
         let (keyspace, shared) = {
-            let guard = handle::find::<sledstore>(store).ok().expect("it is live");
+            let guard = handle::find::<sledstore>(store).expect("it is live");
             (guard.keyspace.clone(), guard.shared.clone())
         };
         let refused = shared.close(keyspace, Duration::ZERO).expect_err("a thread is in a call");
