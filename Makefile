@@ -1,0 +1,107 @@
+# sledstore: build, try, test and install it. `make` alone tells what there is.
+# Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
+
+.DEFAULT_GOAL := help
+.PHONY: help all quickstart test header install uninstall clean
+
+# The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
+# linked with one release start with every other release of that number.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+SONAME  := libsledstore.so.$(firstword $(subst ., ,$(VERSION)))
+SHARED  := build/libsledstore.so.$(VERSION)
+STATIC  := build/libsledstore.a
+
+PREFIX       ?= /usr/local
+LIBDIR       ?= $(PREFIX)/lib
+INCLUDEDIR   ?= $(PREFIX)/include
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+
+CARGO   ?= cargo
+CFLAGS  ?= -O2
+INSTALL ?= install
+OBJCOPY ?= objcopy
+
+# Cargo knows best where it builds: there is an environment variable and there are settings for it.
+# Asked once, and only when something is built.
+target_dir = $(eval target_dir := $$(shell $(CARGO) metadata --no-deps --format-version 1 | \
+	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'))$(target_dir)
+
+SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(wildcard build.rs) $(shell find src -name '*.rs')
+
+help:
+	@echo 'make quickstart   build the library and examples/quickstart.c, and run it'
+	@echo 'make test         run every test: Rust, C, the header, an installation'
+	@echo 'make all          build the shared and the static library into build/'
+	@echo 'make install      install both with header and pkg-config file below PREFIX ($(PREFIX))'
+	@echo 'make uninstall    remove what install installed'
+	@echo 'make header       write include/sledstore.h anew from the Rust source'
+	@echo 'make clean        remove what was built'
+	@echo
+	@echo 'install heeds DESTDIR, PREFIX, LIBDIR, INCLUDEDIR and PKGCONFIGDIR.'
+
+all: $(SHARED) $(STATIC)
+
+# The links are what the linker (libsledstore.so) and the running program (the soname) look for.
+$(SHARED): $(SOURCES)
+	$(CARGO) build --release --locked
+	mkdir -p build
+	$(INSTALL) -m 755 $(target_dir)/release/libsledstore.so $@
+	ln -sf $(@F) build/$(SONAME)
+	ln -sf $(SONAME) build/libsledstore.so
+
+# The archive that cargo makes shows every symbol of the Rust standard library and of the crates inside, which
+# clash with those of a second Rust library in the same program. So its objects become one, in which only
+# sledstore_* stays visible. --force-group-allocation belongs to it: without it the program links, and
+# crashes at the first panic instead of catching it, because the tables of the unwinder are in section groups
+# that the linker then throws away. tests/install checks that a panic is still caught.
+# Debug information goes, as every program would carry it. Without GNU ld and objcopy, the archive is cargo's.
+$(STATIC): $(SHARED)
+	rm -f $@
+	if $(LD) --help 2>/dev/null | grep -q force-group-allocation && $(OBJCOPY) --version >/dev/null 2>&1; then \
+		$(LD) -r --force-group-allocation --whole-archive $(target_dir)/release/libsledstore.a -o build/sledstore.o && \
+		$(OBJCOPY) --wildcard --keep-global-symbol='sledstore_*' --strip-debug \
+			--remove-section=.llvmbc --remove-section=.llvmcmd build/sledstore.o && \
+		$(AR) rcs $@ build/sledstore.o && rm build/sledstore.o; \
+	else \
+		echo 'No GNU ld and objcopy: $@ will show the symbols of the Rust standard library too.' && \
+		$(INSTALL) -m 644 $(target_dir)/release/libsledstore.a $@; \
+	fi
+
+# $ORIGIN is the directory that the program lies in, so that it finds the library without an installation.
+build/quickstart: examples/quickstart.c include/sledstore.h $(SHARED)
+	$(CC) -std=c99 -pedantic -Wall -Wextra $(CPPFLAGS) $(CFLAGS) -Iinclude $< -o $@ \
+		$(LDFLAGS) -Lbuild -lsledstore -Wl,-rpath,'$$ORIGIN'
+
+quickstart: build/quickstart
+	rm -rf build/quickstart.data
+	build/quickstart
+
+test: all build/quickstart
+	$(CARGO) test --locked
+	tests/install/run
+
+header:
+	SLEDSTORE_UPDATE_HEADER=1 $(CARGO) test --locked --test header
+
+# The pkg-config file says where it lies relative to itself, so that the installed tree can be moved.
+install: all
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)
+	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libsledstore.so
+	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 644 include/sledstore.h $(DESTDIR)$(INCLUDEDIR)
+	sed -e 's|@VERSION@|$(VERSION)|' \
+		-e "s|@PREFIX@|\$${pcfiledir}/$$(realpath -ms --relative-to=$(PKGCONFIGDIR) $(PREFIX))|" \
+		-e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+		-e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
+		sledstore.pc.in > build/sledstore.pc
+	$(INSTALL) -m 644 build/sledstore.pc $(DESTDIR)$(PKGCONFIGDIR)
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SHARED)) $(SONAME) libsledstore.so libsledstore.a)
+	rm -f $(DESTDIR)$(INCLUDEDIR)/sledstore.h $(DESTDIR)$(PKGCONFIGDIR)/sledstore.pc
+
+clean:
+	rm -rf build
+	$(CARGO) clean --package sledstore
