@@ -162,8 +162,8 @@ static void close_store(void) {
 
 static void show_all(void) {
     uint64_t left;
-    show_character(0x2603);
-    show_matches("snowman");
+    puts("by code point:"); show_character(0x1F6F7);
+    puts("by word:"); show_matches("snowman");
     show_block(0x2654, 0x265F);
     check("ask for a TTL", sledstore_ttl(state, "session", 7, &left, &error));
     printf("the session expires in %lu ms\n", (unsigned long)left);
@@ -191,7 +191,7 @@ int main(int argc, char **argv) {
     check("log in", sledstore_put_with_ttl(state, "session", 7, "ada", 3, TTL, &error));
     show_all();
     close_store();
-    printf("closed\n");
+    puts("closed");
     open_store();
     show_all();
     close_store();

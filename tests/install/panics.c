@@ -1,0 +1,50 @@
+/*
+ * Two Rust libraries in one program: each panics inside, catches it, and the program goes on.
+ *
+ * The other library panics on request. sledstore has to be hurt: its engine panics over most logs that were cut
+ * off, and the library makes a status of that. Whether it does depends on where the log ends, so this
+ * tries three ends. The script that runs this looks for the panic in what is written to stderr.
+ */
+#define _POSIX_C_SOURCE 200809L /* for truncate */
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "sledstore.h"
+
+enum { ROWS = 20000, TRIALS = 3 };
+
+bool other_catches_a_panic(void);
+
+static bool fill(const char *directory) {
+    sledstore *store;
+    char key[16], value[100] = "";
+    if (sledstore_open(directory, NULL, &store, NULL) != SLEDSTORE_OK) return false;
+    for (unsigned i = 0; i < ROWS; i++) {
+        int length = snprintf(key, sizeof key, "%u", i * 7919 % ROWS);
+        if (sledstore_put(store, key, (size_t)length, value, sizeof value, NULL) != SLEDSTORE_OK) return false;
+    }
+    return sledstore_close(store, NULL) == SLEDSTORE_OK;
+}
+
+static bool cut_off(const char *log, int numerator, int denominator) {
+    struct stat before;
+    return stat(log, &before) == 0 && truncate(log, before.st_size / denominator * numerator) == 0;
+}
+
+int main(int argc, char **argv) {
+    char directory[4096], log[4200];
+    sledstore *store;
+    if (argc != 2) return 2;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        if (!other_catches_a_panic()) return 3;
+        snprintf(directory, sizeof directory, "%s/%d", argv[1], trial);
+        snprintf(log, sizeof log, "%s/db", directory);
+        if (!fill(directory)) return 4;
+        if (!cut_off(log, trial + 2, TRIALS + 3)) return 5;
+        sledstore_status status = sledstore_open(directory, NULL, &store, NULL);
+        fprintf(stderr, "opening the damaged store: %s\n", sledstore_status_name(status));
+        if (status == SLEDSTORE_OK && sledstore_close(store, NULL) != SLEDSTORE_OK) return 6;
+    }
+    return 0;
+}
