@@ -21,3 +21,8 @@ pub use store::{
 
 /// What the store's functions answer with.
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Lets the examples of the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
