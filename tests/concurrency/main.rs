@@ -1,0 +1,10 @@
+//! What holds while many threads, or a process that is killed, work on one store.
+
+mod batches;
+#[path = "../common/mod.rs"]
+mod common;
+mod counting;
+mod ending;
+mod hammer;
+mod kills;
+mod swaps;
