@@ -301,9 +301,8 @@ impl Pair {
         let mut cursor = self.handles[keyspace].cursor(options).expect("cursor");
         for (number, step) in plan.moves.iter().enumerate() {
             let moved = match step {
-                Move::First => cursor.first(),
-                // Not `cursor.last()`, which would be the one of `Iterator`.
-                Move::Last => sledstore::Iter::last(&mut cursor),
+                Move::First => cursor.first_row(),
+                Move::Last => cursor.last_row(),
                 Move::Seek(key) => cursor.seek(&key.0),
                 Move::SeekForPrev(key) => cursor.seek_for_prev(&key.0),
                 Move::Next => cursor.next_row(),
