@@ -1,0 +1,244 @@
+/* The library itself: its version, its features, the numbers and names of its statuses, the
+ * values of its constants and the layout of its structs. These never change once published. */
+#include "check.h"
+
+TEST(version_macros_compose_and_match_the_library)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%d.%d.%d", SLEDSTORE_VERSION_MAJOR, SLEDSTORE_VERSION_MINOR,
+             SLEDSTORE_VERSION_PATCH);
+    CHECK(strcmp(text, SLEDSTORE_VERSION_STRING) == 0);
+    CHECK(strcmp(text, sledstore_version()) == 0);
+    CHECK_NUMBER(SLEDSTORE_VERSION_MAJOR * 1000000 + SLEDSTORE_VERSION_MINOR * 1000
+                     + SLEDSTORE_VERSION_PATCH,
+                 SLEDSTORE_VERSION_NUMBER);
+    CHECK_NUMBER(SLEDSTORE_VERSION_NUMBER, sledstore_version_number());
+}
+
+TEST(build_info_names_version_and_engine)
+{
+    CHECK_CONTAINS(sledstore_build_info(), SLEDSTORE_VERSION_STRING);
+    CHECK_CONTAINS(sledstore_build_info(), "sled 0.34");
+}
+
+TEST(features_are_known_by_name)
+{
+    CHECK(sledstore_has_feature("ttl"));
+    CHECK(sledstore_has_feature("keyspaces"));
+    CHECK(sledstore_has_feature("batch"));
+    CHECK(!sledstore_has_feature("compression"));
+    CHECK(!sledstore_has_feature("TTL"));
+    CHECK(!sledstore_has_feature("time travel"));
+    CHECK(!sledstore_has_feature("\xff\xfe"));
+    CHECK(!sledstore_has_feature(""));
+    CHECK(!sledstore_has_feature(NULL));
+}
+
+/* ---- statuses ---------------------------------------------------------------------------- */
+
+static const struct {
+    int32_t status;
+    int32_t number;
+    const char *name;
+} statuses[] = {
+#define STATUS(status, number) {status, number, #status}
+    STATUS(SLEDSTORE_OK, 0),
+    STATUS(SLEDSTORE_IO, -1),
+    STATUS(SLEDSTORE_CORRUPTION, -2),
+    STATUS(SLEDSTORE_NOT_FOUND, 3),
+    STATUS(SLEDSTORE_ALREADY_EXISTS, -4),
+    STATUS(SLEDSTORE_TXN_CONFLICT, -5),
+    STATUS(SLEDSTORE_READ_ONLY, -6),
+    STATUS(SLEDSTORE_TIMEOUT, -7),
+    STATUS(SLEDSTORE_CAPACITY_EXCEEDED, -8),
+    STATUS(SLEDSTORE_CAS_MISMATCH, 9),
+    STATUS(SLEDSTORE_KEY_NOT_FOUND, 10),
+    STATUS(SLEDSTORE_UNSUPPORTED, -11),
+    STATUS(SLEDSTORE_OTHER, -12),
+    STATUS(SLEDSTORE_END, 100),
+    STATUS(SLEDSTORE_NO_TTL, 101),
+    STATUS(SLEDSTORE_INVALID_ARGUMENT, -100),
+    STATUS(SLEDSTORE_WRONG_HANDLE, -101),
+    STATUS(SLEDSTORE_CLOSED, -102),
+    STATUS(SLEDSTORE_BUSY, -103),
+    STATUS(SLEDSTORE_REENTRANT, -104),
+    STATUS(SLEDSTORE_LOCKED, -105),
+    STATUS(SLEDSTORE_FORKED, -106),
+    STATUS(SLEDSTORE_PANIC, -107),
+    STATUS(SLEDSTORE_BUFFER_TOO_SMALL, -108),
+    STATUS(SLEDSTORE_DISK_FULL, -109),
+    STATUS(SLEDSTORE_READ_ONLY_FILESYSTEM, -110),
+#undef STATUS
+};
+
+enum { STATUS_COUNT = sizeof statuses / sizeof statuses[0] };
+
+TEST(status_numbers_never_change)
+{
+    for (size_t at = 0; at < STATUS_COUNT; at++) {
+        CHECK(statuses[at].status == statuses[at].number);
+    }
+    CHECK_NUMBER(4, sizeof(sledstore_status));
+}
+
+TEST(every_status_has_its_name_and_a_message_of_its_own)
+{
+    for (size_t at = 0; at < STATUS_COUNT; at++) {
+        CHECK(strcmp(sledstore_status_name(statuses[at].number), statuses[at].name) == 0);
+        const char *message = sledstore_status_message(statuses[at].number);
+        CHECK(message != NULL && message[0] != '\0');
+        for (size_t other = 0; other < at; other++) {
+            CHECK(strcmp(message, sledstore_status_message(statuses[other].number)) != 0);
+        }
+    }
+}
+
+TEST(numbers_that_are_no_status_are_named_unknown)
+{
+    static const int32_t numbers[] = {1, 2, 11, 99, 102, 12345, -3, -99, -111, INT32_MAX,
+                                      INT32_MIN};
+    const char *unknown = sledstore_status_name(54321);
+    CHECK(unknown != NULL && unknown[0] != '\0');
+    for (size_t at = 0; at < sizeof numbers / sizeof numbers[0]; at++) {
+        CHECK(strcmp(sledstore_status_name(numbers[at]), unknown) == 0);
+        CHECK(sledstore_status_message(numbers[at])[0] != '\0');
+        CHECK(!sledstore_status_is_retryable(numbers[at]));
+        CHECK(!sledstore_status_is_misuse(numbers[at]));
+    }
+    for (size_t at = 0; at < STATUS_COUNT; at++) {
+        CHECK(strcmp(statuses[at].name, unknown) != 0);
+    }
+}
+
+TEST(retryable_and_misuse_tell_failures_apart)
+{
+    CHECK(sledstore_status_is_retryable(SLEDSTORE_LOCKED));
+    CHECK(sledstore_status_is_retryable(SLEDSTORE_BUSY));
+    CHECK(sledstore_status_is_retryable(SLEDSTORE_TXN_CONFLICT));
+    CHECK(!sledstore_status_is_retryable(SLEDSTORE_CORRUPTION));
+    CHECK(!sledstore_status_is_retryable(SLEDSTORE_CLOSED));
+    CHECK(sledstore_status_is_misuse(SLEDSTORE_INVALID_ARGUMENT));
+    CHECK(sledstore_status_is_misuse(SLEDSTORE_WRONG_HANDLE));
+    CHECK(sledstore_status_is_misuse(SLEDSTORE_CLOSED));
+    CHECK(sledstore_status_is_misuse(SLEDSTORE_REENTRANT));
+    CHECK(!sledstore_status_is_misuse(SLEDSTORE_IO));
+    CHECK(!sledstore_status_is_misuse(SLEDSTORE_DISK_FULL));
+    for (size_t at = 0; at < STATUS_COUNT; at++) {
+        int32_t status = statuses[at].number;
+        bool misuse = sledstore_status_is_misuse(status);
+        CHECK(!misuse || status < 0);
+    }
+}
+
+/* ---- constants and layout ---------------------------------------------------------------- */
+
+TEST(constants_have_their_published_values)
+{
+    CHECK_NUMBER(1, SLEDSTORE_KIND_STORE);
+    CHECK_NUMBER(2, SLEDSTORE_KIND_BATCH);
+    CHECK_NUMBER(3, SLEDSTORE_KIND_ITER);
+    CHECK_NUMBER(4, SLEDSTORE_KIND_VALUE);
+    CHECK_NUMBER(5, SLEDSTORE_KIND_ERROR);
+    CHECK_NUMBER(1, SLEDSTORE_OPEN_MUST_EXIST);
+    CHECK_NUMBER(2, SLEDSTORE_OPEN_MUST_CREATE);
+    CHECK_NUMBER(4, SLEDSTORE_OPEN_COMPRESSION);
+    CHECK_NUMBER(8, SLEDSTORE_OPEN_TEMPORARY);
+    CHECK_NUMBER(UINT32_MAX, SLEDSTORE_FLUSH_NEVER);
+    CHECK_NUMBER(1, SLEDSTORE_MODE_LOW_SPACE);
+    CHECK_NUMBER(2, SLEDSTORE_MODE_HIGH_THROUGHPUT);
+    CHECK_NUMBER(1, SLEDSTORE_ITER_LOWER_EXCLUSIVE);
+    CHECK_NUMBER(2, SLEDSTORE_ITER_UPPER_INCLUSIVE);
+    CHECK_NUMBER(4, SLEDSTORE_ITER_KEYS_ONLY);
+}
+
+TEST(struct_layout_never_changes)
+{
+    if (sizeof(void *) != 8) {
+        check_skip("the layout is written down for 64 bits");
+    }
+    CHECK_NUMBER(16, sizeof(sledstore_bytes));
+    CHECK_NUMBER(0, offsetof(sledstore_bytes, data));
+    CHECK_NUMBER(8, offsetof(sledstore_bytes, len));
+    CHECK_NUMBER(32, sizeof(sledstore_pair));
+    CHECK_NUMBER(0, offsetof(sledstore_pair, key));
+    CHECK_NUMBER(16, offsetof(sledstore_pair, value));
+
+    CHECK_NUMBER(48, sizeof(sledstore_open_options)); /* no padding at the end */
+    CHECK_NUMBER(0, offsetof(sledstore_open_options, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_open_options, flags));
+    CHECK_NUMBER(16, offsetof(sledstore_open_options, cache_capacity));
+    CHECK_NUMBER(24, offsetof(sledstore_open_options, segment_size));
+    CHECK_NUMBER(32, offsetof(sledstore_open_options, flush_every_ms));
+    CHECK_NUMBER(36, offsetof(sledstore_open_options, lock_timeout_ms));
+    CHECK_NUMBER(40, offsetof(sledstore_open_options, mode));
+    CHECK_NUMBER(44, offsetof(sledstore_open_options, reserved));
+
+    CHECK_NUMBER(64, sizeof(sledstore_iter_options));
+    CHECK_NUMBER(0, offsetof(sledstore_iter_options, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_iter_options, flags));
+    CHECK_NUMBER(16, offsetof(sledstore_iter_options, lower));
+    CHECK_NUMBER(32, offsetof(sledstore_iter_options, upper));
+    CHECK_NUMBER(48, offsetof(sledstore_iter_options, prefix));
+}
+
+TEST(init_macros_set_the_size_and_nothing_else)
+{
+    sledstore_open_options open = SLEDSTORE_OPEN_OPTIONS_INIT;
+    sledstore_open_options open_zero;
+    memset(&open_zero, 0, sizeof open_zero);
+    CHECK_NUMBER(sizeof open, open.struct_size);
+    open.struct_size = 0;
+    CHECK(memcmp(&open, &open_zero, sizeof open) == 0);
+
+    sledstore_iter_options iter = SLEDSTORE_ITER_OPTIONS_INIT;
+    CHECK_NUMBER(sizeof iter, iter.struct_size);
+    CHECK_NUMBER(0, iter.flags);
+    CHECK(iter.lower.data == NULL && iter.lower.len == 0);
+    CHECK(iter.upper.data == NULL && iter.upper.len == 0);
+    CHECK(iter.prefix.data == NULL && iter.prefix.len == 0);
+}
+
+/* ---- live handles ------------------------------------------------------------------------ */
+
+TEST(live_handles_are_counted_kind_by_kind)
+{
+    sledstore *store = check_open("store");
+    check_put(store, "key", "value");
+    CHECK_NUMBER(1, check_live(SLEDSTORE_KIND_STORE));
+
+    sledstore_batch *batch;
+    sledstore_iter *iter;
+    sledstore_value *value;
+    sledstore_error *failure;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(store, NULL, &iter, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_get(store, TEXT("key"), &value, &error));
+    CHECK(sledstore_flush(NULL, &failure) == SLEDSTORE_INVALID_ARGUMENT);
+    for (int32_t kind = SLEDSTORE_KIND_STORE; kind <= SLEDSTORE_KIND_ERROR; kind++) {
+        CHECK_NUMBER(1, check_live(kind));
+    }
+    CHECK_NUMBER(5, check_live(0));
+
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_error_free(failure));
+    CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_ERROR));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_value_free(value));
+    CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_VALUE));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(iter));
+    CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_ITER));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(batch));
+    CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_BATCH));
+    check_close(store);
+    CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_STORE));
+}
+
+TEST(live_handles_refuses_kinds_that_do_not_exist)
+{
+    static const int32_t kinds[] = {-1, 99, INT32_MAX, INT32_MIN};
+    for (size_t at = 0; at < sizeof kinds / sizeof kinds[0]; at++) {
+        size_t count = 77;
+        CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                     sledstore_live_handles(kinds[at], &count, &error));
+        CHECK_NUMBER(0, count);
+    }
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_live_handles(0, NULL, &error));
+}
