@@ -123,6 +123,9 @@ static void check_error_object(const char *file, int line, const char *call, int
         }
         return;
     }
+    if (given == NULL && actual == SLEDSTORE_FORKED) {
+        return; /* the child of a fork may not even make an error object */
+    }
     if (given == NULL) {
         fail_status(file, line, call, actual, "no error object came with", actual);
     }

@@ -170,7 +170,7 @@ TEST(segment_sizes_that_the_engine_cannot_use_are_refused)
     sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
     for (size_t at = 0; at < sizeof sizes / sizeof sizes[0]; at++) {
         options.segment_size = sizes[at];
-        CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
+        CHECK_REFUSED(SLEDSTORE_UNSUPPORTED, check_path("store"), &options);
     }
 }
 
