@@ -17,6 +17,7 @@ static struct check_entry *first_entry;
 static struct check_entry **next_entry = &first_entry;
 static const char *program;
 static char directory[1024];
+static pid_t directory_owner; /* a forked child leaves it alone */
 
 __thread sledstore_error *error;
 static __thread char message[4096];
@@ -40,7 +41,7 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
 
 static void remove_directory(void)
 {
-    if (directory[0] != '\0') {
+    if (directory[0] != '\0' && directory_owner == getpid()) {
         nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
         directory[0] = '\0';
     }
@@ -55,6 +56,7 @@ const char *check_path(const char *name)
         snprintf(directory, sizeof directory, "%s/sledstore-c-test-XXXXXX",
                  parent != NULL && parent[0] != '\0' ? parent : "/tmp");
         CHECK(mkdtemp(directory) != NULL);
+        directory_owner = getpid();
     }
     turn = (turn + 1) % 4;
     snprintf(paths[turn], sizeof paths[turn], "%s/%s", directory, name);

@@ -28,28 +28,6 @@ static void free_iter(sledstore_iter *iter)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(iter));
 }
 
-/* Walks forward and backward; both have to see exactly these one-letter keys. */
-static void check_keys(const sledstore *store, const sledstore_iter_options *options,
-                       const char *letters)
-{
-    sledstore_iter *iter = new_iter(store, options);
-    sledstore_pair row;
-    size_t count = strlen(letters);
-    for (size_t at = 0; at < count; at++) {
-        CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(iter, &row, &error));
-        CHECK_BYTES(letters + at, 1, row.key.data, row.key.len);
-    }
-    CHECK_STATUS(SLEDSTORE_END, sledstore_iter_next(iter, &row, &error));
-    CHECK_NO_ROW(row);
-    for (size_t at = count; at > 0; at--) {
-        CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_prev(iter, &row, &error));
-        CHECK_BYTES(letters + at - 1, 1, row.key.data, row.key.len);
-    }
-    CHECK_STATUS(SLEDSTORE_END, sledstore_iter_prev(iter, &row, &error));
-    CHECK_NO_ROW(row);
-    free_iter(iter);
-}
-
 TEST(walk_forward_sees_every_row_in_order)
 {
     sledstore *store = open_with_rows();
@@ -70,7 +48,6 @@ TEST(walk_forward_sees_every_row_in_order)
 TEST(walk_turns_round_at_both_ends)
 {
     sledstore *store = open_with_rows();
-    check_keys(store, NULL, "abcd");
     sledstore_iter *iter = new_iter(store, NULL);
     sledstore_pair row;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_prev(iter, &row, &error)); /* fresh: from the end */
@@ -161,128 +138,6 @@ TEST(rows_with_empty_parts_are_rows)
     check_close(store);
 }
 
-/* ---- bounds ------------------------------------------------------------------------------ */
-
-TEST(bounds_hold_the_walk_in)
-{
-    sledstore *store = open_with_rows();
-    sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT;
-    options.lower = check_text("b");
-    options.upper = check_text("d");
-    check_keys(store, &options, "bc");
-    options.flags = SLEDSTORE_ITER_LOWER_EXCLUSIVE;
-    check_keys(store, &options, "c");
-    options.flags = SLEDSTORE_ITER_UPPER_INCLUSIVE;
-    check_keys(store, &options, "bcd");
-    options.flags = SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSIVE;
-    check_keys(store, &options, "cd");
-    options.upper.data = NULL; /* no bound at all */
-    options.upper.len = 0;
-    check_keys(store, &options, "cd");
-    check_close(store);
-}
-
-TEST(seek_stays_within_the_bounds)
-{
-    sledstore *store = open_with_rows();
-    sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT;
-    sledstore_pair row;
-    options.lower = check_text("b");
-    options.upper = check_text("d");
-    sledstore_iter *iter = new_iter(store, &options);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_seek(iter, TEXT("a"), &row, &error));
-    CHECK_ROW(row, "b", "2");
-    CHECK_STATUS(SLEDSTORE_END, sledstore_iter_seek(iter, TEXT("d"), &row, &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_seek_for_prev(iter, TEXT("z"), &row, &error));
-    CHECK_ROW(row, "c", "3");
-    CHECK_STATUS(SLEDSTORE_END, sledstore_iter_seek_for_prev(iter, TEXT("a"), &row, &error));
-    free_iter(iter);
-    check_close(store);
-}
-
-TEST(empty_bound_is_the_empty_key_and_null_is_none)
-{
-    sledstore *store = open_with_rows();
-    sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT;
-    check_keys(store, &options, "abcd");
-    options.upper.data = "";
-    check_keys(store, &options, ""); /* nothing is below the empty key */
-    options.upper.data = NULL;
-    options.lower.data = "";
-    check_keys(store, &options, "abcd");
-    check_close(store);
-}
-
-TEST(bounds_that_cross_leave_nothing)
-{
-    sledstore *store = open_with_rows();
-    sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT;
-    options.lower = check_text("c");
-    options.upper = check_text("b");
-    check_keys(store, &options, "");
-    options.upper = check_text("c");
-    check_keys(store, &options, "");
-    options.flags = SLEDSTORE_ITER_UPPER_INCLUSIVE;
-    check_keys(store, &options, "c");
-    options.flags = SLEDSTORE_ITER_UPPER_INCLUSIVE | SLEDSTORE_ITER_LOWER_EXCLUSIVE;
-    check_keys(store, &options, "");
-    check_close(store);
-}
-
-TEST(prefix_selects_the_keys_that_start_with_it)
-{
-    sledstore *store = check_open("store");
-    sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT;
-    sledstore_pair row;
-    check_put(store, "a", "1");
-    check_put(store, "a\xff", "2");
-    check_put(store, "a\xff\xff", "3");
-    check_put(store, "b", "4");
-    options.prefix = check_text("a\xff"); /* 0xff is the last byte: there is no simple end */
-    sledstore_iter *iter = new_iter(store, &options);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_first(iter, &row, &error));
-    CHECK_ROW(row, "a\xff", "2");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_last(iter, &row, &error));
-    CHECK_ROW(row, "a\xff\xff", "3");
-    CHECK_STATUS(SLEDSTORE_END, sledstore_iter_next(iter, &row, &error));
-    free_iter(iter);
-    options.upper = check_text("a\xff\xff"); /* bounds and prefix both hold */
-    iter = new_iter(store, &options);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_last(iter, &row, &error));
-    CHECK_ROW(row, "a\xff", "2");
-    free_iter(iter);
-    check_close(store);
-}
-
-TEST(keys_only_leaves_the_values_out)
-{
-    sledstore *store = open_with_rows();
-    sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT;
-    sledstore_pair row;
-    options.flags = SLEDSTORE_ITER_KEYS_ONLY;
-    sledstore_iter *iter = new_iter(store, &options);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(iter, &row, &error));
-    CHECK_ROW(row, "a", "");
-    free_iter(iter);
-    check_close(store);
-}
-
-TEST(options_are_copied)
-{
-    sledstore *store = open_with_rows();
-    sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT;
-    sledstore_pair row;
-    char lower[] = "c";
-    options.lower = check_text(lower);
-    sledstore_iter *iter = new_iter(store, &options);
-    lower[0] = 'a';
-    memset(&options, 0xff, sizeof options);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_first(iter, &row, &error));
-    CHECK_ROW(row, "c", "3");
-    free_iter(iter);
-    check_close(store);
-}
-
 /* ---- many rows at once ------------------------------------------------------------------- */
 
 TEST(next_batch_fills_an_array)
@@ -325,6 +180,59 @@ TEST(next_batch_needs_its_places)
                  sledstore_iter_next_batch(iter, &row, SIZE_MAX, &count, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(iter, &row, &error));
     CHECK_ROW(row, "a", "1"); /* nothing was skipped */
+    free_iter(iter);
+    check_close(store);
+}
+
+/* ---- refused ----------------------------------------------------------------------------- */
+
+TEST(every_move_needs_a_place_for_the_row)
+{
+    sledstore *store = open_with_rows();
+    sledstore_iter *iter = new_iter(store, NULL);
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_iter_new(store, NULL, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_iter_first(iter, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_iter_last(iter, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_iter_next(iter, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_iter_prev(iter, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_iter_seek(iter, TEXT("a"), NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_iter_seek_for_prev(iter, TEXT("a"), NULL, &error));
+    free_iter(iter);
+    check_close(store);
+}
+
+TEST(seek_refuses_bad_bytes)
+{
+    sledstore *store = open_with_rows();
+    sledstore_iter *iter = new_iter(store, NULL);
+    sledstore_pair row = {{"#", 1}, {"#", 1}};
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_iter_seek(iter, NULL, 1, &row, &error));
+    CHECK_NO_ROW(row);
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_iter_seek(iter, "a", SIZE_MAX, &row, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_iter_seek_for_prev(iter, NULL, 1, &row, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_iter_seek_for_prev(iter, "a", SIZE_MAX, &row, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(iter, &row, &error));
+    CHECK_ROW(row, "a", "1"); /* the place is where it was */
+    free_iter(iter);
+    check_close(store);
+}
+
+TEST(iterator_of_a_dropped_keyspace_says_closed)
+{
+    sledstore *store = open_with_rows(), *words;
+    sledstore_pair row = {{"#", 1}, {"#", 1}};
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT("words"), &words, &error));
+    check_put(words, "a", "1");
+    check_put(words, "b", "2");
+    sledstore_iter *iter = new_iter(words, NULL);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(iter, &row, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_tree(store, TEXT("words"), &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_next(iter, &row, &error));
+    CHECK_NO_ROW(row);
     free_iter(iter);
     check_close(store);
 }

@@ -1,0 +1,181 @@
+/* Processes: a directory belongs to one at a time, and a store does not survive a fork. */
+#define _XOPEN_SOURCE 700 /* fork, kill */
+
+#include "check.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- one directory, two processes -------------------------------------------------------- */
+
+/* Says with its exit code what opening answered. */
+OTHER_PROCESS(open_it)
+{
+    sledstore *other;
+    switch (sledstore_open(path, NULL, &other, NULL)) {
+    case SLEDSTORE_OK:
+        return sledstore_close(other, NULL) == SLEDSTORE_OK ? 10 : 11;
+    case SLEDSTORE_LOCKED:
+        return 12;
+    default:
+        return 13;
+    }
+}
+
+TEST(store_is_locked_for_other_processes)
+{
+    sledstore *store = check_open("store");
+    CHECK_NUMBER(12, check_wait_for(check_start("processes::open_it", check_path("store"))));
+    check_close(store);
+    CHECK_NUMBER(10, check_wait_for(check_start("processes::open_it", check_path("store"))));
+}
+
+/* Opens the store, shows that with a file, and keeps it open until that file is gone. */
+OTHER_PROCESS(hold_it)
+{
+    char sign[1280];
+    sledstore *held;
+    snprintf(sign, sizeof sign, "%s.held", path);
+    if (sledstore_open(path, NULL, &held, NULL) != SLEDSTORE_OK
+        || sledstore_put(held, TEXT("key"), TEXT("from elsewhere"), NULL) != SLEDSTORE_OK) {
+        return 11;
+    }
+    fclose(fopen(sign, "w"));
+    while (access(sign, F_OK) == 0) {
+        check_pause();
+    }
+    return sledstore_close(held, NULL) == SLEDSTORE_OK ? 10 : 12;
+}
+
+static int start_holder(void)
+{
+    int holder = check_start("processes::hold_it", check_path("store"));
+    while (access(check_path("store.held"), F_OK) != 0) {
+        check_pause();
+    }
+    return holder;
+}
+
+TEST(store_of_another_process_is_locked_until_that_closes_it)
+{
+    sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
+    sledstore *store;
+    int holder = start_holder();
+    CHECK_STATUS(SLEDSTORE_LOCKED, sledstore_open(check_path("store"), NULL, &store, &error));
+    CHECK(store == NULL);
+    options.lock_timeout_ms = 20;
+    CHECK_STATUS(SLEDSTORE_LOCKED, sledstore_open(check_path("store"), &options, &store, &error));
+    CHECK(remove(check_path("store.held")) == 0);
+    options.lock_timeout_ms = 600000; /* long enough for the slowest machine */
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), &options, &store, &error));
+    CHECK_VALUE(store, "key", "from elsewhere");
+    CHECK_NUMBER(10, check_wait_for(holder));
+    check_close(store);
+}
+
+TEST(lock_ends_with_the_process_that_held_it)
+{
+    sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
+    sledstore *store;
+    int holder = start_holder();
+    CHECK(kill((pid_t)holder, SIGKILL) == 0);
+    CHECK(check_wait_for(holder) == -1);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), &options, &store, &error));
+    check_close(store);
+}
+
+/* ---- after a fork ------------------------------------------------------------------------ */
+
+static struct {
+    sledstore *store;
+    sledstore_batch *batch;
+    sledstore_iter *iter;
+} inherited;
+
+#define FORKED(call) CHECK_STATUS(SLEDSTORE_FORKED, call)
+
+/* Everything that touches a handle or would make one. */
+static void use_everything_in_the_child(void)
+{
+    sledstore *store;
+    sledstore_batch *batch;
+    sledstore_value *value;
+    sledstore_iter *iter;
+    sledstore_pair row;
+    size_t size;
+    uint64_t number;
+    FORKED(sledstore_open(check_path("other"), NULL, &store, &error));
+    FORKED(sledstore_open_temporary(NULL, &store, &error));
+    FORKED(sledstore_open_tree(inherited.store, TEXT("words"), &store, &error));
+    FORKED(sledstore_drop_tree(inherited.store, TEXT("words"), &error));
+    FORKED(sledstore_tree_names(inherited.store, NULL, 0, &size, &error));
+    FORKED(sledstore_get(inherited.store, TEXT("key"), &value, &error));
+    FORKED(sledstore_put(inherited.store, TEXT("key"), TEXT("child"), &error));
+    FORKED(sledstore_delete(inherited.store, TEXT("key"), &error));
+    FORKED(sledstore_count(inherited.store, &number, &error));
+    FORKED(sledstore_flush(inherited.store, &error));
+    FORKED(sledstore_batch_new(&batch, &error));
+    FORKED(sledstore_batch_apply(inherited.store, inherited.batch, &error));
+    FORKED(sledstore_iter_new(inherited.store, NULL, &iter, &error));
+    FORKED(sledstore_iter_next(inherited.iter, &row, &error));
+    FORKED(sledstore_live_handles(0, &size, &error));
+    FORKED(sledstore_iter_free(inherited.iter));
+    FORKED(sledstore_batch_free(inherited.batch));
+    FORKED(sledstore_release(inherited.store, &error));
+    FORKED(sledstore_close(inherited.store, &error));
+}
+
+static int in_the_child(void)
+{
+    use_everything_in_the_child();
+    /* What touches no handle works. */
+    CHECK(strcmp(sledstore_version(), SLEDSTORE_VERSION_STRING) == 0);
+    CHECK(strcmp(sledstore_status_name(SLEDSTORE_FORKED), "SLEDSTORE_FORKED") == 0);
+    return 10;
+}
+
+TEST(forked_child_is_told_and_the_parent_is_not_disturbed)
+{
+    inherited.store = check_open("store");
+    check_put(inherited.store, "key", "value");
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&inherited.batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(inherited.store, NULL, &inherited.iter, &error));
+
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        _exit(in_the_child());
+    }
+    CHECK_NUMBER(10, check_wait_for((int)child));
+
+    CHECK_VALUE(inherited.store, "key", "value");
+    check_put(inherited.store, "after", "fork");
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(inherited.iter));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(inherited.batch));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_flush(inherited.store, &error));
+    check_close(inherited.store);
+    inherited.store = check_open("store");
+    CHECK_COUNT(inherited.store, 2);
+    check_close(inherited.store);
+}
+
+TEST(child_that_was_forked_before_the_first_open_may_open)
+{
+    const char *path = check_path("store"); /* the parent's directory, for it to remove */
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        sledstore *store;
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_open(path, NULL, &store, &error));
+        check_put(store, "key", "from the child");
+        check_close(store);
+        _exit(10);
+    }
+    CHECK_NUMBER(10, check_wait_for((int)child));
+    sledstore *store = check_open("store");
+    CHECK_VALUE(store, "key", "from the child");
+    check_close(store);
+}
