@@ -164,17 +164,28 @@ TEST(ttl_of_an_absent_key_is_an_outcome)
     check_close(store);
 }
 
+static void wait_for_count(const sledstore *store, uint64_t expected)
+{
+    uint64_t count = expected + 1;
+    while (count != expected) {
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_count(store, &count, &error));
+        check_pause();
+    }
+}
+
 TEST(purge_removes_what_has_expired_and_nothing_else)
 {
     sledstore *store = check_open("store");
     sledstore *words;
     uint64_t removed = 77;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT("words"), &words, &error));
-    put_for(words, "other", "keyspace", 0);
-    put_for(store, "over", "1", 0);
-    put_for(store, "also over", "1", 0);
+    put_for(words, "other", "keyspace", 1);
+    put_for(store, "over", "1", 1);
+    put_for(store, "also over", "1", 1);
     put_for(store, "later", "1", HOUR);
     check_put(store, "never", "1");
+    wait_for_count(store, 2); /* counting sees that they are over, and leaves them there */
+    wait_for_count(words, 0);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_purge_expired(store, &removed, &error));
     CHECK_NUMBER(2, removed);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_purge_expired(store, &removed, &error));
@@ -182,6 +193,16 @@ TEST(purge_removes_what_has_expired_and_nothing_else)
     CHECK_COUNT(store, 2);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_purge_expired(words, &removed, &error));
     CHECK_NUMBER(1, removed);
+    check_close(store);
+}
+
+TEST(purge_has_nothing_to_do_for_keys_that_never_lived)
+{
+    sledstore *store = check_open("store");
+    uint64_t removed = 77;
+    put_for(store, "over", "1", 0); /* is not even written */
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_purge_expired(store, &removed, &error));
+    CHECK_NUMBER(0, removed);
     check_close(store);
 }
 
@@ -194,6 +215,10 @@ TEST(bad_arguments_of_expiry_are_refused)
     memset(key, 'k', sizeof key);
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_put_with_ttl(store, key, sizeof key, "v", 1, HOUR, &error));
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND,
+                 sledstore_expire(store, key, sizeof key, HOUR, &error)); /* cannot be there */
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_ttl(store, key, sizeof key, &ttl_ms, &error));
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_persist(store, key, sizeof key, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_put_with_ttl(store, NULL, 1, "v", 1, HOUR, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,

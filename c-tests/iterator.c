@@ -177,6 +177,8 @@ TEST(next_batch_needs_its_places)
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_iter_next_batch(iter, &row, 1, NULL, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_iter_next_batch(iter, &row, 0, &count, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_iter_next_batch(iter, &row, SIZE_MAX, &count, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(iter, &row, &error));
     CHECK_ROW(row, "a", "1"); /* nothing was skipped */
@@ -233,6 +235,7 @@ TEST(iterator_of_a_dropped_keyspace_says_closed)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_tree(store, TEXT("words"), &error));
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_next(iter, &row, &error));
     CHECK_NO_ROW(row);
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_first(iter, &row, &error));
     free_iter(iter);
     check_close(store);
 }

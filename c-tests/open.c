@@ -108,6 +108,7 @@ TEST(every_option_opens)
     check_close(store);
 
     options.flags = SLEDSTORE_OPEN_MUST_EXIST;
+    options.cache_capacity = 1; /* counts as the least that is of use */
     options.flush_every_ms = SLEDSTORE_FLUSH_NEVER;
     options.mode = SLEDSTORE_MODE_LOW_SPACE;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), &options, &store, &error));
@@ -151,6 +152,8 @@ TEST(unknown_and_contradictory_options_are_refused)
     options.flags = UINT64_C(1) << 4;
     CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
     options.flags = UINT64_C(1) << 63;
+    CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
+    options.flags = SLEDSTORE_OPEN_MUST_EXIST | SLEDSTORE_OPEN_TEMPORARY;
     CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
     options = defaults;
     options.mode = 3;
@@ -298,6 +301,8 @@ TEST(temporary_store_refuses_bad_options)
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_open_temporary(&options, &store, &error));
     CHECK(store == NULL);
     options.struct_size = sizeof options;
+    options.flags = SLEDSTORE_OPEN_MUST_EXIST;
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_open_temporary(&options, &store, &error));
     options.flags = SLEDSTORE_OPEN_COMPRESSION;
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_open_temporary(&options, &store, &error));
 }

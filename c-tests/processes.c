@@ -93,6 +93,8 @@ static struct {
     sledstore *store;
     sledstore_batch *batch;
     sledstore_iter *iter;
+    sledstore_value *value;
+    sledstore_error *error;
 } inherited;
 
 #define FORKED(call) CHECK_STATUS(SLEDSTORE_FORKED, call)
@@ -124,6 +126,9 @@ static void use_everything_in_the_child(void)
     FORKED(sledstore_live_handles(0, &size, &error));
     FORKED(sledstore_iter_free(inherited.iter));
     FORKED(sledstore_batch_free(inherited.batch));
+    FORKED(sledstore_value_free(inherited.value));
+    FORKED(sledstore_error_free(inherited.error));
+    FORKED(sledstore_error_status(inherited.error));
     FORKED(sledstore_release(inherited.store, &error));
     FORKED(sledstore_close(inherited.store, &error));
 }
@@ -131,6 +136,10 @@ static void use_everything_in_the_child(void)
 static int in_the_child(void)
 {
     use_everything_in_the_child();
+    CHECK(sledstore_value_data(inherited.value) == NULL);
+    CHECK_NUMBER(0, sledstore_value_len(inherited.value));
+    CHECK(strcmp(sledstore_error_message(inherited.error), "") == 0);
+    CHECK(sledstore_error_os_code(inherited.error) == 0);
     /* What touches no handle works. */
     CHECK(strcmp(sledstore_version(), SLEDSTORE_VERSION_STRING) == 0);
     CHECK(strcmp(sledstore_status_name(SLEDSTORE_FORKED), "SLEDSTORE_FORKED") == 0);
@@ -143,6 +152,9 @@ TEST(forked_child_is_told_and_the_parent_is_not_disturbed)
     check_put(inherited.store, "key", "value");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&inherited.batch, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(inherited.store, NULL, &inherited.iter, &error));
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_get(inherited.store, TEXT("key"), &inherited.value, &error));
+    CHECK(sledstore_flush(NULL, &inherited.error) == SLEDSTORE_INVALID_ARGUMENT);
 
     pid_t child = fork();
     CHECK(child >= 0);
@@ -153,6 +165,10 @@ TEST(forked_child_is_told_and_the_parent_is_not_disturbed)
 
     CHECK_VALUE(inherited.store, "key", "value");
     check_put(inherited.store, "after", "fork");
+    CHECK_BYTES(TEXT("value"), sledstore_value_data(inherited.value),
+                sledstore_value_len(inherited.value));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_error_free(inherited.error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_value_free(inherited.value));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(inherited.iter));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(inherited.batch));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_flush(inherited.store, &error));
