@@ -192,7 +192,7 @@ pub unsafe extern "C" fn sledstore_iter_first(
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    go(iter, row, error, Iter::first)
+    go(iter, row, error, Iter::first_row)
 }
 
 /// Goes to the last row.
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn sledstore_iter_last(
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    go(iter, row, error, Iter::last)
+    go(iter, row, error, Iter::last_row)
 }
 
 /// Goes to the first row whose key is the given one or comes after it.

@@ -8,8 +8,7 @@ use std::sync::OnceLock;
 use crate::c_library::{built_library, c_files, package};
 
 /// The standard and the warnings that users of the header may have switched on.
-const FLAGS: [&str; 7] =
-    ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-pthread", "-g"];
+const FLAGS: [&str; 7] = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-pthread", "-g"];
 
 /// What a program that links the static library has to name besides it.
 const SYSTEM_LIBRARIES: [&str; 3] = ["-lpthread", "-ldl", "-lm"];
