@@ -227,6 +227,10 @@ impl Call {
     }
 }
 
+/// No process has more bytes than this, so nothing that is larger is an array: the widest user
+/// addresses of today's processors have 56 bits.
+const ADDRESS_SPACE: usize = 1 << 56;
+
 fn check_array<T>(what: &str, first: *const T, count: usize) -> Result<(), Fail> {
     if first.is_null() {
         return Err(Fail::invalid(format!("{what}: the pointer is NULL, but there are {count}")));
@@ -235,7 +239,7 @@ fn check_array<T>(what: &str, first: *const T, count: usize) -> Result<(), Fail>
         return Err(Fail::invalid(format!("{what}: the pointer is not aligned")));
     }
     match count.checked_mul(size_of::<T>()) {
-        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
+        Some(bytes) if bytes <= ADDRESS_SPACE => Ok(()),
         _ => Err(Fail::invalid(format!("{what}: a length of {count} is not possible"))),
     }
 }

@@ -40,8 +40,8 @@ pub struct SledBatch {
 
 #[derive(Clone)]
 struct Staged {
-    /// `None` is the keyspace that the batch is applied to.
-    keyspace: Option<SledStore>,
+    /// `None` is the keyspace that the batch is applied to. Another one is not kept open by this.
+    keyspace: Option<Arc<Keyspace>>,
     key: Vec<u8>,
     action: StagedAction,
 }
@@ -128,11 +128,11 @@ impl SledBatch {
         key: &[u8],
         action: StagedAction,
     ) -> Result<()> {
-        check_key(key)?;
         if let StagedAction::Put(value) | StagedAction::PutWithTtl(value, _) = &action {
-            check_value(value)?;
+            check_key(key).and(check_value(value))?;
         }
-        self.changes.push(Staged { keyspace: keyspace.cloned(), key: key.to_vec(), action });
+        let keyspace = keyspace.map(|handle| Arc::clone(&handle.keyspace));
+        self.changes.push(Staged { keyspace, key: key.to_vec(), action });
         Ok(())
     }
 }
@@ -148,12 +148,14 @@ impl SledStore {
         let now = self.shared.now_ms();
         let mut changes = Vec::with_capacity(batch.changes.len());
         for staged in &batch.changes {
-            let keyspace = staged.keyspace.as_ref().unwrap_or(self);
-            if !keyspace.same_store(self) {
+            let keyspace = staged.keyspace.as_ref().unwrap_or(&self.keyspace);
+            if keyspace.store_id() != self.keyspace.store_id() {
+                // Rather than that it is another's, say that it is gone, if it is.
+                keyspace.in_use(self.shared.path())?;
                 let text = "the batch names a keyspace of another store";
                 return Err(StoreError::Unsupported(text.into()));
             }
-            changes.push((&keyspace.keyspace, &staged.key[..], staged.action.resolve(now)));
+            changes.push((keyspace, &staged.key[..], staged.action.resolve(now)));
         }
         self.write_changes(changes)
     }

@@ -24,6 +24,7 @@ pub(super) struct Trees {
 pub(super) struct Keyspace {
     /// Unique in the process; the order in which `state` is locked.
     id: u64,
+    store_id: u64,
     name: Box<[u8]>,
     state: RwLock<State>,
     expiries: Expiries,
@@ -41,7 +42,7 @@ pub(super) struct InUse<'a>(RwLockReadGuard<'a, State>);
 
 impl Keyspace {
     /// Opens or creates the keyspace `name` and loads its expiries.
-    pub(super) fn open(engine: &Engine, id: u64, name: &[u8]) -> Result<Self> {
+    pub(super) fn open(engine: &Engine, store_id: u64, id: u64, name: &[u8]) -> Result<Self> {
         let sidecar_name = sidecar_name(name);
         if !engine.tree_names()?.iter().any(|known| known == name) {
             // A crash in the middle of a drop may have left it; what is in it is nobody's.
@@ -50,7 +51,7 @@ impl Keyspace {
         let trees = Trees { data: engine.tree(name)?, sidecar: engine.tree(&sidecar_name)? };
         let expiries = load(&trees.sidecar)?;
         let state = RwLock::new(State::Open(trees));
-        Ok(Self { id, name: name.into(), state, expiries, tally: Tally::default() })
+        Ok(Self { id, store_id, name: name.into(), state, expiries, tally: Tally::default() })
     }
 
     /// Removes the trees of the keyspace `name`, which nobody uses; says whether they were there.
@@ -64,6 +65,11 @@ impl Keyspace {
 
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The store that this is a keyspace of.
+    pub(super) fn store_id(&self) -> u64 {
+        self.store_id
     }
 
     pub(super) fn name(&self) -> &[u8] {

@@ -19,6 +19,8 @@ const STRIPES: usize = 256;
 
 /// One store. The order in which its locks are taken stands in the module's documentation.
 pub(super) struct Shared {
+    /// Unique in the process.
+    id: u64,
     path: PathBuf,
     clock: Monotone,
     engine: RwLock<Option<Engine>>,
@@ -29,6 +31,12 @@ pub(super) struct Shared {
     open_iterators: AtomicUsize,
 }
 
+/// A number for a store or a keyspace that no other one in the process has.
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The lock of the keys that hash to it, on a cache line of its own.
 #[repr(align(64))]
 #[derive(Default)]
@@ -37,6 +45,7 @@ struct Stripe(Mutex<()>);
 impl Shared {
     pub(super) fn new(engine: Engine, clock: Clock) -> Self {
         Self {
+            id: next_id(),
             path: engine.path().to_path_buf(),
             clock: Monotone::new(clock),
             engine: RwLock::new(Some(engine)),
@@ -70,15 +79,13 @@ impl Shared {
     }
 
     pub(super) fn keyspace(&self, name: &[u8]) -> Result<Arc<Keyspace>> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         check_name(name)?;
         self.with_engine(|engine| {
             let mut keyspaces = lock(&self.keyspaces);
             if let Some(known) = keyspaces.get(name) {
                 return Ok(Arc::clone(known));
             }
-            let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-            let keyspace = Arc::new(Keyspace::open(engine, id, name)?);
+            let keyspace = Arc::new(Keyspace::open(engine, self.id, next_id(), name)?);
             keyspaces.insert(name.to_vec(), Arc::clone(&keyspace));
             Ok(keyspace)
         })

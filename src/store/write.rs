@@ -51,10 +51,11 @@ impl<'a> Action<'a> {
         Action::Expire(Some(expires_at))
     }
 
+    /// Whether the key and the value may be written. A longer key can be there all the same, from
+    /// a program that does not go through this library, and then it can be removed.
     pub(super) fn check(&self, key: &[u8]) -> Result<()> {
-        check_key(key)?;
         match self {
-            Action::Put { value, .. } => check_value(value),
+            Action::Put { value, .. } => check_key(key).and(check_value(value)),
             Action::Delete | Action::Expire(_) => Ok(()),
         }
     }
@@ -123,7 +124,6 @@ impl SledStore {
         key: &'a [u8],
         decide: impl FnOnce(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
     ) -> Result<T> {
-        check_key(key)?;
         let in_use = self.keyspace.in_use(self.shared.path())?;
         let _shared = read(&self.shared.commit);
         let _mine = lock(self.shared.stripe(&self.keyspace, key));
