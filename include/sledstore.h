@@ -109,9 +109,8 @@
  *
  * THREADS
  *
- * A handle that a function takes as a pointer to const may be used by any number of threads at once.
- * A batch and an iterator are for one thread at a time; the second is told SLEDSTORE_BUSY, and
- * nothing is harmed. No function has to be called on a particular thread. No function may be called
+ * A store, a value and an error may be used by any number of threads at once. A batch and an
+ * iterator are for one thread at a time; the second is told SLEDSTORE_BUSY, and nothing is harmed. No function has to be called on a particular thread. No function may be called
  * from a signal handler.
  *
  * PROCESSES
@@ -753,8 +752,8 @@ sledstore_status sledstore_live_handles(int32_t kind,
  * Statuses: SLEDSTORE_OK; SLEDSTORE_LOCKED: the directory is open elsewhere, and stayed so for
  * lock_timeout_ms; SLEDSTORE_ALREADY_EXISTS: there is a store, with SLEDSTORE_OPEN_MUST_CREATE, or
  * anything, with SLEDSTORE_OPEN_TEMPORARY; SLEDSTORE_INVALID_ARGUMENT: path or store is NULL, path
- * is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have;
- * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine
+ * is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have, or
+ * a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine
  * statuses, among them SLEDSTORE_IO with ENOENT for SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if
  * path is a file.
  *
@@ -777,8 +776,8 @@ sledstore_status sledstore_open(const char *path,
  * @param error    see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option is wrong;
- * SLEDSTORE_UNSUPPORTED: an option that this build does not have; SLEDSTORE_CAPACITY_EXCEEDED: too
- * many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses.
+ * SLEDSTORE_UNSUPPORTED: an option that this build does not have, or a segment_size that is not
+ * allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
  */

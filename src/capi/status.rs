@@ -241,3 +241,48 @@ pub extern "C" fn sledstore_status_is_misuse(status: i32) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_of_the_store_has_the_number_of_its_position() {
+        let errors = [
+            StoreError::from(std::io::Error::other("")),
+            StoreError::Corruption(String::new()),
+            StoreError::NotFound,
+            StoreError::AlreadyExists,
+            StoreError::TxnConflict,
+            StoreError::ReadOnly,
+            StoreError::Timeout,
+            StoreError::CapacityExceeded,
+            StoreError::CasMismatch,
+            StoreError::KeyNotFound,
+            StoreError::Unsupported(String::new()),
+            StoreError::Other(String::new()),
+        ];
+        for (position, error) in (1..).zip(&errors) {
+            assert_eq!((of(error) as i32).abs(), position, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_status_is_in_the_table_once_under_its_own_name() {
+        for (position, (status, name, message)) in TABLE.iter().enumerate() {
+            assert_eq!(name.to_str(), Ok(format!("{status:?}").as_str()));
+            assert!(!message.is_empty());
+            assert!(TABLE[..position].iter().all(|(other, _, _)| other != status));
+        }
+    }
+
+    #[test]
+    fn an_unknown_number_has_the_answers_that_the_manual_says() {
+        // SAFETY: both functions give strings that live for ever.
+        let text = |pointer| unsafe { CStr::from_ptr(pointer) };
+        assert_eq!(text(sledstore_status_name(77)), c"SLEDSTORE_UNKNOWN_STATUS");
+        assert_eq!(text(sledstore_status_message(i32::MIN)), c"unknown status");
+        assert!(!sledstore_status_is_retryable(77) && !sledstore_status_is_misuse(77));
+        assert!(sledstore_status_is_retryable(-103) && sledstore_status_is_misuse(-101));
+    }
+}

@@ -68,8 +68,8 @@ impl Opaque for sledstore {
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_LOCKED: the directory is open elsewhere, and stayed so for
 /// lock_timeout_ms; SLEDSTORE_ALREADY_EXISTS: there is a store, with SLEDSTORE_OPEN_MUST_CREATE, or
 /// anything, with SLEDSTORE_OPEN_TEMPORARY; SLEDSTORE_INVALID_ARGUMENT: path or store is NULL, path
-/// is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have;
-/// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine
+/// is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have, or
+/// a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine
 /// statuses, among them SLEDSTORE_IO with ENOENT for SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if
 /// path is a file.
 ///
@@ -103,8 +103,8 @@ pub unsafe extern "C" fn sledstore_open(
 /// @param error    see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option is wrong;
-/// SLEDSTORE_UNSUPPORTED: an option that this build does not have; SLEDSTORE_CAPACITY_EXCEEDED: too
-/// many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses.
+/// SLEDSTORE_UNSUPPORTED: an option that this build does not have, or a segment_size that is not
+/// allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
