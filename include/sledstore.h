@@ -376,8 +376,8 @@ typedef int32_t sledstore_status;
  * the others. Every function works on every one of them.
  *
  * Any number of threads may use one handle at once. The store is open until sledstore_close() is
- * called on any of its handles, or until the last of them was released and the last iterator freed;
- * a batch that names a keyspace counts as a handle of it until it is freed or cleared. Since 0.1.0.
+ * called on any of its handles, or until the last of them was released and the last iterator freed.
+ * A batch that names a keyspace does not keep the store open. Since 0.1.0.
  */
 typedef struct sledstore sledstore;
 

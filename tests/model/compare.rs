@@ -292,12 +292,13 @@ impl Pair {
 
     fn cursor(&self, keyspace: usize, plan: &CursorPlan) {
         let mut model = CursorModel::new(self.models[keyspace].rows(self.now), plan);
-        let mut options = IterOptions::default();
-        options.lower = bound(&plan.lower);
-        options.upper = bound(&plan.upper);
-        options.prefix = plan.prefix.0.clone();
-        options.keys_only = plan.keys_only;
-        options.reverse = plan.reverse;
+        let options = IterOptions {
+            lower: bound(&plan.lower),
+            upper: bound(&plan.upper),
+            prefix: plan.prefix.0.clone(),
+            keys_only: plan.keys_only,
+            reverse: plan.reverse,
+        };
         let mut cursor = self.handles[keyspace].cursor(options).expect("cursor");
         for (number, step) in plan.moves.iter().enumerate() {
             let moved = match step {
