@@ -168,7 +168,20 @@ TEST(batch_does_not_hold_a_store_open)
                  sledstore_batch_put(batch, words, TEXT("b"), TEXT("1"), &error));
     CHECK_NUMBER(1, length(batch));
     store = check_open("store"); /* another store now, although in the same directory */
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, &error));
+    CHECK_COUNT(store, 0);
+    free_batch(batch);
+    check_close(store);
+}
+
+TEST(batch_does_not_hold_a_released_store_open)
+{
+    sledstore *store = check_open("store");
+    sledstore_batch *batch = new_batch();
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, store, TEXT("a"), TEXT("1"), &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_release(store, &error));
+    store = check_open("store"); /* the directory is free */
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, &error));
     CHECK_COUNT(store, 0);
     free_batch(batch);
     check_close(store);
@@ -183,8 +196,6 @@ TEST(refused_write_leaves_the_batch_as_it_was)
                  sledstore_batch_put(batch, NULL, key, sizeof key, "v", 1, &error));
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_batch_put_with_ttl(batch, NULL, key, sizeof key, "v", 1, 9, &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_batch_delete(batch, NULL, key, sizeof key, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_batch_put(batch, NULL, NULL, 1, "v", 1, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
@@ -304,10 +315,32 @@ TEST(array_with_one_bad_entry_changes_nothing)
         sledstore_pair pairs[2] = {{{"a", 1}, {"1", 1}}, {bad, {"v", 1}}};
         sledstore_bytes keys[2] = {{"keep", 4}, bad};
         CHECK_STATUS(entries[at].status, sledstore_batch_write(store, pairs, 2, &error));
-        CHECK_STATUS(entries[at].status, sledstore_batch_delete_many(store, keys, 2, &error));
+        if (entries[at].status == SLEDSTORE_INVALID_ARGUMENT) {
+            CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                         sledstore_batch_delete_many(store, keys, 2, &error));
+        }
         CHECK_COUNT(store, 1);
     }
     CHECK_VALUE(store, "keep", "value");
+    check_close(store);
+}
+
+TEST(key_that_is_too_long_to_be_there_may_be_deleted)
+{
+    static char key[4097];
+    memset(key, 'k', sizeof key);
+    sledstore *store = check_open("store");
+    sledstore_batch *batch = new_batch();
+    sledstore_bytes keys[2] = {{"a", 1}, {key, sizeof key}};
+    check_put(store, "a", "1");
+    check_put(store, "b", "1");
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete_many(store, keys, 2, &error));
+    CHECK_COUNT(store, 1);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete(batch, NULL, key, sizeof key, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete(batch, NULL, TEXT("b"), &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
+    CHECK_COUNT(store, 0);
+    free_batch(batch);
     check_close(store);
 }
 

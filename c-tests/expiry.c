@@ -215,10 +215,10 @@ TEST(bad_arguments_of_expiry_are_refused)
     memset(key, 'k', sizeof key);
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_put_with_ttl(store, key, sizeof key, "v", 1, HOUR, &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_expire(store, key, sizeof key, HOUR, &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_persist(store, key, sizeof key, &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_ttl(store, key, sizeof key, &ttl_ms, &error));
+    /* Such a key cannot be there, and that is the answer. */
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_expire(store, key, sizeof key, HOUR, &error));
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_persist(store, key, sizeof key, &error));
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_ttl(store, key, sizeof key, &ttl_ms, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_put_with_ttl(store, NULL, 1, "v", 1, HOUR, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
