@@ -96,8 +96,9 @@
  *
  * KEYS AND VALUES
  *
- * A key has 0 to 4096 bytes, a value 0 to 1073741824 (1 GiB). An empty value is a value; that a key
- * is not there is told by the status. Keys that expire are not there from that millisecond on, for
+ * A key has 0 to 4096 bytes, a value 0 to 1073741824 (1 GiB); more than that cannot be written. A
+ * longer key is simply never there. An empty value is a value; that a key is not there is told by the
+ * status. Keys that expire are not there from that millisecond on, for
  * every function.
  *
  * WHAT LASTS
@@ -1358,9 +1359,9 @@ sledstore_status sledstore_batch_put_with_ttl(struct sledstore_batch *batch,
  * @param key_len   its length in bytes.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key is too long; SLEDSTORE_INVALID_ARGUMENT:
- * key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is using the batch; the handle
- * statuses. After a failure the batch is as before.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0;
+ * SLEDSTORE_BUSY: another thread is using the batch; the handle statuses. After a failure the batch
+ * is as before.
  *
  * Threads: one at a time for each batch. Since 0.1.0.
  */
@@ -1411,9 +1412,9 @@ sledstore_status sledstore_batch_clear(struct sledstore_batch *batch,
  * @param error  see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store, and
- * nothing was written;
- * SLEDSTORE_CLOSED: also if a keyspace that the batch names was dropped, or its store closed;
- * SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine statuses.
+ * nothing was written; SLEDSTORE_CLOSED: also if a keyspace that the batch names was dropped, or its
+ * store closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
+ * statuses.
  *
  * Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.
  */

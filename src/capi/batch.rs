@@ -154,9 +154,9 @@ pub unsafe extern "C" fn sledstore_batch_put_with_ttl(
 /// @param key_len   its length in bytes.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key is too long; SLEDSTORE_INVALID_ARGUMENT:
-/// key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is using the batch; the handle
-/// statuses. After a failure the batch is as before.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0;
+/// SLEDSTORE_BUSY: another thread is using the batch; the handle statuses. After a failure the batch
+/// is as before.
 ///
 /// Threads: one at a time for each batch. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -231,9 +231,9 @@ pub unsafe extern "C" fn sledstore_batch_clear(
 /// @param error  see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store, and
-/// nothing was written;
-/// SLEDSTORE_CLOSED: also if a keyspace that the batch names was dropped, or its store closed;
-/// SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine statuses.
+/// nothing was written; SLEDSTORE_CLOSED: also if a keyspace that the batch names was dropped, or its
+/// store closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
+/// statuses.
 ///
 /// Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.
 #[unsafe(no_mangle)]
