@@ -92,25 +92,20 @@ fn directory() -> &'static Path {
 
 /// The C compiler that `cc` finds, which is told here what a build script learns from cargo.
 fn compiler() -> Command {
-    let target = format!("{}-unknown-linux-{}", std::env::consts::ARCH, environment());
+    let target = env!("SLEDSTORE_TARGET");
     let mut build = cc::Build::new();
-    build.target(&target).host(&target).opt_level(1).warnings(false).out_dir(directory());
+    // `warnings(false)` would not leave them to FLAGS, but switch them off with -w.
+    build.target(target).host(target).opt_level(1).warnings(true).out_dir(directory());
     build.cargo_metadata(false).get_compiler().to_command()
 }
 
-fn environment() -> &'static str {
-    if cfg!(target_env = "musl") {
-        "musl"
-    } else {
-        "gnu"
-    }
-}
-
 fn finish(mut command: Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
+    let arguments: Vec<_> = command.get_args().map(|it| it.to_string_lossy()).collect();
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{command:?}\n{}\n{said}", output.status))
+    Err(format!("{program} {}\n{}\n{said}", arguments.join(" "), output.status))
 }
