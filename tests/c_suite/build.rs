@@ -10,9 +10,6 @@ use crate::c_library::{built_library, c_files, package};
 /// The standard and the warnings that users of the header may have switched on.
 const FLAGS: [&str; 7] = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-pthread", "-g"];
 
-/// What a program that links the static library has to name besides it.
-const SYSTEM_LIBRARIES: [&str; 3] = ["-lpthread", "-ldl", "-lm"];
-
 /// The name that the shared library has in the programs that use it.
 const SONAME: &str = "libsledstore.so.0";
 
@@ -77,7 +74,15 @@ fn shared_arguments(directory: &Path) -> Vec<String> {
 
 fn static_arguments(_: &Path) -> Vec<String> {
     let library = built_library("libsledstore.a").display().to_string();
-    [library].into_iter().chain(SYSTEM_LIBRARIES.map(String::from)).collect()
+    [library].into_iter().chain(system_libraries()).collect()
+}
+
+/// What a program that links the static library has to name besides it: the list that is published.
+fn system_libraries() -> Vec<String> {
+    let text = fs::read_to_string(package().join("sledstore.pc.in")).expect("sledstore.pc.in");
+    let list = text.lines().find_map(|line| line.strip_prefix("Libs.private:"));
+    let list = list.expect("sledstore.pc.in names the system's libraries");
+    list.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Cargo's place for the files of this test.
