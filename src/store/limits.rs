@@ -22,12 +22,15 @@ pub(super) fn check_value(value: &[u8]) -> Result<()> {
 }
 
 pub(super) fn check_name(name: &[u8]) -> Result<()> {
+    let refuse = |why: &str| {
+        let name = name.escape_ascii();
+        Err(StoreError::Unsupported(format!("\"{name}\" cannot be a keyspace's name: {why}")))
+    };
     if name.is_empty() {
-        return Err(StoreError::Unsupported("a keyspace needs a name".into()));
+        return refuse("it is empty");
     }
     if name.starts_with(b"__") {
-        let text = "names of keyspaces that start with two underscores are the library's own";
-        return Err(StoreError::Unsupported(text.into()));
+        return refuse("names that start with two underscores are the library's own");
     }
     check("the name of a keyspace", name.len(), MAX_KEYSPACE_NAME_LEN)
 }
