@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use common::random::Random;
-use common::{assert_unsupported, ms, rows, scratch, Fixture};
+use common::{assert_unsupported, ms, rows, scratch, Fixture, Over};
 use sledstore::{Iter, IterOptions, SledStore};
 
 fn keys_of(iterator: Iter) -> Vec<Vec<u8>> {
@@ -287,6 +287,7 @@ fn rows_that_stay_are_shown_exactly_once_while_writers_stir_the_others() {
             let (over, writes) = (&over, &writes);
             scope.spawn(move || stir(store, over, seed, writes));
         }
+        let _over = Over(&over);
         let mut scans = 0;
         // Scans until the writers have done a good deal of work in between.
         while scans < 12 || writes.load(Ordering::SeqCst) < 20_000 {
@@ -306,7 +307,6 @@ fn rows_that_stay_are_shown_exactly_once_while_writers_stir_the_others() {
             check_scan(&jumping, "jumping");
             scans += 1;
         }
-        over.store(true, Ordering::SeqCst);
     });
 }
 

@@ -8,6 +8,7 @@ pub mod child;
 pub mod random;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -119,6 +120,16 @@ pub fn assert_unsupported<T>(result: Result<T>) -> String {
         Ok(_) => panic!("`Unsupported` was expected, but the operation succeeded"),
         Err(StoreError::Unsupported(message)) => message,
         Err(error) => panic!("`Unsupported` was expected, found {error:?}"),
+    }
+}
+
+/// Raises a flag when it goes, also by a panic: threads that work until the flag is up end then,
+/// and a failed test fails instead of waiting for them.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

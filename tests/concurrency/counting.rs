@@ -6,7 +6,7 @@ use std::thread;
 use sledstore::SledStore;
 
 use crate::common::random::Random;
-use crate::common::{ms, rows, Fixture};
+use crate::common::{ms, rows, Fixture, Over};
 
 const THREADS: u64 = 8;
 const KEYS: u64 = 600;
@@ -42,6 +42,7 @@ fn count_while_changing(
                 assert!(possible.contains(&count), "count {count} is not within {possible:?}");
             }
         });
+        let ending = Over(&over);
         thread::scope(|writers| {
             for thread in 0..THREADS {
                 let (progress, change) = (&progress, &change);
@@ -54,7 +55,7 @@ fn count_while_changing(
                 });
             }
         });
-        over.store(true, Ordering::SeqCst);
+        drop(ending);
         counting.join().expect("every count is possible");
     });
 }

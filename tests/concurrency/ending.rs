@@ -7,7 +7,9 @@ use std::thread;
 use sledstore::{IterOptions, Reason, SledBatch, SledStore, StoreError};
 
 use crate::common::random::Random;
-use crate::common::{failed_with, ms, open_at, rows, scratch, without_hanging, Fixture, Result};
+use crate::common::{
+    failed_with, ms, open_at, rows, scratch, without_hanging, Fixture, Over, Result,
+};
 
 const USERS: u64 = 6;
 
@@ -55,6 +57,7 @@ fn dropping_a_keyspace_under_its_users_never_panics_or_hangs() {
                 let (store, over, uses) = (&fixture.store, &over, &uses);
                 scope.spawn(move || use_until(over, store, &mut Random::new(user), uses));
             }
+            let _over = Over(&over);
             // Each drop waits for some use of what it will drop.
             for _ in 0..150 {
                 let seen = uses.load(Ordering::SeqCst);
@@ -63,7 +66,6 @@ fn dropping_a_keyspace_under_its_users_never_panics_or_hangs() {
                 }
                 fixture.store.drop_keyspace("shared").unwrap();
             }
-            over.store(true, Ordering::SeqCst);
         });
         fixture.store.drop_keyspace("shared").unwrap();
         let again = fixture.keyspace("shared");

@@ -1,11 +1,11 @@
 //! Compare-and-swap is atomic against every other writer of the key.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use sledstore::{SledStore, StoreError};
 
-use crate::common::{ms, Fixture};
+use crate::common::{ms, Fixture, Over};
 
 const THREADS: u64 = 8;
 const INCREMENTS: u64 = 400;
@@ -55,17 +55,21 @@ fn no_increment_is_lost_while_others_expire_and_persist_the_key() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     store.put(COUNTER, &0_u64.to_be_bytes()).unwrap();
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let stirring = scope.spawn(|| {
             let mut stirred = 0_u64;
-            while read(store).1 < THREADS * INCREMENTS {
+            while !over.load(Ordering::SeqCst) {
                 store.expire(COUNTER, ms(1_000_000)).unwrap();
                 store.persist(COUNTER).unwrap();
                 stirred += 1;
             }
             stirred
         });
-        increment_from_all_threads(store);
+        {
+            let _over = Over(&over);
+            increment_from_all_threads(store);
+        }
         assert!(stirring.join().unwrap() > 0);
     });
     assert_eq!(read(store).1, THREADS * INCREMENTS);
@@ -102,22 +106,26 @@ fn compare_and_swap_with_compare_and_delete_makes_a_lock() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let inside = AtomicU64::new(0);
+    // Counted and checked later: a thread that panicked with the lock would stop all others.
+    let broken = AtomicU64::new(0);
     thread::scope(|scope| {
         for thread in 0..4_u64 {
-            let inside = &inside;
+            let (inside, broken) = (&inside, &broken);
             scope.spawn(move || {
                 let name = thread.to_be_bytes();
                 for _ in 0..100 {
                     while !store.compare_and_swap(b"lock", None, &name).unwrap() {
                         thread::yield_now();
                     }
-                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold the lock");
+                    broken.fetch_add(inside.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
                     inside.fetch_sub(1, Ordering::SeqCst);
-                    assert!(store.compare_and_delete(b"lock", &name).unwrap());
+                    let mine = store.compare_and_delete(b"lock", &name).unwrap();
+                    broken.fetch_add(u64::from(!mine), Ordering::SeqCst);
                 }
             });
         }
     });
+    assert_eq!(broken.into_inner(), 0, "two held the lock at once");
     let gone = store.ttl(b"lock");
     assert!(matches!(gone, Err(StoreError::KeyNotFound)), "{gone:?}");
 }
