@@ -77,22 +77,14 @@ impl SharedStore {
 
     /// Ends the store and all its handles, or leaves everything as it is.
     pub(super) fn close(&self, keyspace: SledStore, patience: Duration) -> Result<(), Fail> {
-        let handles = self.begin_to_close()?;
-        // A handle that another thread frees at this moment is none of ours any more: these steps
-        // pass it by. The calls that still use it are waited for.
-        handles.iter().copied().for_each(handle::suspend);
+        let mut closing = Closing { store: self, handles: self.begin_to_close()?, resume: false };
+        closing.handles.iter().copied().for_each(handle::suspend);
+        wait_for_calls(&closing.handles, patience).inspect_err(|_| closing.resume = true)?;
         let probe = keyspace.clone();
-        let closed = wait_for_calls(&handles, patience).and_then(|()| Ok(keyspace.close()?));
-        // An error after the point of no return: the store is closed all the same.
-        if closed.is_ok() || probe.is_closed() {
-            drop(probe);
-            handles.into_iter().for_each(handle::end_suspended);
-            self.members().handles.clear();
-        } else {
-            handles.into_iter().for_each(handle::resume);
-            self.members().closing = false;
-        }
-        closed
+        let closed = keyspace.close();
+        // After some errors the store is closed all the same.
+        closing.resume = closed.is_err() && !probe.is_closed();
+        Ok(closed?)
     }
 
     /// From here on nobody joins the store. Fails, changing nothing, if that is not possible.
@@ -131,6 +123,30 @@ impl Members {
                 Status::SLEDSTORE_BUSY,
                 format!("the store cannot be closed: still open: {}", open.join(", ")),
             )),
+        }
+    }
+}
+
+/// Brings a close to its end, also when a panic breaks it off: the handles are then given up, so that
+/// what is left of the store goes, and its directory becomes free.
+struct Closing<'store> {
+    store: &'store SharedStore,
+    /// Suspended, but for those that other threads freed at that moment; the steps below pass these
+    /// by. The calls that still use one are waited for.
+    handles: HashSet<Token>,
+    /// The store stays open.
+    resume: bool,
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let handles = std::mem::take(&mut self.handles).into_iter();
+        if self.resume {
+            handles.for_each(handle::resume);
+            self.store.members().closing = false;
+        } else {
+            handles.for_each(handle::end_suspended);
+            self.store.members().handles.clear();
         }
     }
 }
