@@ -12,6 +12,8 @@ mod capi;
 mod engine;
 mod store;
 
+#[doc(hidden)]
+pub use engine::diverted_syncs;
 pub use engine::{Bytes, Failure, RawTree, Reason};
 pub use oxistore_core::StoreError;
 pub use store::{

@@ -7,10 +7,18 @@ use sled::transaction::{
     ConflictableTransactionResult, TransactionError, Transactional, TransactionalTree,
 };
 
+use super::room::Room;
 use super::shield::{shield, translate};
 use super::{Result, Tree};
 
 const OPERATION: &str = "write to";
+
+/// Steps of a batch from which on its garbage is worth collecting at once.
+const LARGE: usize = 1000;
+
+/// What one step leaves behind, and what one pin takes away, as measured by watching memory.
+const PIECES_PER_STEP: usize = 4;
+const PIECES_PER_PIN: usize = 496;
 
 /// One change of one key in one tree.
 #[derive(Clone, Copy)]
@@ -27,16 +35,18 @@ pub(crate) fn commit(steps: &[Step<'_>]) -> Result<Vec<bool>> {
     match steps {
         [] => Ok(Vec::new()),
         [step] => Ok(vec![commit_one(*step)?]),
-        [first, ..] => commit_together(&first.tree.path, steps),
+        [first, ..] => write(&first.tree.room, steps, |path| commit_together(path, steps)),
     }
 }
 
 /// The same for a single step, without an allocation.
 pub(crate) fn commit_one(step: Step<'_>) -> Result<bool> {
     let tree = &step.tree.inner;
-    let previous = shield(OPERATION, &step.tree.path, || match step.value {
-        Some(value) => tree.insert(step.key, value),
-        None => tree.remove(step.key),
+    let previous = write(&step.tree.room, &[step], |path| {
+        shield(OPERATION, path, || match step.value {
+            Some(value) => tree.insert(step.key, value),
+            None => tree.remove(step.key),
+        })
     })?;
     Ok(previous.is_some())
 }
@@ -44,9 +54,7 @@ pub(crate) fn commit_one(step: Step<'_>) -> Result<bool> {
 /// The same without an answer, which spares sled a look-up for each key where all steps are in one
 /// tree.
 pub(crate) fn commit_blind(steps: &[Step<'_>]) -> Result<()> {
-    let Some(first) = steps.first() else {
-        return Ok(());
-    };
+    let Some(first) = steps.first() else { return Ok(()) };
     if steps.iter().any(|step| !same_tree(step.tree, first.tree)) {
         return commit(steps).map(drop);
     }
@@ -57,7 +65,29 @@ pub(crate) fn commit_blind(steps: &[Step<'_>]) -> Result<()> {
             None => batch.remove(step.key),
         }
     }
-    shield(OPERATION, &first.tree.path, || first.tree.inner.apply_batch(batch))
+    write(&first.tree.room, steps, |path| {
+        shield(OPERATION, path, || first.tree.inner.apply_batch(batch))
+    })
+}
+
+/// What every write has to go through: no write after a failure, and each one is counted.
+fn write<T>(room: &Room, steps: &[Step<'_>], change: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    room.may_write()?;
+    let answer = room.judge(change(room.path()))?;
+    let size = |step: &Step<'_>| step.key.len() + step.value.map_or(0, <[u8]>::len);
+    room.wrote(steps.len(), steps.iter().map(size).sum());
+    collect_garbage(steps.len());
+    Ok(answer)
+}
+
+/// sled frees what a write replaced only when threads pin its epoch, a few hundred pieces at each
+/// pin; a large batch is one pin. So it is pinned as often as the batch needs.
+fn collect_garbage(steps: usize) {
+    if steps > LARGE {
+        for _ in 0..=steps * PIECES_PER_STEP / PIECES_PER_PIN {
+            sled::pin().flush();
+        }
+    }
 }
 
 fn commit_together(path: &Path, steps: &[Step<'_>]) -> Result<Vec<bool>> {

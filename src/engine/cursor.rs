@@ -125,7 +125,7 @@ impl Cursor {
     fn step(&mut self, direction: Direction) -> Result<Option<(Bytes, Bytes)>> {
         let row = match &mut self.walk {
             None => Ok(None),
-            Some((_, walk)) => shield("read from", &self.tree.path, || {
+            Some((_, walk)) => shield("read from", self.tree.path(), || {
                 match direction {
                     Direction::Up => walk.next(),
                     Direction::Down => walk.next_back(),

@@ -60,3 +60,16 @@ pub(super) fn existing_segment_size(directory: &Path) -> Option<usize> {
     let text = String::from_utf8_lossy(&conf);
     text.lines().find_map(|line| line.strip_prefix("segment_size: ")?.trim().parse().ok())
 }
+
+/// Syncs what sled never syncs: its configuration, and the entries of its files and of the directory
+/// itself. Whether they were made just now or by an opening that was cut short cannot be told, so
+/// this is done each time.
+pub(super) fn make_durable(directory: &Path) -> io::Result<()> {
+    sync(&directory.join("conf"))?;
+    sync(directory)?;
+    directory.parent().map_or(Ok(()), sync)
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}

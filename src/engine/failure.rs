@@ -26,6 +26,8 @@ pub enum Reason {
     Closed,
     /// The keyspace was dropped.
     Dropped,
+    /// The disk did not answer within the time that this library waits.
+    TimedOut,
     /// The store cannot be closed yet: something of it is still open.
     Busy,
 }
@@ -100,6 +102,7 @@ fn kind_of(reason: Reason) -> io::ErrorKind {
         Reason::LockedByThisProcess | Reason::LockedByAnotherProcess | Reason::Busy => {
             io::ErrorKind::ResourceBusy
         }
+        Reason::TimedOut => io::ErrorKind::TimedOut,
         Reason::DiskFull => io::ErrorKind::StorageFull,
         Reason::ReadOnlyFilesystem => io::ErrorKind::ReadOnlyFilesystem,
         Reason::InvalidArgument => io::ErrorKind::InvalidInput,

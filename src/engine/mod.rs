@@ -13,13 +13,18 @@ mod bytes;
 mod commit;
 mod cursor;
 mod directory;
+mod durable;
 mod failure;
+mod flusher;
 mod lock;
 mod open;
+mod room;
 mod shield;
 mod tree;
 
 pub use bytes::Bytes;
+#[doc(hidden)]
+pub use durable::diverted_syncs;
 pub use failure::{Failure, Reason};
 /// The engine's own tree, as the raw door `SledStore::open_tree` hands it out.
 pub use sled::Tree as RawTree;

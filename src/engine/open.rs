@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
+use super::durable::DurableLog;
+use super::flusher::Flusher;
 use super::lock::{wait_for_sled, Deadline, DirectoryLock};
+use super::room::Room;
 use super::shield::{is_lock_error, shield};
 use super::{directory, Failure, RawTree, Reason, Result, Tree};
 
@@ -44,11 +47,17 @@ pub(crate) struct Options {
 /// One open sled database and the lock on its directory.
 pub(crate) struct Engine {
     /// `None` only once `shut` has run.
-    db: Option<sled::Db>,
-    path: Arc<Path>,
+    parts: Option<Parts>,
+    room: Arc<Room>,
     temporary: bool,
-    /// Given back after sled is gone.
-    lock: Option<DirectoryLock>,
+}
+
+/// What has to go in this order when the engine closes.
+struct Parts {
+    db: sled::Db,
+    flusher: Flusher,
+    log: DurableLog,
+    lock: DirectoryLock,
 }
 
 impl Engine {
@@ -61,52 +70,62 @@ impl Engine {
         };
         check(&path, options)?;
         directory::prepare(&path, options)?;
-        let lock = DirectoryLock::take(&path, options.lock_timeout)?;
-        let db = open_sled(&path, options);
-        if db.is_err() && options.temporary {
+        let room = Arc::new(Room::new(path));
+        let parts = Parts::open(&room, options);
+        if parts.is_err() && options.temporary {
             // The directory was made a moment ago by this call, and only by it.
-            let _ = fs::remove_dir_all(&path);
+            let _ = fs::remove_dir_all(room.path());
         }
-        let path = path.into();
-        Ok(Self { db: Some(db?), path, temporary: options.temporary, lock: Some(lock) })
+        Ok(Self { parts: Some(parts?), room, temporary: options.temporary })
     }
 
     /// The directory, as an absolute path.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.room.path()
     }
 
     /// The tree `name`, created if it is not there.
     pub(crate) fn tree(&self, name: &[u8]) -> Result<Tree> {
-        Ok(Tree::new(self.raw_tree(name)?, Arc::clone(&self.path)))
+        Ok(Tree::new(self.raw_tree(name)?, Arc::clone(&self.room)))
     }
 
     /// The raw door: sled's own tree.
     pub(crate) fn raw_tree(&self, name: &[u8]) -> Result<RawTree> {
-        shield("open a tree of", &self.path, || self.db().open_tree(name))
+        shield("open a tree of", self.path(), || self.parts().db.open_tree(name))
     }
 
     /// Removes the tree `name` with all that is in it; says whether it was there. No handle of it
     /// may be in use by anybody: sled loops for ever in some calls on a dropped tree.
     pub(crate) fn drop_tree(&self, name: &[u8]) -> Result<bool> {
-        shield("drop a tree of", &self.path, || self.db().drop_tree(name))
+        self.room.may_write()?;
+        self.room.judge(shield("drop a tree of", self.path(), || self.parts().db.drop_tree(name)))
     }
 
     /// The names of all trees but sled's own.
     pub(crate) fn tree_names(&self) -> Result<Vec<Vec<u8>>> {
-        let names = shield("list the trees of", &self.path, || Ok(self.db().tree_names()))?;
+        let names = shield("list the trees of", self.path(), || Ok(self.parts().db.tree_names()))?;
         let own = b"__sled__default";
         Ok(names.iter().filter(|name| &name[..] != own).map(|name| name.to_vec()).collect())
     }
 
-    /// Hands everything written so far to the operating system, and waits for it.
+    /// Waits until everything written so far is on the disk.
     pub(crate) fn flush(&self) -> Result<()> {
-        shield("flush", &self.path, || self.db().flush().map(drop))
+        self.parts().flusher.flush()
+    }
+
+    /// To be called without locks when a tree is under pressure: sees that what was written gets
+    /// out, so that sled never holds more than a bounded amount of it.
+    pub(crate) fn relieve(&self) -> Result<()> {
+        if !self.room.is_under_pressure() {
+            return Ok(());
+        }
+        self.room.relieve();
+        self.parts().flusher.flush_in_turn()
     }
 
     /// The bytes that the directory's log and blobs occupy.
     pub(crate) fn size_on_disk(&self) -> Result<u64> {
-        shield("measure", &self.path, || self.db().size_on_disk())
+        shield("measure", self.path(), || self.parts().db.size_on_disk())
     }
 
     /// Flushes, closes, and returns when the directory can be opened again. Every `Tree` and
@@ -115,26 +134,33 @@ impl Engine {
         self.shut()
     }
 
-    fn db(&self) -> &sled::Db {
-        self.db.as_ref().expect("only `shut` takes it, and that is the last call")
+    fn parts(&self) -> &Parts {
+        self.parts.as_ref().expect("only `shut` takes them, and that is the last call")
     }
 
     fn shut(&mut self) -> Result<()> {
-        let Some(db) = self.db.take() else {
-            return Ok(());
-        };
-        let flushed = shield("close", &self.path, || db.flush().map(drop));
-        // Dropping syncs the log, and panics where that fails.
-        let dropped = shield("close", &self.path, || {
-            drop(db);
-            Ok(())
-        });
-        let free = wait_for_sled(&directory::log_file(&self.path), CLOSE_LIMIT);
+        let Some(Parts { db, flusher, log, lock }) = self.parts.take() else { return Ok(()) };
+        let closed = flusher.close(db);
+        let free = wait_for_sled(&directory::log_file(self.path()), CLOSE_LIMIT);
+        drop(log);
         if self.temporary {
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = fs::remove_dir_all(self.path());
         }
-        self.lock = None;
-        flushed.and(dropped).and(if free { Ok(()) } else { Err(still_held(&self.path)) })
+        drop(lock);
+        closed.and(if free { Ok(()) } else { Err(still_held(self.path())) })
+    }
+}
+
+impl Parts {
+    fn open(room: &Arc<Room>, options: &Options) -> Result<Self> {
+        let path = room.path();
+        let lock = DirectoryLock::take(path, options.lock_timeout)?;
+        let io = |source| Failure::from_io("open", path, &source);
+        let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
+        let db = open_sled(path, options)?;
+        directory::make_durable(path).map_err(io)?;
+        let flusher = Flusher::start(db.clone(), Arc::clone(room))?;
+        Ok(Self { db, flusher, log, lock })
     }
 }
 

@@ -200,7 +200,10 @@ impl SledStore {
             let trees = in_use[places[&keyspace.id()]].trees();
             Change { keyspace, trees, key, action }
         });
-        self.shared.write_all(&changes.collect::<Vec<_>>())
+        self.shared.write_all(&changes.collect::<Vec<_>>())?;
+        let pressure = in_use.iter().any(|in_use| in_use.trees().data.is_under_pressure());
+        drop(in_use);
+        self.shared.relieve(pressure)
     }
 }
 

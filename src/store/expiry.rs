@@ -81,6 +81,9 @@ impl SledStore {
                 shard += 1;
             }
         }
+        let pressure = in_use.trees().data.is_under_pressure();
+        drop(in_use);
+        self.shared.relieve(pressure)?;
         Ok(removed)
     }
 }

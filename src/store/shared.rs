@@ -122,6 +122,16 @@ impl Shared {
         self.with_engine(Engine::flush)
     }
 
+    /// Waits until the engine is ready for more, if `pressure` says that it is not. The caller holds
+    /// no lock.
+    pub(super) fn relieve(&self, pressure: bool) -> Result<()> {
+        if pressure {
+            self.with_engine(Engine::relieve)
+        } else {
+            Ok(())
+        }
+    }
+
     pub(super) fn size_on_disk(&self) -> Result<u64> {
         self.with_engine(Engine::size_on_disk)
     }

@@ -124,6 +124,17 @@ impl SledStore {
         key: &'a [u8],
         decide: impl FnOnce(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
     ) -> Result<T> {
+        let (answer, pressure) = self.write_locked(key, decide)?;
+        self.shared.relieve(pressure)?;
+        Ok(answer)
+    }
+
+    /// Answers also whether the engine is under pressure, to be relieved without locks.
+    fn write_locked<'a, T>(
+        &self,
+        key: &'a [u8],
+        decide: impl FnOnce(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
+    ) -> Result<(T, bool)> {
         let in_use = self.keyspace.in_use(self.shared.path())?;
         let _shared = read(&self.shared.commit);
         let _mine = lock(self.shared.stripe(&self.keyspace, key));
@@ -134,7 +145,7 @@ impl SledStore {
             action.check(key)?;
             apply_one(&Change { keyspace, trees, key, action })?;
         }
-        Ok(answer)
+        Ok((answer, trees.data.is_under_pressure()))
     }
 
     /// Removes `key` if it has expired, unless somebody is writing; then it is left for another

@@ -1,0 +1,146 @@
+//! Flushing, by one thread for all who wait, and never for ever.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use oxistore_core::StoreError;
+
+use super::room::Room;
+use super::shield::shield;
+use super::{Failure, Reason, Result};
+
+/// The longest that anybody waits for a flush or a close. sled waits without a limit, and after
+/// some failures for something that never comes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Flushes the engine in a thread of its own.
+///
+/// Whoever wants a flush draws a number and waits until that number is served. The thread serves
+/// all numbers that were drawn before a flush began with that one flush, so many waiters cost as
+/// much as one. It also closes sled, because that can take for ever too.
+pub(super) struct Flusher {
+    desk: Arc<Desk>,
+}
+
+struct Desk {
+    room: Arc<Room>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    drawn: u64,
+    served: u64,
+    /// The handle to be dropped last; given to the thread to end it.
+    last: Option<sled::Db>,
+    closed: Option<Result<()>>,
+}
+
+impl Flusher {
+    pub(super) fn start(db: sled::Db, room: Arc<Room>) -> Result<Self> {
+        let state = State { drawn: 0, served: 0, last: None, closed: None };
+        let desk = Arc::new(Desk { room, state: Mutex::new(state), changed: Condvar::new() });
+        let served = Arc::clone(&desk);
+        std::thread::Builder::new()
+            .name("sledstore-flush".to_owned())
+            .spawn(move || served.serve(db))
+            .map_err(|source| Failure::from_io("open", desk.room.path(), &source))?;
+        Ok(Self { desk })
+    }
+
+    /// Waits until everything written so far is on the disk.
+    pub(super) fn flush(&self) -> Result<()> {
+        self.desk.room.may_write()?;
+        let number = self.desk.draw();
+        drop(self.desk.wait(|state| state.served >= number)?);
+        self.desk.room.may_write()
+    }
+
+    /// Has everything written so far flushed without waiting for it, but waits for the flush that
+    /// was asked for last; so at most two portions are ever on their way.
+    pub(super) fn flush_in_turn(&self) -> Result<()> {
+        let last = self.desk.state().drawn;
+        drop(self.desk.wait(|state| state.served >= last)?);
+        self.desk.draw();
+        self.desk.room.may_write()
+    }
+
+    /// Flushes, and drops the last handle of sled.
+    pub(super) fn close(self, last: sled::Db) -> Result<()> {
+        self.desk.state().last = Some(last);
+        self.desk.changed.notify_all();
+        let mut state = self.desk.wait(|state| state.closed.is_some())?;
+        state.closed.take().unwrap_or(Ok(()))
+    }
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change of the state is a single step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self) -> u64 {
+        let mut state = self.state();
+        state.drawn += 1;
+        self.changed.notify_all();
+        state.drawn
+    }
+
+    fn wait(&self, done: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
+        let end = Instant::now() + LIMIT;
+        let mut state = self.state();
+        while !done(&state) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(state);
+                return self.room.judge(Err(too_long(self.room.path())));
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(state)
+    }
+
+    /// The thread.
+    fn serve(&self, db: sled::Db) {
+        let mut state = self.state();
+        loop {
+            if let Some(last) = state.last.take() {
+                drop(state);
+                let closed = self.close(db, last);
+                self.state().closed = Some(closed);
+                self.changed.notify_all();
+                return;
+            }
+            if state.served == state.drawn {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let number = state.drawn;
+            drop(state);
+            let flushed = shield("flush", self.room.path(), || db.flush().map(drop));
+            // Who waits learns of an error from the room.
+            let _ = self.room.judge(flushed);
+            state = self.state();
+            state.served = number;
+            self.changed.notify_all();
+        }
+    }
+
+    fn close(&self, db: sled::Db, last: sled::Db) -> Result<()> {
+        let flushed = shield("close", self.room.path(), || db.flush().map(drop));
+        // Dropping syncs the log, and panics where that fails.
+        let dropped = shield("close", self.room.path(), || {
+            drop((db, last));
+            Ok(())
+        });
+        self.room.judge(flushed.and(dropped))
+    }
+}
+
+fn too_long(path: &Path) -> StoreError {
+    let message = format!("the disk did not take what was written within {} s", LIMIT.as_secs());
+    Failure::error("flush", path, Reason::TimedOut, message)
+}

@@ -1,0 +1,92 @@
+//! What all trees of an engine share: where it is, and whether it may still write.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use oxistore_core::StoreError;
+
+use super::Result;
+
+/// Commits of several steps after which sled is made to write out. Each of them costs sled two
+/// buffers, and sled queues buffers without bound.
+const COMMITS: u64 = 64;
+
+/// Bytes of keys and values after which sled is made to write out.
+const BYTES: u64 = 8 << 20;
+
+/// The state that outlives any one call.
+///
+/// # Poison
+///
+/// After a write or a flush has failed, nobody knows which of the changes since the last good flush
+/// are on the disk, and sled's own structures may hold half of a change. So from the first failure
+/// on no write is acknowledged: each answers with that first error, until the store is opened
+/// again. Reads go on.
+#[derive(Debug)]
+pub(super) struct Room {
+    path: PathBuf,
+    poisoned: AtomicBool,
+    first_error: Mutex<Option<StoreError>>,
+    /// What was written since the last time that somebody took it upon himself to write it out.
+    commits: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Room {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            poisoned: AtomicBool::new(false),
+            first_error: Mutex::new(None),
+            commits: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fails with the first error if there was one.
+    pub(super) fn may_write(&self) -> Result<()> {
+        if !self.poisoned.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*first {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets no write through any more, if `result` is an error; answers with the first error then.
+    pub(super) fn judge<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
+            let error = first.get_or_insert(error).clone();
+            self.poisoned.store(true, Ordering::Release);
+            error
+        })
+    }
+
+    /// Notes a write; `steps` of one are single records of the log.
+    pub(super) fn wrote(&self, steps: usize, bytes: usize) {
+        if steps > 1 {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Whether so much was written that somebody has to see that it gets out.
+    pub(super) fn is_under_pressure(&self) -> bool {
+        self.commits.load(Ordering::Relaxed) >= COMMITS
+            || self.bytes.load(Ordering::Relaxed) >= BYTES
+    }
+
+    /// Somebody sees to it. Two who do so at once do no harm.
+    pub(super) fn relieve(&self) {
+        self.commits.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+}
