@@ -64,6 +64,7 @@ fn refine(reason: Reason) -> Status {
         Reason::InvalidArgument => Status::SLEDSTORE_INVALID_ARGUMENT,
         Reason::Closed | Reason::Dropped => Status::SLEDSTORE_CLOSED,
         Reason::Busy => Status::SLEDSTORE_BUSY,
+        Reason::TimedOut => Status::SLEDSTORE_TIMEOUT,
     }
 }
 
