@@ -70,6 +70,6 @@ pub(super) fn make_durable(directory: &Path) -> io::Result<()> {
     directory.parent().map_or(Ok(()), sync)
 }
 
-fn sync(path: &Path) -> io::Result<()> {
+pub(super) fn sync(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }

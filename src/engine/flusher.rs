@@ -8,6 +8,7 @@ use oxistore_core::StoreError;
 
 use super::room::Room;
 use super::shield::shield;
+use super::witness::Witness;
 use super::{Failure, Reason, Result};
 
 /// The longest that anybody waits for a flush or a close. sled waits without a limit, and after
@@ -38,13 +39,13 @@ struct State {
 }
 
 impl Flusher {
-    pub(super) fn start(db: sled::Db, room: Arc<Room>) -> Result<Self> {
+    pub(super) fn start(db: sled::Db, witness: Witness, room: Arc<Room>) -> Result<Self> {
         let state = State { drawn: 0, served: 0, last: None, closed: None };
         let desk = Arc::new(Desk { room, state: Mutex::new(state), changed: Condvar::new() });
         let served = Arc::clone(&desk);
         std::thread::Builder::new()
             .name("sledstore-flush".to_owned())
-            .spawn(move || served.serve(db))
+            .spawn(move || served.serve(db, witness))
             .map_err(|source| Failure::from_io("open", desk.room.path(), &source))?;
         Ok(Self { desk })
     }
@@ -104,12 +105,12 @@ impl Desk {
     }
 
     /// The thread.
-    fn serve(&self, db: sled::Db) {
+    fn serve(&self, db: sled::Db, mut witness: Witness) {
         let mut state = self.state();
         loop {
             if let Some(last) = state.last.take() {
                 drop(state);
-                let closed = self.close(db, last);
+                let closed = self.close(db, last, witness);
                 self.state().closed = Some(closed);
                 self.changed.notify_all();
                 return;
@@ -120,7 +121,7 @@ impl Desk {
             }
             let number = state.drawn;
             drop(state);
-            let flushed = shield("flush", self.room.path(), || db.flush().map(drop));
+            let flushed = witness.flush("flush", &db, &self.room);
             // Who waits learns of an error from the room.
             let _ = self.room.judge(flushed);
             state = self.state();
@@ -129,11 +130,12 @@ impl Desk {
         }
     }
 
-    fn close(&self, db: sled::Db, last: sled::Db) -> Result<()> {
-        let flushed = shield("close", self.room.path(), || db.flush().map(drop));
+    fn close(&self, db: sled::Db, last: sled::Db, mut witness: Witness) -> Result<()> {
+        let flushed =
+            witness.flush("close", &db, &self.room).and_then(|()| witness.end(&self.room));
         // Dropping syncs the log, and panics where that fails.
         let dropped = shield("close", self.room.path(), || {
-            drop((db, last));
+            drop((db, last, witness));
             Ok(())
         });
         self.room.judge(flushed.and(dropped))

@@ -17,10 +17,13 @@ mod durable;
 mod failure;
 mod flusher;
 mod lock;
+mod mark;
+mod mend;
 mod open;
 mod room;
 mod shield;
 mod tree;
+mod witness;
 
 pub use bytes::Bytes;
 #[doc(hidden)]

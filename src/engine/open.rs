@@ -11,8 +11,10 @@ use oxistore_core::StoreError;
 use super::durable::DurableLog;
 use super::flusher::Flusher;
 use super::lock::{wait_for_sled, Deadline, DirectoryLock};
+use super::mend;
 use super::room::Room;
 use super::shield::{is_lock_error, shield};
+use super::witness::Witness;
 use super::{directory, Failure, RawTree, Reason, Result, Tree};
 
 /// sled panics below 256 bytes and is of no use below this.
@@ -22,6 +24,9 @@ const SMALLEST_CACHE: u64 = 1 << 20;
 /// nearly every page into a file of its own, and at 16 MiB an offset in sled's buffer header can
 /// overflow.
 const SEGMENT_SIZES: std::ops::RangeInclusive<usize> = (64 << 10)..=(8 << 20);
+
+/// The segment size that sled takes by itself, and the reference with it.
+const SLEDS_SEGMENT_SIZE: usize = 512 << 10;
 
 /// sled's lock outlives its owner by some milliseconds; so long is always waited for it.
 const LINGER: Duration = Duration::from_millis(500);
@@ -42,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) must_exist: bool,
     pub(crate) must_create: bool,
     pub(crate) lock_timeout: Duration,
+    /// Open a store that has lost some of its writes, too.
+    pub(crate) salvage: bool,
 }
 
 /// One open sled database and the lock on its directory.
@@ -156,10 +163,17 @@ impl Parts {
         let path = room.path();
         let lock = DirectoryLock::take(path, options.lock_timeout)?;
         let io = |source| Failure::from_io("open", path, &source);
+        let is_new = mend::prepare(path)?;
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
-        let db = open_sled(path, options)?;
+        let size = segment_size(path, options);
+        let db = open_or_set_aside(path, options, size)?;
+        let witness = Witness::summon(&db, room, size, options.salvage)?;
+        mend::forget_set_aside(path).map_err(io)?;
         directory::make_durable(path).map_err(io)?;
-        let flusher = Flusher::start(db.clone(), Arc::clone(room))?;
+        if is_new {
+            mend::finish_creation(path).map_err(io)?;
+        }
+        let flusher = Flusher::start(db.clone(), witness, Arc::clone(room))?;
         Ok(Self { db, flusher, log, lock })
     }
 }
@@ -194,11 +208,36 @@ fn check(path: &Path, options: &Options) -> Result<()> {
     }
 }
 
-fn open_sled(path: &Path, options: &Options) -> Result<sled::Db> {
+/// The segment size that a store has, or is to have.
+fn segment_size(path: &Path, options: &Options) -> usize {
+    let existing = directory::existing_segment_size(path);
+    existing.or(options.segment_size).unwrap_or(SLEDS_SEGMENT_SIZE)
+}
+
+/// Opens sled; where it finds bad data and has a snapshot of its page table, once more without it:
+/// the snapshot can be what is bad, and the log alone says the same.
+fn open_or_set_aside(path: &Path, options: &Options, segment_size: usize) -> Result<sled::Db> {
+    let io = |source| Failure::from_io("open", path, &source);
+    let first = open_sled(path, options, segment_size);
+    if !matches!(first, Err(StoreError::Corruption(_))) {
+        return first;
+    }
+    if !mend::set_snapshots_aside(path).map_err(io)? {
+        return first;
+    }
+    let second = open_sled(path, options, segment_size);
+    if second.is_ok() {
+        return second;
+    }
+    mend::put_snapshots_back(path).map_err(io)?;
+    first
+}
+
+fn open_sled(path: &Path, options: &Options, segment_size: usize) -> Result<sled::Db> {
     let deadline = Deadline::after(options.lock_timeout.max(LINGER));
     loop {
         // A configuration serves one opening: sled's clones share state and panic when changed.
-        let config = configure(path, options);
+        let config = configure(path, options, segment_size);
         let mut locked = false;
         let opened = shield("open", path, || {
             config.open().inspect_err(|error| {
@@ -212,19 +251,16 @@ fn open_sled(path: &Path, options: &Options) -> Result<sled::Db> {
     }
 }
 
-fn configure(path: &Path, options: &Options) -> sled::Config {
+fn configure(path: &Path, options: &Options, segment_size: usize) -> sled::Config {
     let mode =
         if options.high_throughput { sled::Mode::HighThroughput } else { sled::Mode::LowSpace };
     let mut config = sled::Config::new()
         .path(path)
         .mode(mode)
+        .segment_size(segment_size)
         .flush_every_ms(options.flush_every_ms.map(|every| every.max(1)));
     if let Some(capacity) = options.cache_capacity {
         config = config.cache_capacity(capacity.max(SMALLEST_CACHE));
-    }
-    let size = directory::existing_segment_size(path).or(options.segment_size);
-    if let Some(size) = size {
-        config = config.segment_size(size);
     }
     config
 }

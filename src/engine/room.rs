@@ -28,6 +28,8 @@ pub(super) struct Room {
     path: PathBuf,
     poisoned: AtomicBool,
     first_error: Mutex<Option<StoreError>>,
+    /// All writes since the store was created.
+    writes: AtomicU64,
     /// What was written since the last time that somebody took it upon himself to write it out.
     commits: AtomicU64,
     bytes: AtomicU64,
@@ -39,6 +41,7 @@ impl Room {
             path,
             poisoned: AtomicBool::new(false),
             first_error: Mutex::new(None),
+            writes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -70,8 +73,19 @@ impl Room {
         })
     }
 
+    /// How many writes there have been since the store was created.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Acquire)
+    }
+
+    /// There were `writes` before this opening.
+    pub(super) fn go_on_from(&self, writes: u64) {
+        self.writes.store(writes, Ordering::Release);
+    }
+
     /// Notes a write; `steps` of one are single records of the log.
     pub(super) fn wrote(&self, steps: usize, bytes: usize) {
+        self.writes.fetch_add(1, Ordering::Release);
         if steps > 1 {
             self.commits.fetch_add(1, Ordering::Relaxed);
         }

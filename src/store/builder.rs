@@ -62,6 +62,7 @@ impl SledStoreBuilder {
             must_exist: false,
             must_create: false,
             lock_timeout: Duration::ZERO,
+            salvage: false,
         };
         Self { options, clock: Clock::system() }
     }
@@ -132,6 +133,14 @@ impl SledStoreBuilder {
     #[must_use]
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.options.lock_timeout = timeout;
+        self
+    }
+
+    /// Open a store that has lost some of its last writes, which [`SledStoreBuilder::build`] refuses
+    /// otherwise. What is there is then taken for all there is.
+    #[must_use]
+    pub fn salvage(mut self, salvage: bool) -> Self {
+        self.options.salvage = salvage;
         self
     }
 

@@ -1,0 +1,73 @@
+//! Who keeps the mark: see `mark.rs` for what it is.
+
+use oxistore_core::StoreError;
+
+use super::mark::{self, MarkFile};
+use super::room::Room;
+use super::shield::shield;
+use super::{Failure, Result};
+
+/// Flushes sled, and notes before and after how far the store has come.
+pub(super) struct Witness {
+    tree: sled::Tree,
+    file: MarkFile,
+    /// How many writes the mark stands for.
+    noted: u64,
+}
+
+impl Witness {
+    /// Compares what the store says with what the file beside it says, and goes on from there. A
+    /// store that never had a mark, such as one of the reference's, begins to have one.
+    pub(super) fn summon(
+        db: &sled::Db,
+        room: &Room,
+        segment_size: usize,
+        salvage: bool,
+    ) -> Result<Self> {
+        let path = room.path();
+        let io = |source| Failure::from_io("open", path, &source);
+        let tree = shield("open", path, || db.open_tree(mark::TREE))?;
+        let inside = shield("open", path, || tree.get(mark::KEY))?;
+        let inside = inside.and_then(|bytes| Some(u64::from_le_bytes(bytes[..].try_into().ok()?)));
+        let inside = inside.unwrap_or(0);
+        let beside = mark::read(path).map_err(io)?.map_or(0, |mark| mark.writes);
+        if inside < beside && !salvage {
+            return Err(StoreError::Corruption(format!(
+                "cannot open {}: the store has lost its last writes: it is as it was after {inside} \
+                 of them, and had come to {beside}",
+                path.display()
+            )));
+        }
+        room.go_on_from(inside);
+        let mut file = MarkFile::open(path, segment_size).map_err(io)?;
+        file.set(inside).and_then(|()| file.sync()).map_err(io)?;
+        Ok(Self { tree, file, noted: inside })
+    }
+
+    /// Flushes everything written so far, and the mark with it.
+    pub(super) fn flush(
+        &mut self,
+        operation: &'static str,
+        db: &sled::Db,
+        room: &Room,
+    ) -> Result<()> {
+        // A write that is counted is in sled's log, so the flush that follows covers it.
+        let writes = room.writes();
+        let path = room.path();
+        if writes == self.noted {
+            return shield(operation, path, || db.flush().map(drop));
+        }
+        shield(operation, path, || {
+            self.tree.insert(mark::KEY, &writes.to_le_bytes())?;
+            db.flush().map(drop)
+        })?;
+        self.file.set(writes).map_err(|source| Failure::from_io(operation, path, &source))?;
+        self.noted = writes;
+        Ok(())
+    }
+
+    /// Makes the file durable; once, when the store closes.
+    pub(super) fn end(&self, room: &Room) -> Result<()> {
+        self.file.sync().map_err(|source| Failure::from_io("close", room.path(), &source))
+    }
+}
