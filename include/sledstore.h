@@ -947,7 +947,7 @@ sledstore_status sledstore_flush_sync(const struct sledstore *store,
 
 /**
  * Does the same as sledstore_flush() in this version: the engine reuses by itself the space of what
- * was deleted or overwritten. The files of a store never become smaller.
+ * was deleted or overwritten. Little of it goes back to the file system.
  *
  * @param store  any handle of the store.
  * @param error  see sledstore_error; may be NULL.

@@ -1,5 +1,6 @@
 //! Changes that are made together or not at all.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use oxistore_core::StoreError;
@@ -7,6 +8,7 @@ use sled::transaction::{
     ConflictableTransactionResult, TransactionError, Transactional, TransactionalTree,
 };
 
+use super::pieces::{Change, RawStep};
 use super::room::Room;
 use super::shield::{shield, translate};
 use super::{Result, Tree};
@@ -29,20 +31,31 @@ pub(crate) struct Step<'a> {
     pub(crate) value: Option<&'a [u8]>,
 }
 
+impl Step<'_> {
+    /// Whether the value is, or the one before it was, in pieces.
+    fn concerns_pieces(&self) -> bool {
+        let pieces = self.tree.pieces.as_ref();
+        pieces.is_some_and(|pieces| pieces.concerns(self.key, self.value))
+    }
+}
+
 /// Makes all `steps`, and after a crash either all of them are there or none. A key of a tree may
 /// be named once. Answers, for each step, whether its key was there before.
 pub(crate) fn commit(steps: &[Step<'_>]) -> Result<Vec<bool>> {
     match steps {
         [] => Ok(Vec::new()),
         [step] => Ok(vec![commit_one(*step)?]),
-        [first, ..] => write(&first.tree.room, steps, |path| commit_together(path, steps)),
+        _ => commit_cut(steps),
     }
 }
 
 /// The same for a single step, without an allocation.
 pub(crate) fn commit_one(step: Step<'_>) -> Result<bool> {
+    if step.concerns_pieces() {
+        return Ok(commit_cut(&[step])?[0]);
+    }
     let tree = &step.tree.inner;
-    let previous = write(&step.tree.room, &[step], |path| {
+    let previous = write(&step.tree.room, &[step], 1, |path| {
         shield(OPERATION, path, || match step.value {
             Some(value) => tree.insert(step.key, value),
             None => tree.remove(step.key),
@@ -55,7 +68,8 @@ pub(crate) fn commit_one(step: Step<'_>) -> Result<bool> {
 /// tree.
 pub(crate) fn commit_blind(steps: &[Step<'_>]) -> Result<()> {
     let Some(first) = steps.first() else { return Ok(()) };
-    if steps.iter().any(|step| !same_tree(step.tree, first.tree)) {
+    let is_simple = |step: &Step<'_>| same_tree(step.tree, first.tree) && !step.concerns_pieces();
+    if !steps.iter().all(is_simple) {
         return commit(steps).map(drop);
     }
     let mut batch = sled::Batch::default();
@@ -65,18 +79,47 @@ pub(crate) fn commit_blind(steps: &[Step<'_>]) -> Result<()> {
             None => batch.remove(step.key),
         }
     }
-    write(&first.tree.room, steps, |path| {
+    write(&first.tree.room, steps, steps.len(), |path| {
         shield(OPERATION, path, || first.tree.inner.apply_batch(batch))
     })
 }
 
-/// What every write has to go through: no write after a failure, and each one is counted.
-fn write<T>(room: &Room, steps: &[Step<'_>], change: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+/// Makes all steps, and those that belong to them because values are in pieces. There is one step at
+/// least.
+fn commit_cut(steps: &[Step<'_>]) -> Result<Vec<bool>> {
+    let room = &steps[0].tree.room;
+    room.may_write()?;
+    let (mut raw, mut extra, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+    for &Step { tree, key, value } in steps {
+        let mut own = value;
+        if let Some(pieces) = tree.pieces.as_ref().filter(|pieces| pieces.concerns(key, value)) {
+            let begun = shield(OPERATION, room.path(), || pieces.begin(key, value, &mut extra))?;
+            changes.push(begun.0);
+            own = begun.1;
+        }
+        let (key, value) = (Cow::Borrowed(key), own.map(Cow::Borrowed));
+        raw.push(RawStep { tree: &tree.inner, key, value });
+    }
+    raw.extend(extra);
+    let mut previous = write(room, steps, raw.len(), |path| commit_together(path, &raw))?;
+    changes.iter_mut().for_each(Change::committed);
+    previous.truncate(steps.len());
+    Ok(previous)
+}
+
+/// What every write has to go through: no write after a failure, and each one is counted. `count`
+/// is the number of sled's steps that `steps` come to.
+fn write<T>(
+    room: &Room,
+    steps: &[Step<'_>],
+    count: usize,
+    change: impl FnOnce(&Path) -> Result<T>,
+) -> Result<T> {
     room.may_write()?;
     let answer = room.judge(change(room.path()))?;
     let size = |step: &Step<'_>| step.key.len() + step.value.map_or(0, <[u8]>::len);
-    room.wrote(steps.len(), steps.iter().map(size).sum());
-    collect_garbage(steps.len());
+    room.wrote(count, steps.iter().map(size).sum());
+    collect_garbage(count);
     Ok(answer)
 }
 
@@ -90,14 +133,14 @@ fn collect_garbage(steps: usize) {
     }
 }
 
-fn commit_together(path: &Path, steps: &[Step<'_>]) -> Result<Vec<bool>> {
+fn commit_together(path: &Path, steps: &[RawStep<'_>]) -> Result<Vec<bool>> {
     // Each tree once: sled gives a tree that is named twice two overlays, and one of them wins.
     let mut trees: Vec<&sled::Tree> = Vec::new();
     let mut places = Vec::with_capacity(steps.len());
     for step in steps {
-        let known = trees.iter().rposition(|tree| tree.name() == step.tree.inner.name());
+        let known = trees.iter().rposition(|tree| tree.name() == step.tree.name());
         places.push(known.unwrap_or_else(|| {
-            trees.push(&step.tree.inner);
+            trees.push(step.tree);
             trees.len() - 1
         }));
     }
@@ -111,14 +154,14 @@ fn commit_together(path: &Path, steps: &[Step<'_>]) -> Result<Vec<bool>> {
 fn stage(
     overlay: &[TransactionalTree],
     places: &[usize],
-    steps: &[Step<'_>],
+    steps: &[RawStep<'_>],
 ) -> ConflictableTransactionResult<Vec<bool>, std::convert::Infallible> {
     let mut previous = Vec::with_capacity(steps.len());
     for (step, place) in steps.iter().zip(places) {
         let tree = &overlay[*place];
-        let old = match step.value {
-            Some(value) => tree.insert(step.key, value)?,
-            None => tree.remove(step.key)?,
+        let old = match &step.value {
+            Some(value) => tree.insert(&step.key[..], &value[..])?,
+            None => tree.remove(&step.key[..])?,
         };
         previous.push(old.is_some());
     }

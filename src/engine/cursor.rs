@@ -17,6 +17,10 @@ pub(crate) struct Cursor {
     /// The iterator that goes on from `place`, while the direction stays the same.
     walk: Option<(Direction, sled::Iter)>,
     walks_started: u64,
+    /// What `Pieces::changes` was before the walk began to read.
+    changes: u64,
+    /// Values are not asked for, and left empty.
+    keys_only: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,7 +39,13 @@ enum Place {
 
 impl Cursor {
     pub(crate) fn new(tree: Tree, lower: Bound<Bytes>, upper: Bound<Bytes>) -> Self {
-        Self { tree, lower, upper, place: Place::Fresh, walk: None, walks_started: 0 }
+        let (place, walk) = (Place::Fresh, None);
+        Self { tree, lower, upper, place, walk, walks_started: 0, changes: 0, keys_only: false }
+    }
+
+    /// The same without values, which are empty then.
+    pub(crate) fn keys_only(self, keys_only: bool) -> Self {
+        Self { keys_only, ..self }
     }
 
     /// The first row.
@@ -114,6 +124,7 @@ impl Cursor {
     fn start(&mut self, direction: Direction, range: (Bound<Bytes>, Bound<Bytes>)) {
         self.walk = None;
         self.walks_started += 1;
+        self.changes = self.tree.pieces.as_ref().map_or(0, |pieces| pieces.changes());
         if is_empty_range(&range) {
             return;
         }
@@ -123,6 +134,17 @@ impl Cursor {
     }
 
     fn step(&mut self, direction: Direction) -> Result<Option<(Bytes, Bytes)>> {
+        loop {
+            let Some((key, found)) = self.walk_on(direction)? else { return Ok(None) };
+            self.place = Place::At(key.clone());
+            if let Some(value) = self.whole_value(&key, found)? {
+                return Ok(Some((key, value)));
+            }
+        }
+    }
+
+    /// The next row as the tree has it.
+    fn walk_on(&mut self, direction: Direction) -> Result<Option<(Bytes, Bytes)>> {
         let row = match &mut self.walk {
             None => Ok(None),
             Some((_, walk)) => shield("read from", self.tree.path(), || {
@@ -134,11 +156,7 @@ impl Cursor {
             }),
         };
         match row {
-            Ok(Some((key, value))) => {
-                let key = Bytes::from(key);
-                self.place = Place::At(key.clone());
-                Ok(Some((key, Bytes::from(value))))
-            }
+            Ok(Some((key, value))) => Ok(Some((Bytes::from(key), Bytes::from(value)))),
             Ok(None) => {
                 self.jump(match direction {
                     Direction::Up => Place::AfterLast,
@@ -151,6 +169,15 @@ impl Cursor {
                 self.walk = None;
                 Err(error)
             }
+        }
+    }
+
+    /// The whole value of a row in which the tree has `found`; `None` if the row has gone since.
+    fn whole_value(&self, key: &[u8], found: Bytes) -> Result<Option<Bytes>> {
+        match &self.tree.pieces {
+            Some(_) if self.keys_only => Ok(Some(Bytes::default())),
+            Some(pieces) if !pieces.is_plain(key, self.changes) => self.tree.get(key),
+            _ => Ok(Some(found)),
         }
     }
 }

@@ -29,8 +29,8 @@ type FileId = (u64, u64);
 #[derive(Debug)]
 pub(super) struct DirectoryLock {
     id: FileId,
-    /// Closing the file gives the lock back.
-    _file: File,
+    /// Closing the file gives the lock back; `None` only in `drop`.
+    file: Option<File>,
 }
 
 impl DirectoryLock {
@@ -44,32 +44,40 @@ impl DirectoryLock {
         let id = (found.dev(), found.ino());
         let deadline = Deadline::after(timeout);
         loop {
+            // Locking and entering are one step for everybody in this process.
+            let mut locks = held_here();
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) => {
+                    locks.insert(id);
+                    break;
+                }
                 Err(TryLockError::Error(source)) => return Err(io(source)),
-                Err(TryLockError::WouldBlock) if !deadline.has_passed() => sleep(POLL),
-                Err(TryLockError::WouldBlock) => return Err(held(directory, &mut file, id)),
+                Err(TryLockError::WouldBlock) if deadline.has_passed() => {
+                    return Err(held(directory, &mut file, locks.contains(&id)));
+                }
+                Err(TryLockError::WouldBlock) => {}
             }
+            drop(locks);
+            sleep(POLL);
         }
-        held_here().insert(id);
+        let signed = sign(&file).map_err(io);
         // From here on dropping this gives everything back.
-        let lock = Self { id, _file: file };
-        lock.sign().map_err(io)?;
-        Ok(lock)
+        let lock = Self { id, file: Some(file) };
+        signed.and(Ok(lock))
     }
+}
 
-    fn sign(&self) -> std::io::Result<()> {
-        let mut file = &self._file;
-        file.set_len(0)?;
-        file.seek(SeekFrom::Start(0))?;
-        writeln!(file, "{}", std::process::id())
-    }
+fn sign(mut file: &File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    writeln!(file, "{}", std::process::id())
 }
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // Before the file is closed: whoever gets the lock next in this process enters itself.
-        held_here().remove(&self.id);
+        let mut locks = held_here();
+        self.file = None;
+        locks.remove(&self.id);
     }
 }
 
@@ -77,8 +85,8 @@ fn held_here() -> MutexGuard<'static, BTreeSet<FileId>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn held(directory: &Path, file: &mut File, id: FileId) -> oxistore_core::StoreError {
-    if held_here().contains(&id) {
+fn held(directory: &Path, file: &mut File, here: bool) -> oxistore_core::StoreError {
+    if here {
         let message = "another handle of this process has it open";
         return Failure::error("lock", directory, Reason::LockedByThisProcess, message);
     }

@@ -20,6 +20,7 @@ mod lock;
 mod mark;
 mod mend;
 mod open;
+mod pieces;
 mod room;
 mod shield;
 mod tree;

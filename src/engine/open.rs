@@ -12,6 +12,7 @@ use super::durable::DurableLog;
 use super::flusher::Flusher;
 use super::lock::{wait_for_sled, Deadline, DirectoryLock};
 use super::mend;
+use super::pieces::{Limits, Pieces};
 use super::room::Room;
 use super::shield::{is_lock_error, shield};
 use super::witness::Witness;
@@ -24,6 +25,9 @@ const SMALLEST_CACHE: u64 = 1 << 20;
 /// nearly every page into a file of its own, and at 16 MiB an offset in sled's buffer header can
 /// overflow.
 const SEGMENT_SIZES: std::ops::RangeInclusive<usize> = (64 << 10)..=(8 << 20);
+
+/// The segment size of a new store: see docs/engine.md for what was measured.
+const SEGMENT_SIZE: usize = 8 << 20;
 
 /// The segment size that sled takes by itself, and the reference with it.
 const SLEDS_SEGMENT_SIZE: usize = 512 << 10;
@@ -62,6 +66,7 @@ pub(crate) struct Engine {
 /// What has to go in this order when the engine closes.
 struct Parts {
     db: sled::Db,
+    limits: Limits,
     flusher: Flusher,
     log: DurableLog,
     lock: DirectoryLock,
@@ -91,9 +96,19 @@ impl Engine {
         self.room.path()
     }
 
-    /// The tree `name`, created if it is not there.
+    /// The tree `name`, created if it is not there. Its values are small.
     pub(crate) fn tree(&self, name: &[u8]) -> Result<Tree> {
-        Ok(Tree::new(self.raw_tree(name)?, Arc::clone(&self.room)))
+        let room = Arc::clone(&self.room);
+        Ok(Tree { inner: self.raw_tree(name)?, room, pieces: None })
+    }
+
+    /// The tree `name`, created if it is not there, whose values may have any size; the tree
+    /// `beside` holds the pieces of those that are large.
+    pub(crate) fn tree_of_any_values(&self, name: &[u8], beside: &[u8]) -> Result<Tree> {
+        let tree = self.tree(name)?;
+        let Parts { db, limits, .. } = self.parts();
+        let pieces = shield("open", self.path(), || Pieces::load(db, beside, *limits))?;
+        Ok(Tree { pieces: Some(Arc::new(pieces)), ..tree })
     }
 
     /// The raw door: sled's own tree.
@@ -146,7 +161,7 @@ impl Engine {
     }
 
     fn shut(&mut self) -> Result<()> {
-        let Some(Parts { db, flusher, log, lock }) = self.parts.take() else { return Ok(()) };
+        let Some(Parts { db, flusher, log, lock, .. }) = self.parts.take() else { return Ok(()) };
         let closed = flusher.close(db);
         let free = wait_for_sled(&directory::log_file(self.path()), CLOSE_LIMIT);
         drop(log);
@@ -165,7 +180,10 @@ impl Parts {
         let io = |source| Failure::from_io("open", path, &source);
         let is_new = mend::prepare(path)?;
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
-        let size = segment_size(path, options);
+        let size = match is_new {
+            true => options.segment_size.unwrap_or(SEGMENT_SIZE),
+            false => directory::existing_segment_size(path).unwrap_or(SLEDS_SEGMENT_SIZE),
+        };
         let db = open_or_set_aside(path, options, size)?;
         let witness = Witness::summon(&db, room, size, options.salvage)?;
         mend::forget_set_aside(path).map_err(io)?;
@@ -174,7 +192,7 @@ impl Parts {
             mend::finish_creation(path).map_err(io)?;
         }
         let flusher = Flusher::start(db.clone(), witness, Arc::clone(room))?;
-        Ok(Self { db, flusher, log, lock })
+        Ok(Self { db, limits: Limits::of(size), flusher, log, lock })
     }
 }
 
@@ -206,12 +224,6 @@ fn check(path: &Path, options: &Options) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The segment size that a store has, or is to have.
-fn segment_size(path: &Path, options: &Options) -> usize {
-    let existing = directory::existing_segment_size(path);
-    existing.or(options.segment_size).unwrap_or(SLEDS_SEGMENT_SIZE)
 }
 
 /// Opens sled; where it finds bad data and has a snapshot of its page table, once more without it:

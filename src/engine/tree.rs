@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::pieces::Pieces;
 use super::room::Room;
 use super::shield::shield;
 use super::{Bytes, Result};
@@ -14,15 +15,18 @@ use super::{Bytes, Result};
 pub(crate) struct Tree {
     pub(super) inner: sled::Tree,
     pub(super) room: Arc<Room>,
+    /// Its large values, if it may have any.
+    pub(super) pieces: Option<Arc<Pieces>>,
 }
 
 impl Tree {
-    pub(super) fn new(inner: sled::Tree, room: Arc<Room>) -> Self {
-        Self { inner, room }
-    }
-
     pub(super) fn path(&self) -> &Path {
         self.room.path()
+    }
+
+    /// The longest key that may be written.
+    pub(crate) fn longest_key(&self) -> usize {
+        self.pieces.as_ref().map_or(usize::MAX, |pieces| pieces.limits.key)
     }
 
     /// Whether so much was written that the writer, without its locks, has to call
@@ -32,8 +36,10 @@ impl Tree {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let found = shield("read from", self.path(), || self.inner.get(key))?;
-        Ok(found.map(Bytes::from))
+        shield("read from", self.path(), || match &self.pieces {
+            Some(pieces) => pieces.get(&self.inner, key),
+            None => Ok(self.inner.get(key)?.map(Bytes::from)),
+        })
     }
 
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool> {

@@ -129,7 +129,7 @@ impl SledBatch {
         action: StagedAction,
     ) -> Result<()> {
         if let StagedAction::Put(value) | StagedAction::PutWithTtl(value, _) = &action {
-            check_key(key).and(check_value(value))?;
+            check_key(key, None).and(check_value(value))?;
         }
         let keyspace = keyspace.map(|handle| Arc::clone(&handle.keyspace));
         self.changes.push(Staged { keyspace, key: key.to_vec(), action });
@@ -182,9 +182,6 @@ impl SledStore {
     }
 
     fn write_changes(&self, changes: Vec<(&Arc<Keyspace>, &[u8], Action<'_>)>) -> Result<()> {
-        for (_, key, action) in &changes {
-            action.check(key)?;
-        }
         // Keyspaces are taken into use by ascending id, each once: see the order of locks.
         let mut keyspaces: Vec<_> = changes.iter().map(|(keyspace, _, _)| *keyspace).collect();
         keyspaces.push(&self.keyspace);
@@ -196,8 +193,12 @@ impl SledStore {
         let places: HashMap<u64, usize> =
             keyspaces.iter().enumerate().map(|(place, keyspace)| (keyspace.id(), place)).collect();
 
+        let trees = |keyspace: &Keyspace| in_use[places[&keyspace.id()]].trees();
+        for (keyspace, key, action) in &changes {
+            action.check(key, trees(keyspace))?;
+        }
         let changes = last_of_each(changes).into_iter().map(|(keyspace, key, action)| {
-            let trees = in_use[places[&keyspace.id()]].trees();
+            let trees = trees(keyspace);
             Change { keyspace, trees, key, action }
         });
         self.shared.write_all(&changes.collect::<Vec<_>>())?;

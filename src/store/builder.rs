@@ -99,7 +99,8 @@ impl SledStoreBuilder {
     }
 
     /// The unit in which a new store takes space on disk, in bytes: a power of two from 64 KiB to
-    /// 8 MiB; 512 KiB if not set. A store that exists keeps its own.
+    /// 8 MiB; 8 MiB if not set. A store that exists keeps its own. The reference opens a store with
+    /// its default settings if this is 512 KiB; keys are then limited to 403 bytes.
     #[must_use]
     pub fn segment_size(mut self, bytes: usize) -> Self {
         self.options.segment_size = Some(bytes);

@@ -27,7 +27,7 @@ impl SledStore {
         let decide = |now| Action::put_until(value, deadline(now, ttl), now);
         self.write_key(key, |current| {
             // A value that is refused is refused with a TTL of zero too.
-            Action::Put { value, expires_at: None }.check(key)?;
+            current.check(Action::Put { value, expires_at: None })?;
             Ok((Some(decide(current.now)), ()))
         })
     }

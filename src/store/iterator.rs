@@ -97,7 +97,8 @@ impl SledStore {
         let in_use = self.keyspace.in_use(self.shared.path())?;
         let (lower, upper) = limits(&options);
         Ok(Iter {
-            cursor: Cursor::new(in_use.trees().data.clone(), lower, upper),
+            cursor: Cursor::new(in_use.trees().data.clone(), lower, upper)
+                .keys_only(options.keys_only),
             store: self.clone(),
             keys_only: options.keys_only,
             reverse: options.reverse,

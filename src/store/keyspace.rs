@@ -10,8 +10,6 @@ use crate::engine::{Cursor, Engine, Failure, Reason, Result, Tree};
 /// The name of the keyspace that every store has.
 pub(super) const DEFAULT: &[u8] = b"default";
 
-const DEFAULT_SIDECAR: &[u8] = b"__ttl__";
-
 /// The trees that a keyspace lies in.
 pub(super) struct Trees {
     /// The rows.
@@ -43,12 +41,14 @@ pub(super) struct InUse<'a>(RwLockReadGuard<'a, State>);
 impl Keyspace {
     /// Opens or creates the keyspace `name` and loads its expiries.
     pub(super) fn open(engine: &Engine, store_id: u64, id: u64, name: &[u8]) -> Result<Self> {
-        let sidecar_name = sidecar_name(name);
+        let [sidecar, pieces] = names_beside(name);
         if !engine.tree_names()?.iter().any(|known| known == name) {
-            // A crash in the middle of a drop may have left it; what is in it is nobody's.
-            engine.drop_tree(&sidecar_name)?;
+            // A crash in the middle of a drop may have left them; what is in them is nobody's.
+            engine.drop_tree(&sidecar)?;
+            engine.drop_tree(&pieces)?;
         }
-        let trees = Trees { data: engine.tree(name)?, sidecar: engine.tree(&sidecar_name)? };
+        let data = engine.tree_of_any_values(name, &pieces)?;
+        let trees = Trees { data, sidecar: engine.tree(&sidecar)? };
         let expiries = load(&trees.sidecar)?;
         let state = RwLock::new(State::Open(trees));
         Ok(Self { id, store_id, name: name.into(), state, expiries, tally: Tally::default() })
@@ -59,7 +59,9 @@ impl Keyspace {
     /// come back to life.
     pub(super) fn remove(engine: &Engine, name: &[u8]) -> Result<bool> {
         let was_there = engine.drop_tree(name)?;
-        engine.drop_tree(&sidecar_name(name))?;
+        for beside in names_beside(name) {
+            engine.drop_tree(&beside)?;
+        }
         Ok(was_there)
     }
 
@@ -110,11 +112,12 @@ impl InUse<'_> {
     }
 }
 
-fn sidecar_name(name: &[u8]) -> Vec<u8> {
-    if name == DEFAULT {
-        return DEFAULT_SIDECAR.to_vec();
-    }
-    [DEFAULT_SIDECAR, b":", name].concat()
+/// The names of the trees that belong to the keyspace `name`: expiries, and pieces of large values.
+fn names_beside(name: &[u8]) -> [Vec<u8>; 2] {
+    [&b"__ttl__"[..], b"__chunks__"].map(|kind| match name {
+        DEFAULT => kind.to_vec(),
+        name => [kind, b":", name].concat(),
+    })
 }
 
 /// Entries that are not 8 bytes long are somebody else's mistake, and count as no expiry.

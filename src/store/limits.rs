@@ -4,7 +4,9 @@ use oxistore_core::StoreError;
 
 use crate::engine::Result;
 
-/// The longest key, in bytes. The empty key is legal.
+/// The longest key, in bytes, of a store whose segments have 8 MiB, as they have by default. Smaller
+/// segments allow less: a 1,300th of them, which is 403 bytes for those of 512 KiB. The empty key is
+/// legal.
 pub const MAX_KEY_LEN: usize = 4096;
 
 /// The longest value, in bytes. The empty value is legal, and is not the same as no value.
@@ -13,8 +15,9 @@ pub const MAX_VALUE_LEN: usize = 1 << 30;
 /// The longest name of a keyspace, in bytes.
 pub const MAX_KEYSPACE_NAME_LEN: usize = 255;
 
-pub(super) fn check_key(key: &[u8]) -> Result<()> {
-    check("a key", key.len(), MAX_KEY_LEN)
+/// `longest` is what the store allows, if it is known already.
+pub(super) fn check_key(key: &[u8], longest: Option<usize>) -> Result<()> {
+    check("a key", key.len(), longest.unwrap_or(MAX_KEY_LEN).min(MAX_KEY_LEN))
 }
 
 pub(super) fn check_value(value: &[u8]) -> Result<()> {

@@ -173,7 +173,7 @@ impl SledStore {
     }
 
     /// The same as [`SledStore::flush`]: the engine reuses its space by itself as it writes, and
-    /// never gives any back to the file system.
+    /// gives little of it back to the file system.
     pub fn compact(&self) -> Result<()> {
         self.flush()
     }

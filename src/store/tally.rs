@@ -148,7 +148,7 @@ impl Inner {
         trees: &Trees,
     ) -> Result<bool> {
         let lower = reached.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rows = Cursor::new(trees.data.clone(), lower, Bound::Unbounded);
+        let mut rows = Cursor::new(trees.data.clone(), lower, Bound::Unbounded).keys_only(true);
         for _ in 0..PAGE {
             let Some((key, _)) = rows.next()? else {
                 self.progress = Progress::Known;

@@ -53,9 +53,11 @@ impl<'a> Action<'a> {
 
     /// Whether the key and the value may be written. A longer key can be there all the same, from
     /// a program that does not go through this library, and then it can be removed.
-    pub(super) fn check(&self, key: &[u8]) -> Result<()> {
+    pub(super) fn check(&self, key: &[u8], trees: &Trees) -> Result<()> {
         match self {
-            Action::Put { value, .. } => check_key(key).and(check_value(value)),
+            Action::Put { value, .. } => {
+                check_key(key, Some(trees.data.longest_key())).and(check_value(value))
+            }
             Action::Delete | Action::Expire(_) => Ok(()),
         }
     }
@@ -103,6 +105,10 @@ impl Current<'_> {
         self.trees.data.get(self.key)
     }
 
+    pub(super) fn check(&self, action: Action<'_>) -> Result<()> {
+        action.check(self.key, self.trees)
+    }
+
     pub(super) fn is_live(&self) -> Result<bool> {
         Ok(!self.has_expired() && self.trees.data.contains(self.key)?)
     }
@@ -142,7 +148,7 @@ impl SledStore {
         let now = self.shared.now_ms();
         let (action, answer) = decide(&Current { keyspace, trees, key, now })?;
         if let Some(action) = action {
-            action.check(key)?;
+            action.check(key, trees)?;
             apply_one(&Change { keyspace, trees, key, action })?;
         }
         Ok((answer, trees.data.is_under_pressure()))

@@ -1,0 +1,357 @@
+//! Values that are too large for one page, cut into pieces.
+//!
+//! sled writes a page that is larger than a quarter of a segment into a file of its own, which it
+//! never syncs and never removes. So no page may become that large: a value above a limit is cut.
+//! Its first piece, the head, stands in the tree in the place of the value; the others stand in a
+//! tree beside it, under the number of the value, which is used once; and an entry there says that
+//! the key has such a value. All of it changes in one atomic step. Whoever reads the tree without
+//! this library sees the head.
+//!
+//! Keys of the tree beside: `0`, key: the entry. `1`, number (8 bytes, highest first), place of the
+//! piece (4 bytes, highest first): a piece.
+//!
+//! # Why a reader never sees half of two values
+//!
+//! The entries are known in memory. A writer, of whom there is one at a time for each key, marks
+//! the key as changing before it commits, and enters what is there afterwards. A reader that finds
+//! the key changing waits. One that finds an entry takes head and pieces, and looks again: numbers
+//! are used once, so the same number twice means that nothing has changed in between. One that finds
+//! no entry reads the tree, and looks whether any key has begun to change since; if not, what it
+//! read is a whole value.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::Bytes;
+
+const ENTRY: u8 = 0;
+const PIECE: u8 = 1;
+
+/// The longest value that stays in one piece, however large segments are: a larger page is slower
+/// to write again when a neighbour changes.
+const LONGEST_IN_ONE: usize = 64 << 10;
+
+/// The longest key, where segments are large enough for it.
+const LONGEST_KEY: usize = 4096;
+
+/// Rows in a leaf of sled's, and keys in one of its inner pages, at most; a few more than were seen.
+const ROWS_IN_LEAF: usize = 22;
+const KEYS_IN_INNER_PAGE: usize = 325;
+
+/// What may be put into the pages of a store so that none becomes a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) key: usize,
+    /// The longest value, and the longest piece of one, that is not cut.
+    pub(super) value: usize,
+}
+
+impl Limits {
+    pub(super) fn of(segment_size: usize) -> Self {
+        let page = segment_size / 4 - 64;
+        let key = (page / KEYS_IN_INNER_PAGE).min(LONGEST_KEY);
+        let value = (page / ROWS_IN_LEAF).saturating_sub(key + 32).min(LONGEST_IN_ONE);
+        Self { key, value }
+    }
+}
+
+/// The values in pieces of one tree.
+pub(super) struct Pieces {
+    db: sled::Db,
+    /// The tree beside, made when the first piece is written.
+    name: Box<[u8]>,
+    beside: OnceLock<sled::Tree>,
+    pub(super) limits: Limits,
+    next_number: AtomicU64,
+    known: RwLock<HashMap<Box<[u8]>, State>>,
+    len: AtomicUsize,
+    /// Grows whenever a key begins to change.
+    changes: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Changing,
+    Whole(Entry),
+}
+
+/// How a value in pieces is put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    number: u64,
+    length: u64,
+    /// The length of each piece but the last; the head is the first.
+    piece: u32,
+    /// The checksum of the head. Another program can write the tree, and leave the entry.
+    head_sum: u32,
+}
+
+impl Pieces {
+    /// Reads which values of a tree are in pieces; `name` is that of the tree beside it.
+    pub(super) fn load(db: &sled::Db, name: &[u8], limits: Limits) -> sled::Result<Self> {
+        let pieces = Self {
+            db: db.clone(),
+            name: name.into(),
+            beside: OnceLock::new(),
+            limits,
+            next_number: AtomicU64::new(0),
+            known: RwLock::default(),
+            len: AtomicUsize::new(0),
+            changes: AtomicU64::new(0),
+        };
+        if db.tree_names().iter().any(|known| &known[..] == name) {
+            pieces.read_entries(pieces.beside()?)?;
+        }
+        Ok(pieces)
+    }
+
+    fn read_entries(&self, beside: &sled::Tree) -> sled::Result<()> {
+        let mut next = 0;
+        for row in beside.range::<&[u8], _>(&[ENTRY][..]..&[PIECE][..]) {
+            let (key, value) = row?;
+            if let Some(entry) = Entry::decode(&value) {
+                self.enter(&key[1..], Some(State::Whole(entry)));
+                next = next.max(entry.number + 1);
+            }
+        }
+        // Also above pieces that no entry speaks of, if another program has left some.
+        if let Some((key, _)) = beside.last()? {
+            if let Some(number) = key.get(1..9).filter(|_| key[0] == PIECE) {
+                next = next.max(u64::from_be_bytes(number.try_into().expect("8 bytes")) + 1);
+            }
+        }
+        self.next_number.store(next, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn beside(&self) -> sled::Result<&sled::Tree> {
+        if let Some(beside) = self.beside.get() {
+            return Ok(beside);
+        }
+        let beside = self.db.open_tree(&self.name)?;
+        Ok(self.beside.get_or_init(|| beside))
+    }
+
+    fn state(&self, key: &[u8]) -> Option<State> {
+        if self.len.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+    }
+
+    fn enter(&self, key: &[u8], state: Option<State>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        match state {
+            Some(State::Changing) => {
+                self.changes.fetch_add(1, Ordering::SeqCst);
+                known.insert(key.into(), State::Changing);
+            }
+            Some(whole) => drop(known.insert(key.into(), whole)),
+            None => drop(known.remove(key)),
+        }
+        self.len.store(known.len(), Ordering::SeqCst);
+    }
+
+    /// What [`Pieces::is_plain`] is to be asked about later.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    /// Whether what was read from the tree under `key`, after `changes` was asked for, is the whole
+    /// value.
+    pub(super) fn is_plain(&self, key: &[u8], changes: u64) -> bool {
+        self.state(key).is_none() && self.changes() == changes
+    }
+
+    /// The value of `key` in `tree`.
+    pub(super) fn get(&self, tree: &sled::Tree, key: &[u8]) -> sled::Result<Option<Bytes>> {
+        loop {
+            let changes = self.changes();
+            match self.state(key) {
+                None => {
+                    let found = tree.get(key)?;
+                    if self.is_plain(key, changes) {
+                        return Ok(found.map(Bytes::from));
+                    }
+                }
+                Some(State::Changing) => std::thread::sleep(Duration::from_micros(20)),
+                Some(State::Whole(entry)) => {
+                    let found = self.put_together(tree, key, entry)?;
+                    if self.state(key) == Some(State::Whole(entry)) {
+                        return found.ok_or(sled::Error::Corruption { at: None, bt: () });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The value of `entry`: `None` if a piece is missing, `Some(None)` if the key is.
+    fn put_together(
+        &self,
+        tree: &sled::Tree,
+        key: &[u8],
+        entry: Entry,
+    ) -> sled::Result<Option<Option<Bytes>>> {
+        let Some(head) = tree.get(key)? else { return Ok(Some(None)) };
+        if !entry.has_head(&head) {
+            // Another program has written the key since.
+            return Ok(Some(Some(Bytes::from(head))));
+        }
+        let length = entry.length as usize;
+        let mut value = Vec::with_capacity(length);
+        value.extend_from_slice(&head);
+        let beside = self.beside()?;
+        for place in 1..entry.pieces() {
+            let Some(piece) = beside.get(piece_key(entry.number, place))? else { return Ok(None) };
+            value.extend_from_slice(&piece);
+        }
+        Ok((value.len() == length).then(|| Some(Bytes::whole(value))))
+    }
+}
+
+/// One step of sled's.
+pub(super) struct RawStep<'a> {
+    pub(super) tree: &'a sled::Tree,
+    pub(super) key: Cow<'a, [u8]>,
+    pub(super) value: Option<Cow<'a, [u8]>>,
+}
+
+/// A change of a value that was or will be in pieces. Until it is dropped the key is changing.
+pub(super) struct Change<'a> {
+    pieces: &'a Pieces,
+    key: &'a [u8],
+    before: Option<State>,
+    after: Option<State>,
+    committed: bool,
+}
+
+impl Pieces {
+    /// Whether setting `key` to `value` touches pieces.
+    pub(super) fn concerns(&self, key: &[u8], value: Option<&[u8]>) -> bool {
+        value.is_some_and(|value| value.len() > self.limits.value) || self.state(key).is_some()
+    }
+
+    /// Begins to set `key` to `value`: adds to `extra` the steps beside that of the tree itself, and
+    /// answers with what the tree itself gets. The caller is the key's only writer.
+    pub(super) fn begin<'a>(
+        &'a self,
+        key: &'a [u8],
+        value: Option<&'a [u8]>,
+        extra: &mut Vec<RawStep<'a>>,
+    ) -> sled::Result<(Change<'a>, Option<&'a [u8]>)> {
+        let beside = self.beside()?;
+        let before = self.state(key);
+        if let Some(State::Whole(old)) = before {
+            for place in 1..old.pieces() {
+                extra.push(removal(beside, piece_key(old.number, place)));
+            }
+        }
+        let large = value.filter(|value| value.len() > self.limits.value);
+        let (after, own) = match large {
+            None => {
+                extra.push(removal(beside, entry_key(key)));
+                (None, value)
+            }
+            Some(value) => {
+                let entry = self.cut(value);
+                let mut parts = value.chunks(self.limits.value);
+                let head = parts.next();
+                for (place, part) in (1..).zip(parts) {
+                    let key = Cow::Owned(piece_key(entry.number, place));
+                    extra.push(RawStep { tree: beside, key, value: Some(Cow::Borrowed(part)) });
+                }
+                let (key, value) = (Cow::Owned(entry_key(key)), Cow::Owned(entry.encode()));
+                extra.push(RawStep { tree: beside, key, value: Some(value) });
+                (Some(State::Whole(entry)), head)
+            }
+        };
+        self.enter(key, Some(State::Changing));
+        Ok((Change { pieces: self, key, before, after, committed: false }, own))
+    }
+
+    fn cut(&self, value: &[u8]) -> Entry {
+        Entry {
+            number: self.next_number.fetch_add(1, Ordering::SeqCst),
+            length: value.len() as u64,
+            piece: self.limits.value as u32,
+            head_sum: crc32fast::hash(&value[..self.limits.value]),
+        }
+    }
+}
+
+impl Change<'_> {
+    pub(super) fn committed(&mut self) {
+        self.committed = true;
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.pieces.enter(self.key, if self.committed { self.after } else { self.before });
+    }
+}
+
+impl Entry {
+    fn pieces(&self) -> u32 {
+        self.length.div_ceil(u64::from(self.piece)) as u32
+    }
+
+    fn has_head(&self, head: &[u8]) -> bool {
+        head.len() == self.piece as usize && crc32fast::hash(head) == self.head_sum
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let numbers = [self.number.to_le_bytes(), self.length.to_le_bytes()];
+        let halves = [self.piece.to_le_bytes(), self.head_sum.to_le_bytes()];
+        [&numbers.concat()[..], &halves.concat()[..]].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 24] = bytes.try_into().ok()?;
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+        let short = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        let entry =
+            Self { number: long(0), length: long(8), piece: short(16), head_sum: short(20) };
+        (entry.piece > 0).then_some(entry)
+    }
+}
+
+fn entry_key(key: &[u8]) -> Vec<u8> {
+    [&[ENTRY], key].concat()
+}
+
+fn piece_key(number: u64, place: u32) -> Vec<u8> {
+    [&[PIECE][..], &number.to_be_bytes(), &place.to_be_bytes()].concat()
+}
+
+fn removal(tree: &sled::Tree, key: Vec<u8>) -> RawStep<'_> {
+    RawStep { tree, key: Cow::Owned(key), value: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fullest_pages_fit_into_a_quarter_of_a_segment() {
+        for shift in 16..=23 {
+            let segment_size = 1 << shift;
+            let limits = Limits::of(segment_size);
+            let page = segment_size / 4 - 52;
+            assert!(ROWS_IN_LEAF * (limits.key + limits.value) < page, "{segment_size}");
+            assert!(KEYS_IN_INNER_PAGE * limits.key < page, "{segment_size}");
+            assert!(limits.value > 0 && limits.key > 0, "{segment_size}");
+        }
+        assert_eq!(Limits::of(8 << 20), Limits { key: LONGEST_KEY, value: LONGEST_IN_ONE });
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let entry = Entry { number: 7, length: 1 << 33, piece: 65536, head_sum: 99 };
+        assert_eq!(Entry::decode(&entry.encode()), Some(entry));
+        assert_eq!(Entry::decode(b"too short"), None);
+    }
+}
