@@ -458,7 +458,8 @@ typedef struct sledstore_open_options {
   uint64_t cache_capacity;
   /**
    * The unit in bytes in which a new store takes space on disk: a power of two from 65536 to
-   * 8388608. A store that exists keeps its own. 0: 524288.
+   * 8388608. A store that exists keeps its own. 0: 8388608. With less than that, keys have to be
+   * shorter: up to a 1300th of it, 403 bytes for 524288.
    */
   uint64_t segment_size;
   /**

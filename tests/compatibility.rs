@@ -44,8 +44,8 @@ fn special_rows() -> Vec<(Vec<u8>, Vec<u8>)> {
         (vec![0], vec![]),
         (vec![0, 0], vec![0]),
         (b"key".to_vec(), b"value".to_vec()),
-        (b"large".to_vec(), vec![7; 2 << 20]),
-        (vec![b'x'; 4096], b"the longest key".to_vec()),
+        (b"large".to_vec(), vec![7; 5000]),
+        (vec![b'x'; 403], b"the longest key".to_vec()),
         (vec![255], vec![255; 100]),
         (vec![255, 255], b"last".to_vec()),
     ];

@@ -52,7 +52,8 @@ pub struct sledstore_open_options {
     /// use two to three times that. 0: 1 GiB.
     pub cache_capacity: u64,
     /// The unit in bytes in which a new store takes space on disk: a power of two from 65536 to
-    /// 8388608. A store that exists keeps its own. 0: 524288.
+    /// 8388608. A store that exists keeps its own. 0: 8388608. With less than that, keys have to be
+    /// shorter: up to a 1300th of it, 403 bytes for 524288.
     pub segment_size: u64,
     /// Flush so many milliseconds after a write at the latest. 0: 500. SLEDSTORE_FLUSH_NEVER: only
     /// when sledstore_flush() is called and when the store is closed.

@@ -37,7 +37,23 @@ pub(super) fn prepare(path: &Path, options: &Options) -> Result<()> {
     if options.must_create && has_store {
         return Err(StoreError::AlreadyExists);
     }
-    fs::create_dir_all(path).map_err(io)
+    create(path).map_err(io)
+}
+
+/// Creates a directory with its parents, each of which is durable before anything is put into it.
+fn create(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
+            return Ok(());
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) => {
+            create(path.parent().ok_or(error)?)?;
+            fs::create_dir(path)?;
+        }
+    }
+    path.parent().map_or(Ok(()), sync)
 }
 
 /// A name for a temporary store that nobody else has.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ const SLEDS_SEGMENT_SIZE: usize = 512 << 10;
 
 /// sled's lock outlives its owner by some milliseconds; so long is always waited for it.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// sled's pool of 7 threads and its flusher, our own, and one to spare.
+const THREADS: usize = 10;
 
 /// How long a close waits for sled's threads to let go of the log.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -177,6 +180,7 @@ impl Parts {
     fn open(room: &Arc<Room>, options: &Options) -> Result<Self> {
         let path = room.path();
         let lock = DirectoryLock::take(path, options.lock_timeout)?;
+        spare_threads(path)?;
         let io = |source| Failure::from_io("open", path, &source);
         let is_new = mend::prepare(path)?;
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
@@ -224,6 +228,19 @@ fn check(path: &Path, options: &Options) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// sled panics or hangs where it cannot start its threads, so as many are tried first.
+fn spare_threads(path: &Path) -> Result<()> {
+    let gate = Mutex::new(());
+    let closed = gate.lock();
+    std::thread::scope(|scope| {
+        let wait = || drop(gate.lock());
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, wait).map(drop);
+        let started = (0..THREADS).try_for_each(start);
+        drop(closed);
+        started.map_err(|source| Failure::from_io("start the threads of", path, &source))
+    })
 }
 
 /// Opens sled; where it finds bad data and has a snapshot of its page table, once more without it:

@@ -1,16 +1,23 @@
 //! Who keeps the mark: see `mark.rs` for what it is.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
 use oxistore_core::StoreError;
 
+use super::directory::log_file;
 use super::mark::{self, MarkFile};
 use super::room::Room;
 use super::shield::shield;
-use super::{Failure, Result};
+use super::{Failure, Reason, Result};
 
 /// Flushes sled, and notes before and after how far the store has come.
 pub(super) struct Witness {
     tree: sled::Tree,
     file: MarkFile,
+    /// A handle to sled's log of our own. The operating system tells each handle once that a sync
+    /// failed, and sled has a thread that syncs and does not listen.
+    log: File,
     /// How many writes the mark stands for.
     noted: u64,
 }
@@ -41,7 +48,8 @@ impl Witness {
         room.go_on_from(inside);
         let mut file = MarkFile::open(path, segment_size).map_err(io)?;
         file.set(inside).and_then(|()| file.sync()).map_err(io)?;
-        Ok(Self { tree, file, noted: inside })
+        let log = File::open(log_file(path)).map_err(io)?;
+        Ok(Self { tree, file, log, noted: inside })
     }
 
     /// Flushes everything written so far, and the mark with it.
@@ -54,15 +62,20 @@ impl Witness {
         // A write that is counted is in sled's log, so the flush that follows covers it.
         let writes = room.writes();
         let path = room.path();
-        if writes == self.noted {
-            return shield(operation, path, || db.flush().map(drop));
+        let io = |source| Failure::from_io(operation, path, &source);
+        if writes != self.noted {
+            shield(operation, path, || self.tree.insert(mark::KEY, &writes.to_le_bytes()))?;
         }
-        shield(operation, path, || {
-            self.tree.insert(mark::KEY, &writes.to_le_bytes())?;
-            db.flush().map(drop)
-        })?;
-        self.file.set(writes).map_err(|source| Failure::from_io(operation, path, &source))?;
-        self.noted = writes;
+        shield(operation, path, || db.flush().map(drop))?;
+        self.log.sync_data().map_err(io)?;
+        if self.log.metadata().map_err(io)?.nlink() == 0 {
+            let text = "somebody has removed the store's files";
+            return Err(Failure::error(operation, path, Reason::Os, text));
+        }
+        if writes != self.noted {
+            self.file.set(writes).map_err(io)?;
+            self.noted = writes;
+        }
         Ok(())
     }
 

@@ -99,10 +99,15 @@ impl Shared {
         }
         self.with_engine(|engine| {
             let mut keyspaces = lock(&self.keyspaces);
-            if let Some(keyspace) = keyspaces.remove(name) {
-                *keyspace.alone() = State::Dropped;
-            }
-            Keyspace::remove(engine, name)
+            let Some(keyspace) = keyspaces.get(name).cloned() else {
+                return Keyspace::remove(engine, name);
+            };
+            let mut state = keyspace.alone();
+            // If this fails the keyspace is there as before.
+            let was_there = Keyspace::remove(engine, name)?;
+            *state = State::Dropped;
+            keyspaces.remove(name);
+            Ok(was_there)
         })
     }
 

@@ -64,7 +64,8 @@ impl Fixture {
         let Self { store, clock, directory } = self;
         store.close().expect("close");
         let path = directory.path().join("db");
-        let db = sled::open(&path).expect("sled opens what the store has closed");
+        let db = sled::Config::new().path(&path).segment_size(8 << 20).open();
+        let db = db.expect("sled opens what the store has closed");
         let result = work(&db);
         drop(db);
         // Without the store's care, sled's lock outlives its last handle by some milliseconds.
