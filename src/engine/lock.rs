@@ -29,8 +29,7 @@ type FileId = (u64, u64);
 #[derive(Debug)]
 pub(super) struct DirectoryLock {
     id: FileId,
-    /// Closing the file gives the lock back; `None` only in `drop`.
-    file: Option<File>,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -60,23 +59,26 @@ impl DirectoryLock {
             drop(locks);
             sleep(POLL);
         }
-        let signed = sign(&file).map_err(io);
         // From here on dropping this gives everything back.
-        let lock = Self { id, file: Some(file) };
-        signed.and(Ok(lock))
+        let lock = Self { id, file };
+        lock.sign().map_err(io)?;
+        Ok(lock)
     }
-}
 
-fn sign(mut file: &File) -> std::io::Result<()> {
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    writeln!(file, "{}", std::process::id())
+    fn sign(&self) -> std::io::Result<()> {
+        let mut file = &self.file;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        writeln!(file, "{}", std::process::id())
+    }
 }
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
         let mut locks = held_here();
-        self.file = None;
+        // Closing the file would not be enough: a child that another thread has just forked has it
+        // open too, until it runs its own program.
+        let _ = self.file.unlock();
         locks.remove(&self.id);
     }
 }
