@@ -149,7 +149,7 @@ TEST(unknown_and_contradictory_options_are_refused)
     sledstore_open_options options = defaults;
     options.flags = SLEDSTORE_OPEN_MUST_EXIST | SLEDSTORE_OPEN_MUST_CREATE;
     CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
-    options.flags = UINT64_C(1) << 4;
+    options.flags = UINT64_C(1) << 5;
     CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
     options.flags = UINT64_C(1) << 63;
     CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
@@ -165,6 +165,37 @@ TEST(unknown_and_contradictory_options_are_refused)
     options.flags = SLEDSTORE_OPEN_COMPRESSION; /* this build has none */
     CHECK_REFUSED(SLEDSTORE_UNSUPPORTED, check_path("store"), &options);
     CHECK(access(check_path("store"), F_OK) != 0);
+}
+
+/* ---- a store that went back in time ------------------------------------------------------ */
+
+static void run(const char *command)
+{
+    CHECK(chdir(check_path("")) == 0);
+    CHECK(system(command) == 0);
+}
+
+TEST(store_that_has_lost_its_last_writes_is_refused_unless_salvaged)
+{
+    sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
+    sledstore *store = check_open("store");
+    check_put(store, "early", "value");
+    check_close(store);
+    run("cp -R store old");
+    store = check_open("store");
+    check_put(store, "late", "value");
+    check_close(store);
+    run("cp store/sledstore.mark old"); /* as if the end of the log had not reached the disk */
+
+    CHECK_REFUSED(SLEDSTORE_CORRUPTION, check_path("old"), NULL);
+    options.flags = SLEDSTORE_OPEN_SALVAGE;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("old"), &options, &store, &error));
+    CHECK_VALUE(store, "early", "value");
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_contains(store, TEXT("late"), &error));
+    check_close(store);
+    store = check_open("old"); /* what was there is now taken for all there is */
+    CHECK_COUNT(store, 1);
+    check_close(store);
 }
 
 TEST(segment_sizes_that_the_engine_cannot_use_are_refused)

@@ -212,6 +212,12 @@
 #define SLEDSTORE_OPEN_TEMPORARY 8
 
 /**
+ * For sledstore_open_options.flags: open a store that has lost some of its last writes too, which
+ * is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is.
+ */
+#define SLEDSTORE_OPEN_SALVAGE 16
+
+/**
  * For sledstore_open_options.flush_every_ms: never flush by itself.
  */
 #define SLEDSTORE_FLUSH_NEVER 4294967295

@@ -19,11 +19,15 @@ pub const SLEDSTORE_OPEN_COMPRESSION: u64 = 4;
 /// For sledstore_open_options.flags: create the directory, and remove it with everything in it when
 /// the store is closed. The path must not exist yet.
 pub const SLEDSTORE_OPEN_TEMPORARY: u64 = 8;
+/// For sledstore_open_options.flags: open a store that has lost some of its last writes too, which
+/// is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is.
+pub const SLEDSTORE_OPEN_SALVAGE: u64 = 16;
 
 const ALL_OPEN_FLAGS: u64 = SLEDSTORE_OPEN_MUST_EXIST
     | SLEDSTORE_OPEN_MUST_CREATE
     | SLEDSTORE_OPEN_COMPRESSION
-    | SLEDSTORE_OPEN_TEMPORARY;
+    | SLEDSTORE_OPEN_TEMPORARY
+    | SLEDSTORE_OPEN_SALVAGE;
 
 /// For sledstore_open_options.flush_every_ms: never flush by itself.
 pub const SLEDSTORE_FLUSH_NEVER: u32 = 0xffff_ffff;
@@ -99,6 +103,7 @@ impl sledstore_open_options {
             .must_create(self.has(SLEDSTORE_OPEN_MUST_CREATE))
             .use_compression(self.has(SLEDSTORE_OPEN_COMPRESSION))
             .temporary(self.has(SLEDSTORE_OPEN_TEMPORARY))
+            .salvage(self.has(SLEDSTORE_OPEN_SALVAGE))
             .lock_timeout(Duration::from_millis(self.lock_timeout_ms.into()));
         if self.cache_capacity != 0 {
             builder = builder.cache_capacity(self.cache_capacity);

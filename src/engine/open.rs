@@ -183,6 +183,7 @@ impl Parts {
         spare_threads(path)?;
         let io = |source| Failure::from_io("open", path, &source);
         let is_new = mend::prepare(path)?;
+        directory::read_through(&directory::log_file(path)).map_err(io)?;
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
         let size = match is_new {
             true => options.segment_size.unwrap_or(SEGMENT_SIZE),
