@@ -84,10 +84,14 @@ pub(super) fn read_through(log: &Path) -> io::Result<()> {
 
 /// The segment size that the store in `directory` was created with, `None` where there is no store
 /// yet. sled refuses to open a store with another size than its own, so it is read first.
-pub(super) fn existing_segment_size(directory: &Path) -> Option<usize> {
-    let conf = fs::read(directory.join("conf")).ok()?;
+pub(super) fn existing_segment_size(directory: &Path) -> io::Result<Option<usize>> {
+    let conf = match fs::read(directory.join("conf")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
     let text = String::from_utf8_lossy(&conf);
-    text.lines().find_map(|line| line.strip_prefix("segment_size: ")?.trim().parse().ok())
+    let size = |line: &str| line.strip_prefix("segment_size: ")?.trim().parse().ok();
+    Ok(text.lines().find_map(size))
 }
 
 /// Syncs what sled never syncs: its configuration, and the entries of its files and of the directory

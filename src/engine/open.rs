@@ -187,7 +187,10 @@ impl Parts {
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
         let size = match is_new {
             true => options.segment_size.unwrap_or(SEGMENT_SIZE),
-            false => directory::existing_segment_size(path).unwrap_or(SLEDS_SEGMENT_SIZE),
+            false => {
+                let existing = directory::existing_segment_size(path).map_err(io)?;
+                existing.unwrap_or(SLEDS_SEGMENT_SIZE)
+            }
         };
         let db = open_or_set_aside(path, options, size)?;
         let witness = Witness::summon(&db, room, size, options.salvage)?;
@@ -208,8 +211,12 @@ impl Drop for Engine {
     }
 }
 
+/// What can keep sled's lock when all handles of ours are gone.
+const STILL_HELD: &str =
+    "its log is still open: a raw tree of it is in use, or a process that was forked lives on";
+
 fn still_held(path: &Path) -> StoreError {
-    Failure::error("close", path, Reason::Busy, "a raw tree of it is still in use")
+    Failure::error("close", path, Reason::Busy, STILL_HELD)
 }
 
 fn check(path: &Path, options: &Options) -> Result<()> {
