@@ -6,6 +6,8 @@
 mod build;
 #[path = "c_library/mod.rs"]
 mod c_library;
+#[path = "c_library/compiler.rs"]
+mod compiler;
 #[path = "c_suite/process.rs"]
 mod process;
 
@@ -26,7 +28,7 @@ fn trials() -> Vec<Trial> {
         objects.push(part.object);
         trials.push(outcome(format!("compile::{}", part.name), part.outcome));
     }
-    for linkage in build::LINKAGES {
+    for linkage in compiler::LINKAGES {
         let program = build::link(linkage, &objects);
         let names = program.as_ref().map_err(Clone::clone).and_then(|it| process::list(it));
         if let (Ok(program), Ok(names)) = (program, &names) {

@@ -79,14 +79,29 @@ pub fn start_command(mut command: Command, directory: &Path) -> Process {
     Process { child, input, messages }
 }
 
+/// Why a child says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    Ended,
+    Hangs,
+}
+
 impl Process {
     /// The child's next message, `None` when it has ended.
     pub fn next_message(&mut self) -> Option<String> {
-        match self.messages.recv_timeout(LIMIT) {
+        match self.message_within(LIMIT) {
             Ok(message) => Some(message),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("the child process hangs"),
+            Err(Silence::Ended) => None,
+            Err(Silence::Hangs) => panic!("the child process hangs"),
         }
+    }
+
+    /// The child's next message, for tests that expect some children to hang.
+    pub fn message_within(&mut self, limit: Duration) -> Result<String, Silence> {
+        self.messages.recv_timeout(limit).map_err(|error| match error {
+            RecvTimeoutError::Disconnected => Silence::Ended,
+            RecvTimeoutError::Timeout => Silence::Hangs,
+        })
     }
 
     /// Waits until the child says exactly this.

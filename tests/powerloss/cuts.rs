@@ -1,0 +1,141 @@
+//! Cuts the power at many moments of one recorded run, and has the states judged.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use super::checker::{Checker, Question};
+use super::disk::Disk;
+use super::image::Image;
+use super::log::{Event, Mark};
+use super::record::directory;
+use super::states::{state, Model};
+use crate::common::random::Random;
+
+/// One run that was recorded.
+pub struct Run<'a> {
+    pub workload: &'a str,
+    /// Whether it was a run of plain sled.
+    pub raw: bool,
+    pub events: &'a [Event],
+}
+
+/// A cut: after so many events, with a state by this model, chosen by this seed.
+type Cut = (usize, Model, u64);
+
+/// A state that is not as it should be.
+pub struct Failure {
+    pub model: Model,
+    pub text: String,
+}
+
+impl Run<'_> {
+    /// Judges `count` states; answers with the bad ones, the first of which are kept as files.
+    pub fn judge(&self, count: usize, seed: u64, scratch: &Path) -> Vec<Failure> {
+        let mut checker = Checker::new(scratch);
+        let mut failures = Vec::new();
+        let mut disk = Disk::default();
+        let mut progress = (0, 0);
+        let mut applied = 0;
+        for (number, cut) in self.choose(count, seed).into_iter().enumerate() {
+            let (moment, model, seed) = cut;
+            for event in &self.events[applied..moment] {
+                disk.apply(event);
+                match event {
+                    Event::Mark(Mark::Begun(count)) => progress.1 = *count,
+                    Event::Mark(Mark::Durable(count)) => progress.0 = *count,
+                    _ => {}
+                }
+            }
+            applied = moment;
+            let image = state(&disk, model, &mut Random::new(seed));
+            let root = scratch.join("state");
+            image.write(&root);
+            let (durable, begun) = progress;
+            let Self { workload, raw, .. } = *self;
+            let thorough = number % 4 == 0;
+            let question = Question { root: &root, workload, raw, durable, begun, thorough };
+            if let Err(error) = checker.ask(question) {
+                let text = self.describe(cut, progress, &image, &error, failures.len());
+                failures.push(Failure { model, text });
+            }
+            fs::remove_dir_all(&root).expect("the state can be removed");
+        }
+        failures
+    }
+
+    /// Which cuts to make, in the order of their moments. A state that does not depend on chance
+    /// is not made twice.
+    fn choose(&self, count: usize, seed: u64) -> Vec<Cut> {
+        let mut random = Random::new(seed);
+        let after = |wanted: fn(&Event) -> bool| -> Vec<usize> {
+            let events = self.events.iter().enumerate();
+            events.filter(|(_, event)| wanted(event)).map(|(place, _)| place + 1).collect()
+        };
+        let promises = after(|event| matches!(event, Event::Mark(Mark::Durable(_))));
+        let syncs = after(|event| matches!(event, Event::Sync { .. } | Event::SyncData { .. }));
+        let names = after(|event| !matches!(event, Event::Write { .. } | Event::Mark(_)));
+        let mut cuts = BTreeSet::new();
+        while cuts.len() < count {
+            // The moments at which most can go wrong: when something was just promised, when most
+            // is unsynced, and among changes of names.
+            let moment = match random.below(8) {
+                0 | 1 => *random.pick(&promises),
+                2 | 3 if !syncs.is_empty() => random.pick(&syncs) - 1,
+                4 => *random.pick(&names),
+                5 => random.index(self.events.len().min(80)),
+                _ => random.index(self.events.len() + 1),
+            };
+            let model = *random.pick(&[
+                Model::Strict,
+                Model::Journal,
+                Model::Everything,
+                Model::Torn,
+                Model::Torn,
+                Model::Torn,
+                Model::TornJournal,
+                Model::TornJournal,
+            ]);
+            let seed = random.next();
+            cuts.insert((moment, model, if model.is_random() { seed } else { 0 }));
+        }
+        cuts.into_iter().collect()
+    }
+
+    fn describe(
+        &self,
+        (moment, model, seed): Cut,
+        (durable, begun): (u64, u64),
+        image: &Image,
+        error: &str,
+        earlier: usize,
+    ) -> String {
+        let mut text = format!(
+            "{}: {model:?} (seed {seed}) after {moment} of {} events, {durable} operations durable, \
+             {begun} begun:\n  {error}\n",
+            self.workload,
+            self.events.len()
+        );
+        if earlier < 3 && !self.raw {
+            let kept = directory().join(format!("{}-{earlier}", self.workload));
+            let _ = fs::remove_dir_all(&kept);
+            image.write(&kept);
+            let _ = writeln!(text, "  kept as {}", kept.display());
+        }
+        for event in &self.events[moment.saturating_sub(6)..moment] {
+            let _ = writeln!(text, "  ... {}", brief(event));
+        }
+        text
+    }
+}
+
+/// An event without its data.
+fn brief(event: &Event) -> String {
+    match event {
+        Event::Write { node, offset, data } => {
+            format!("write of {} bytes at {offset} to {node}", data.len())
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,150 @@
+//! What is durable survives the loss of power: a workload is recorded system call by system call,
+//! the states that the disk may be in after a cut at any moment are built from that, and each has to
+//! open and to hold what was promised.
+//!
+//! `SLEDSTORE_POWERLOSS_STATES` says how many states there are in all; `SLEDSTORE_POWERLOSS_SEED`
+//! chooses them. The threads of a run are not bound to a seed, so a state that fails is also kept.
+
+#![cfg(target_os = "linux")]
+
+#[path = "../c_library/mod.rs"]
+#[allow(dead_code)] // It has more than these tests need.
+mod c_library;
+mod checker;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../c_library/compiler.rs"]
+mod compiler;
+mod cuts;
+mod disk;
+mod image;
+mod log;
+mod oracle;
+mod raw;
+mod record;
+mod replaying;
+mod shim;
+mod states;
+mod workloads;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cuts::Run;
+use log::Event;
+use states::Model;
+
+/// States in a plain test run.
+const STATES: usize = 200;
+
+/// The number in this variable of the environment.
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+}
+
+/// Prints the seed, so that the run can be repeated.
+fn seed(test: &str) -> u64 {
+    let now =
+        || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
+    let seed = number("SLEDSTORE_POWERLOSS_SEED").unwrap_or_else(now);
+    println!("{test}: SLEDSTORE_POWERLOSS_SEED={seed}");
+    seed
+}
+
+/// Records the workload, cuts the power, and demands that every state is good.
+fn survives(name: &str) {
+    let seed = seed(name);
+    let total = number("SLEDSTORE_POWERLOSS_STATES").map_or(STATES, |count| count as usize);
+    let count = total.div_ceil(workloads::ALL.len());
+    let scratch = record::scratch();
+    let events = record::record_workload("run_child", name, &scratch.path().join("run"));
+    assert!(
+        !events.iter().any(|event| matches!(event, Event::SyncRange { .. })),
+        "sled's sync_file_range reached the system"
+    );
+    if name == "overwrites" {
+        assert!(writes_places_again(&events), "no place of the log was used again");
+    }
+    let run = Run { workload: name, raw: false, events: &events };
+    let failures = run.judge(count, seed, scratch.path());
+    println!("{name}: {} of {count} states were bad, {} events", failures.len(), events.len());
+    let texts: Vec<&str> = failures.iter().map(|failure| &failure.text[..]).collect();
+    assert!(failures.is_empty(), "{} of {count} states:\n{}", failures.len(), texts.join("\n"));
+}
+
+/// Whether some file was written over whole pieces of itself, after a sync of what was there.
+fn writes_places_again(events: &[Event]) -> bool {
+    let mut ends = BTreeMap::new();
+    events.iter().any(|event| match event {
+        Event::Write { node, offset, data } => {
+            let end = ends.entry(*node).or_insert(0);
+            let again = offset + data.len() as u64 <= *end && data.len() >= 4096;
+            *end = (*end).max(offset + data.len() as u64);
+            again
+        }
+        _ => false,
+    })
+}
+
+macro_rules! survive {
+    ($($name:ident)*) => {
+        /// The workloads that have a test, so that none is forgotten.
+        const TESTED: &[&str] = &[$(stringify!($name)),*];
+        mod survive {
+            $(#[test] fn $name() { super::survives(stringify!($name)); })*
+        }
+    };
+}
+
+survive! {
+    puts batches expiries keyspaces large_values creation overwrites reopenings large_batches
+}
+
+#[test]
+fn every_workload_is_tested() {
+    assert_eq!(TESTED, workloads::ALL.each_ref().map(|workload| workload.name));
+}
+
+/// The control: the same with plain sled must show losses, or the tests above see nothing. And the
+/// losses must come from what was not synced: a killed process, whose writes all reach the disk,
+/// loses nothing.
+#[test]
+fn plain_sled_loses_what_it_acknowledged() {
+    for name in ["puts", "overwrites"] {
+        let seed = seed(name);
+        let scratch = record::scratch();
+        let events = record::record_workload("run_raw_child", name, &scratch.path().join("run"));
+        let run = Run { workload: name, raw: true, events: &events };
+        let failures = run.judge(40, seed, scratch.path());
+        let count = |wanted: &str| failures.iter().filter(|it| it.text.contains(wanted)).count();
+        let lost = count("acknowledged data is lost");
+        println!("plain sled, {name}: {} of 40 states bad, {lost} lost", failures.len());
+        assert!(lost > 0, "the harness does not see that sled loses data");
+        let killed = failures.iter().find(|failure| failure.model == Model::Everything);
+        assert!(killed.is_none(), "{}", killed.map_or("", |failure| &failure.text));
+    }
+}
+
+#[test]
+#[ignore = "the recorded part of the tests above"]
+fn run_child() {
+    let Some((name, root)) = record::task() else { return };
+    workloads::named(&name).run(&root, record::mark).expect("the workload runs");
+}
+
+#[test]
+#[ignore = "the recorded part of the control"]
+fn run_raw_child() {
+    let Some((name, root)) = record::task() else { return };
+    raw::run(workloads::named(&name), &root, record::mark).expect("the workload runs");
+}
+
+#[test]
+#[ignore = "opens the states for the tests above"]
+fn check_child() {
+    if common::child::directory().is_some() {
+        checker::serve();
+    }
+}
