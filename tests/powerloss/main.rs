@@ -72,6 +72,22 @@ fn survives(name: &str) {
     println!("{name}: {} of {count} states were bad, {} events", failures.len(), events.len());
     let texts: Vec<&str> = failures.iter().map(|failure| &failure.text[..]).collect();
     assert!(failures.is_empty(), "{} of {count} states:\n{}", failures.len(), texts.join("\n"));
+    assert!(blobs(&events).is_empty(), "blob files, which sled never syncs: {:?}", blobs(&events));
+}
+
+/// The files in sled's directory for values that are larger than its pages.
+fn blobs(events: &[Event]) -> Vec<&str> {
+    let directory = events.iter().find_map(|event| match event {
+        Event::CreateDirectory { node, name: (_, name) } if name == "blobs" => Some(*node),
+        _ => None,
+    });
+    let files = events.iter().filter_map(|event| match event {
+        Event::CreateFile { name: (parent, name), .. } if Some(*parent) == directory => {
+            Some(&name[..])
+        }
+        _ => None,
+    });
+    files.collect()
 }
 
 /// Whether some file was written over whole pieces of itself, after a sync of what was there.
@@ -99,7 +115,8 @@ macro_rules! survive {
 }
 
 survive! {
-    puts batches expiries keyspaces large_values creation overwrites reopenings large_batches
+    puts batches expiries keyspaces large_values creation overwrites small_segments reopenings
+    large_batches
 }
 
 #[test]

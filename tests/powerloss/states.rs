@@ -35,9 +35,6 @@ pub enum Model {
 }
 
 impl Model {
-    pub const ALL: [Self; 5] =
-        [Self::Strict, Self::Journal, Self::Everything, Self::Torn, Self::TornJournal];
-
     pub fn is_random(self) -> bool {
         matches!(self, Self::Torn | Self::TornJournal)
     }

@@ -54,7 +54,7 @@ const PLAIN: Workload = Workload {
     operation: put,
 };
 
-pub const ALL: [Workload; 9] = [
+pub const ALL: [Workload; 10] = [
     Workload { name: "puts", length: 300, flush_every: 3, operation: put, ..PLAIN },
     Workload {
         name: "batches",
@@ -82,6 +82,15 @@ pub const ALL: [Workload; 9] = [
         // Small segments are full soon, and used again soon.
         segment_size: Some(64 << 10),
         operation: overwrite,
+        ..PLAIN
+    },
+    Workload {
+        name: "small_segments",
+        length: 1500,
+        flush_every: 40,
+        // A leaf of such values is more than a page of such a store holds.
+        segment_size: Some(64 << 10),
+        operation: overwrite_larger,
         ..PLAIN
     },
     Workload {
@@ -229,8 +238,13 @@ fn large_batch(index: u64, random: &mut Random) -> Vec<Change> {
 }
 
 fn overwrite(index: u64, random: &mut Random) -> Vec<Change> {
-    let key = random.below(48);
-    vec![change(0, key, random.chance(1, 20), || value(index, key, 500 + random.below(1500)))]
+    let (key, length) = (random.below(200), 50 + random.below(450));
+    vec![change(0, key, random.chance(1, 20), || value(index, key, length))]
+}
+
+fn overwrite_larger(index: u64, random: &mut Random) -> Vec<Change> {
+    let (key, length) = (random.below(48), 500 + random.below(1500));
+    vec![change(0, key, random.chance(1, 20), || value(index, key, length))]
 }
 
 fn change(keyspace: usize, key: u64, removed: bool, value: impl FnOnce() -> Vec<u8>) -> Change {
