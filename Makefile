@@ -2,7 +2,7 @@
 # Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
 
 .DEFAULT_GOAL := help
-.PHONY: help all quickstart test header install uninstall clean
+.PHONY: help all quickstart test powerloss header install uninstall clean
 
 # The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
 # linked with one release start with every other release of that number.
@@ -31,6 +31,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(wildcard build.rs) $(shel
 help:
 	@echo 'make quickstart   build the library and examples/quickstart.c, and run it'
 	@echo 'make test         run every test: Rust, C, the header, an installation'
+	@echo 'make powerloss    cut the power 1,000 times and look at what is left (STATES=n for n times)'
 	@echo 'make all          build the shared and the static library into build/'
 	@echo 'make install      install both with header and pkg-config file below PREFIX ($(PREFIX))'
 	@echo 'make uninstall    remove what install installed'
@@ -79,6 +80,11 @@ quickstart: build/quickstart
 test: all build/quickstart
 	$(CARGO) test --locked
 	tests/install/run
+
+# Part of the tests too, with fewer states. The seed is printed; SLEDSTORE_POWERLOSS_SEED repeats the choice.
+STATES ?= 1000
+powerloss:
+	SLEDSTORE_POWERLOSS_STATES=$(STATES) $(CARGO) test --locked --test powerloss -- --nocapture
 
 header:
 	SLEDSTORE_UPDATE_HEADER=1 $(CARGO) test --locked --test header

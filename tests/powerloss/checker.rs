@@ -137,7 +137,7 @@ fn judge(question: &Question, workload: &Workload, wanted: &Expectation) -> Resu
     PLAIN_SLED.store(question.raw, Ordering::SeqCst);
     if question.raw {
         let found = raw::contents(workload, root)?;
-        return wanted.judge(&found, durable, begun);
+        return wanted.judge(&found, durable, begun).map(drop);
     }
     let open = || workload.open(root).map_err(|error| format!("open: {error}"));
     let store = open()?;

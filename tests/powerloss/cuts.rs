@@ -19,6 +19,25 @@ pub struct Run<'a> {
     /// Whether it was a run of plain sled.
     pub raw: bool,
     pub events: &'a [Event],
+    /// No cut comes before so many events.
+    pub start: usize,
+}
+
+/// What the program had said of itself by some moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    pub durable: u64,
+    pub begun: u64,
+}
+
+impl Progress {
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::Mark(Mark::Begun(count)) => self.begun = *count,
+            Event::Mark(Mark::Durable(count)) => self.durable = *count,
+            _ => {}
+        }
+    }
 }
 
 /// A cut: after so many events, with a state by this model, chosen by this seed.
@@ -36,23 +55,19 @@ impl Run<'_> {
         let mut checker = Checker::new(scratch);
         let mut failures = Vec::new();
         let mut disk = Disk::default();
-        let mut progress = (0, 0);
+        let mut progress = Progress::default();
         let mut applied = 0;
         for (number, cut) in self.choose(count, seed).into_iter().enumerate() {
             let (moment, model, seed) = cut;
             for event in &self.events[applied..moment] {
                 disk.apply(event);
-                match event {
-                    Event::Mark(Mark::Begun(count)) => progress.1 = *count,
-                    Event::Mark(Mark::Durable(count)) => progress.0 = *count,
-                    _ => {}
-                }
+                progress.note(event);
             }
             applied = moment;
             let image = state(&disk, model, &mut Random::new(seed));
             let root = scratch.join("state");
             image.write(&root);
-            let (durable, begun) = progress;
+            let Progress { durable, begun } = progress;
             let Self { workload, raw, .. } = *self;
             let thorough = number % 4 == 0;
             let question = Question { root: &root, workload, raw, durable, begun, thorough };
@@ -71,7 +86,8 @@ impl Run<'_> {
         let mut random = Random::new(seed);
         let after = |wanted: fn(&Event) -> bool| -> Vec<usize> {
             let events = self.events.iter().enumerate();
-            events.filter(|(_, event)| wanted(event)).map(|(place, _)| place + 1).collect()
+            let moments = events.filter(|(_, event)| wanted(event)).map(|(place, _)| place + 1);
+            moments.filter(|moment| *moment > self.start).collect()
         };
         let promises = after(|event| matches!(event, Event::Mark(Mark::Durable(_))));
         let syncs = after(|event| matches!(event, Event::Sync { .. } | Event::SyncData { .. }));
@@ -84,8 +100,8 @@ impl Run<'_> {
                 0 | 1 => *random.pick(&promises),
                 2 | 3 if !syncs.is_empty() => random.pick(&syncs) - 1,
                 4 => *random.pick(&names),
-                5 => random.index(self.events.len().min(80)),
-                _ => random.index(self.events.len() + 1),
+                5 => self.start + random.index((self.events.len() - self.start).min(80)),
+                _ => self.start + random.index(self.events.len() - self.start + 1),
             };
             let model = *random.pick(&[
                 Model::Strict,
@@ -106,7 +122,7 @@ impl Run<'_> {
     fn describe(
         &self,
         (moment, model, seed): Cut,
-        (durable, begun): (u64, u64),
+        Progress { durable, begun }: Progress,
         image: &Image,
         error: &str,
         earlier: usize,

@@ -1,7 +1,8 @@
 //! What a directory holds, as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Paths are relative to the directory.
@@ -43,6 +44,22 @@ impl Image {
         for (path, contents) in &self.files {
             fs::write(directory.join(path), contents).expect("a new file");
         }
+    }
+
+    /// Adds it to the directory `directory`, and syncs all of it.
+    pub fn add_durably(&self, directory: &Path) -> io::Result<()> {
+        for path in &self.directories {
+            fs::create_dir(directory.join(path))?;
+        }
+        for (path, contents) in &self.files {
+            let mut file = File::create_new(directory.join(path))?;
+            file.write_all(contents)?;
+            file.sync_all()?;
+        }
+        for path in &self.directories {
+            File::open(directory.join(path))?.sync_all()?;
+        }
+        File::open(directory)?.sync_all()
     }
 
     /// What `other` has differently, in words.

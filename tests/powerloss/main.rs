@@ -22,6 +22,7 @@ mod log;
 mod oracle;
 mod raw;
 mod record;
+mod recovery;
 mod replaying;
 mod shim;
 mod states;
@@ -31,7 +32,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cuts::Run;
+use cuts::{Failure, Run};
 use log::Event;
 use states::Model;
 
@@ -53,13 +54,19 @@ fn seed(test: &str) -> u64 {
     seed
 }
 
+/// How many states a workload has; the recoveries have as many as one of them.
+fn share() -> usize {
+    let total = number("SLEDSTORE_POWERLOSS_STATES").map_or(STATES, |count| count as usize);
+    total.div_ceil(workloads::ALL.len() + 1)
+}
+
 /// Records the workload, cuts the power, and demands that every state is good.
 fn survives(name: &str) {
     let seed = seed(name);
-    let total = number("SLEDSTORE_POWERLOSS_STATES").map_or(STATES, |count| count as usize);
-    let count = total.div_ceil(workloads::ALL.len());
+    let count = share();
     let scratch = record::scratch();
-    let events = record::record_workload("run_child", name, &scratch.path().join("run"));
+    let events =
+        record::record(record::child_command("run_child", name), &scratch.path().join("run"));
     assert!(
         !events.iter().any(|event| matches!(event, Event::SyncRange { .. })),
         "sled's sync_file_range reached the system"
@@ -67,12 +74,16 @@ fn survives(name: &str) {
     if name == "overwrites" {
         assert!(writes_places_again(&events), "no place of the log was used again");
     }
-    let run = Run { workload: name, raw: false, events: &events };
-    let failures = run.judge(count, seed, scratch.path());
-    println!("{name}: {} of {count} states were bad, {} events", failures.len(), events.len());
+    let run = Run { workload: name, raw: false, events: &events, start: 0 };
+    demand_good(&run, run.judge(count, seed, scratch.path()), count);
+    assert!(blobs(&events).is_empty(), "blob files, which sled never syncs: {:?}", blobs(&events));
+}
+
+fn demand_good(run: &Run, failures: Vec<Failure>, count: usize) {
+    let Run { workload, events, .. } = run;
+    println!("{workload}: {} of {count} states bad, {} events", failures.len(), events.len());
     let texts: Vec<&str> = failures.iter().map(|failure| &failure.text[..]).collect();
     assert!(failures.is_empty(), "{} of {count} states:\n{}", failures.len(), texts.join("\n"));
-    assert!(blobs(&events).is_empty(), "blob files, which sled never syncs: {:?}", blobs(&events));
 }
 
 /// The files in sled's directory for values that are larger than its pages.
@@ -115,7 +126,7 @@ macro_rules! survive {
 }
 
 survive! {
-    puts batches expiries keyspaces large_values creation overwrites small_segments reopenings
+    puts batches expiries keyspaces large_values creation overwrites bursts small_segments reopenings
     large_batches
 }
 
@@ -132,8 +143,11 @@ fn plain_sled_loses_what_it_acknowledged() {
     for name in ["puts", "overwrites"] {
         let seed = seed(name);
         let scratch = record::scratch();
-        let events = record::record_workload("run_raw_child", name, &scratch.path().join("run"));
-        let run = Run { workload: name, raw: true, events: &events };
+        let events = record::record(
+            record::child_command("run_raw_child", name),
+            &scratch.path().join("run"),
+        );
+        let run = Run { workload: name, raw: true, events: &events, start: 0 };
         let failures = run.judge(40, seed, scratch.path());
         let count = |wanted: &str| failures.iter().filter(|it| it.text.contains(wanted)).count();
         let lost = count("acknowledged data is lost");

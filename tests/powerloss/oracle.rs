@@ -73,9 +73,8 @@ impl Expectation {
         Self { steps: (0..workload.length).map(step).collect() }
     }
 
-    /// Whether `found` is what the first so many operations leave behind, `durable` at least and
-    /// `begun` at most.
-    pub fn judge(&self, found: &Contents, durable: u64, begun: u64) -> Result<(), String> {
+    /// How many operations, `durable` at least and `begun` at most, leave `found` behind.
+    pub fn judge(&self, found: &Contents, durable: u64, begun: u64) -> Result<u64, String> {
         let mut expected = Contents::new();
         let mut differing = found.len();
         let mut earlier = None;
@@ -92,7 +91,7 @@ impl Expectation {
                 }
             }
             match differing {
-                0 if done >= durable => return Ok(()),
+                0 if done >= durable => return Ok(done),
                 0 => earlier = Some(done),
                 _ if done >= durable && differing < nearest.0 => {
                     nearest = (differing, done, first_difference(&expected, found));

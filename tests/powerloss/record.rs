@@ -82,11 +82,11 @@ fn check_completeness(events: &[Event], root: &Path) {
     assert!(!events.is_empty(), "nothing was recorded");
 }
 
-/// Records the ignored test `part` of this binary with the workload of this name.
-pub fn record_workload(part: &str, workload: &str, root: &Path) -> Vec<Event> {
+/// The command that runs the ignored test `part` of this binary with the workload of this name.
+pub fn child_command(part: &str, workload: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("this binary has a path"));
     command.args(child::arguments(part)).env(WORKLOAD, workload);
-    record(command, root)
+    command
 }
 
 /// In a recorded child: the workload, and the directory for it. `None` when this is no child.

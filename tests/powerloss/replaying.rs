@@ -7,7 +7,7 @@ use std::io::{IoSlice, Seek, SeekFrom, Write};
 use super::disk::Disk;
 use super::image::Image;
 use super::log::Event;
-use super::record::{record_workload, scratch, task};
+use super::record::{child_command, record, scratch, task};
 use super::states::{state, Model};
 use crate::common::random::Random;
 
@@ -177,7 +177,8 @@ fn what_was_written_after_a_shrinking_is_not_there_without_it() {
 #[test]
 fn the_recorder_sees_each_kind_of_change() {
     let scratch = scratch();
-    let events = record_workload("replaying::every_change_child", "", &scratch.path().join("run"));
+    let events =
+        record(child_command("replaying::every_change_child", ""), &scratch.path().join("run"));
     let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
     assert_eq!(count(|event| matches!(event, Event::CreateFile { .. })), 4);
     assert_eq!(count(|event| matches!(event, Event::CreateDirectory { .. })), 3);

@@ -4,7 +4,8 @@
 //! state of the disk later knows what was written without being told. Each operation is one write
 //! of one key, or one batch.
 
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sledstore::{Clock, SledBatch, SledStore, SledStoreBuilder};
@@ -54,7 +55,7 @@ const PLAIN: Workload = Workload {
     operation: put,
 };
 
-pub const ALL: [Workload; 10] = [
+pub const ALL: [Workload; 11] = [
     Workload { name: "puts", length: 300, flush_every: 3, operation: put, ..PLAIN },
     Workload {
         name: "batches",
@@ -80,6 +81,15 @@ pub const ALL: [Workload; 10] = [
         length: 4000,
         flush_every: 40,
         // Small segments are full soon, and used again soon.
+        segment_size: Some(64 << 10),
+        operation: overwrite,
+        ..PLAIN
+    },
+    Workload {
+        name: "bursts",
+        length: 3000,
+        // So much between two flushes that sled writes several buffers at once, in any order.
+        flush_every: 600,
         segment_size: Some(64 << 10),
         operation: overwrite,
         ..PLAIN
@@ -120,12 +130,12 @@ impl Workload {
     }
 
     /// Where the store is, below `root`.
-    pub fn store_in(&self, root: &std::path::Path) -> PathBuf {
+    pub fn store_in(&self, root: &Path) -> PathBuf {
         root.join(self.place)
     }
 
     /// Opens the store in this state of the recorded directory, as the workload does.
-    pub fn open(&self, root: &std::path::Path) -> sledstore::Result<SledStore> {
+    pub fn open(&self, root: &Path) -> sledstore::Result<SledStore> {
         let mut builder = SledStoreBuilder::new()
             .clock(Clock::manual(START))
             .cache_capacity(64 << 20)
@@ -136,10 +146,22 @@ impl Workload {
         builder.build(self.store_in(root))
     }
 
-    /// Does all of it in the empty directory `root`. Every mark is made when what it says is true.
-    pub fn run(&self, root: &std::path::Path, mark: impl Fn(Mark)) -> sledstore::Result<()> {
-        let mut store = self.open(root)?;
-        for index in 0..self.length {
+    /// Does all of it in the empty directory `root`.
+    pub fn run(&self, root: &Path, mark: impl Fn(Mark)) -> sledstore::Result<()> {
+        self.go_on(self.open(root)?, root, 0..self.length, mark)
+    }
+
+    /// Does some of it in a store that holds what comes before. Every mark is made when what it
+    /// says is true.
+    pub fn go_on(
+        &self,
+        mut store: SledStore,
+        root: &Path,
+        operations: Range<u64>,
+        mark: impl Fn(Mark),
+    ) -> sledstore::Result<()> {
+        let end = operations.end;
+        for index in operations {
             mark(Mark::Begun(index + 1));
             perform(&store, self.operation(index))?;
             if (index + 1) % self.flush_every == 0 {
@@ -153,7 +175,7 @@ impl Workload {
             }
         }
         store.close()?;
-        mark(Mark::Durable(self.length));
+        mark(Mark::Durable(end));
         Ok(())
     }
 }
