@@ -1,6 +1,5 @@
 //! Flushing, by one thread for all who wait, and never for ever.
 
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,9 +10,9 @@ use super::shield::shield;
 use super::witness::Witness;
 use super::{Failure, Reason, Result};
 
-/// The longest that anybody waits for a flush or a close. sled waits without a limit, and after
-/// some failures for something that never comes.
-const LIMIT: Duration = Duration::from_secs(60);
+/// The longest that anybody waits for a flush or a close, unless the builder says otherwise. sled
+/// waits without a limit, and after some failures for something that never comes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Flushes the engine in a thread of its own.
 ///
@@ -90,13 +89,13 @@ impl Desk {
     }
 
     fn wait(&self, done: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
-        let end = Instant::now() + LIMIT;
+        let end = Instant::now() + self.room.patience();
         let mut state = self.state();
         while !done(&state) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 drop(state);
-                return self.room.judge(Err(too_long(self.room.path())));
+                return self.room.judge(Err(too_long(&self.room)));
             }
             let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -142,7 +141,8 @@ impl Desk {
     }
 }
 
-fn too_long(path: &Path) -> StoreError {
-    let message = format!("the disk did not take what was written within {} s", LIMIT.as_secs());
-    Failure::error("flush", path, Reason::TimedOut, message)
+fn too_long(room: &Room) -> StoreError {
+    let limit = room.patience();
+    let message = format!("the disk did not take what was written within {limit:?}");
+    Failure::error("flush", room.path(), Reason::TimedOut, message)
 }

@@ -35,6 +35,7 @@ pub use sled::Tree as RawTree;
 
 pub(crate) use commit::{commit, commit_blind, commit_one, Step};
 pub(crate) use cursor::Cursor;
+pub(crate) use flusher::PATIENCE;
 pub(crate) use open::{Engine, Options};
 pub(crate) use tree::Tree;
 

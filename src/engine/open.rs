@@ -56,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) lock_timeout: Duration,
     /// Open a store that has lost some of its writes, too.
     pub(crate) salvage: bool,
+    /// The longest that a flush or a close takes.
+    pub(crate) patience: Duration,
 }
 
 /// One open sled database and the lock on its directory.
@@ -85,7 +87,7 @@ impl Engine {
         };
         check(&path, options)?;
         directory::prepare(&path, options)?;
-        let room = Arc::new(Room::new(path));
+        let room = Arc::new(Room::new(path, options.patience));
         let parts = Parts::open(&room, options);
         if parts.is_err() && options.temporary {
             // The directory was made a moment ago by this call, and only by it.
@@ -166,7 +168,8 @@ impl Engine {
     fn shut(&mut self) -> Result<()> {
         let Some(Parts { db, flusher, log, lock, .. }) = self.parts.take() else { return Ok(()) };
         let closed = flusher.close(db);
-        let free = wait_for_sled(&directory::log_file(self.path()), CLOSE_LIMIT);
+        let limit = CLOSE_LIMIT.min(self.room.patience());
+        let free = wait_for_sled(&directory::log_file(self.path()), limit);
         drop(log);
         if self.temporary {
             let _ = fs::remove_dir_all(self.path());

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use oxistore_core::StoreError;
 
@@ -26,6 +27,7 @@ const BYTES: u64 = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Room {
     path: PathBuf,
+    patience: Duration,
     poisoned: AtomicBool,
     first_error: Mutex<Option<StoreError>>,
     /// All writes since the store was created.
@@ -36,9 +38,10 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, patience: Duration) -> Self {
         Self {
             path,
+            patience,
             poisoned: AtomicBool::new(false),
             first_error: Mutex::new(None),
             writes: AtomicU64::new(0),
@@ -49,6 +52,11 @@ impl Room {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The longest that anybody waits for a flush or a close.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Fails with the first error if there was one.

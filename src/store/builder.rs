@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::keyspace::DEFAULT;
 use super::shared::Shared;
 use super::SledStore;
-use crate::engine::{Engine, Options, Result};
+use crate::engine::{Engine, Options, Result, PATIENCE};
 
 /// What sled is to favour. sled 0.34 takes the setting and does not act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +63,7 @@ impl SledStoreBuilder {
             must_create: false,
             lock_timeout: Duration::ZERO,
             salvage: false,
+            patience: PATIENCE,
         };
         Self { options, clock: Clock::system() }
     }
@@ -142,6 +143,15 @@ impl SledStoreBuilder {
     #[must_use]
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.options.salvage = salvage;
+        self
+    }
+
+    /// The longest that a flush or a close takes before it answers
+    /// [`Reason::TimedOut`](crate::Reason::TimedOut), for tests that cannot wait for a minute.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn patience(mut self, limit: Duration) -> Self {
+        self.options.patience = limit;
         self
     }
 
