@@ -1,0 +1,125 @@
+/* A library to be loaded before all others. It lets one kind of call fail, from a chosen one on, for
+   files below a directory; all from the environment:
+
+   FAULT_DIRECTORY  the directory, as an absolute path without symbolic links
+   FAULT_KIND       open, read, write, pwrite, fsync, ftruncate or rename
+   FAULT_FIRST      the number of the first call that fails, counted from 1
+   FAULT_TIMES      how many calls fail from there on; 0 means all
+   FAULT_ERRNO      the error number; 0 lets the call wait until fault_disarm() instead
+
+   Calls are counted also when FAULT_FIRST is never reached. */
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static char directory[PATH_MAX];
+static char kind[16];
+static long first, times;
+static int number;
+static atomic_long calls, hits;
+static atomic_int armed;
+
+__attribute__((constructor)) static void start(void)
+{
+    const char *wanted = getenv("FAULT_DIRECTORY");
+    const char *chosen = getenv("FAULT_KIND");
+    if (wanted == NULL || chosen == NULL)
+        return;
+    snprintf(directory, sizeof directory, "%s/", wanted);
+    snprintf(kind, sizeof kind, "%s", chosen);
+    first = atol(getenv("FAULT_FIRST"));
+    times = atol(getenv("FAULT_TIMES"));
+    number = atoi(getenv("FAULT_ERRNO"));
+    atomic_store(&armed, 1);
+}
+
+long fault_calls(void) { return atomic_load(&calls); }
+long fault_hits(void) { return atomic_load(&hits); }
+void fault_disarm(void) { atomic_store(&armed, 0); }
+
+/* Whether this call on this path fails; errno is set then. */
+static int fails(const char *what, const char *path)
+{
+    if (!atomic_load(&armed) || strcmp(what, kind) != 0
+        || strncmp(path, directory, strlen(directory)) != 0)
+        return 0;
+    long call = atomic_fetch_add(&calls, 1) + 1;
+    if (call < first || (times > 0 && call >= first + times))
+        return 0;
+    atomic_fetch_add(&hits, 1);
+    if (number == 0) {
+        while (atomic_load(&armed))
+            usleep(1000);
+        return 0;
+    }
+    errno = number;
+    return 1;
+}
+
+static int fails_at(const char *what, int fd)
+{
+    char link[64], path[PATH_MAX];
+    if (!atomic_load(&armed) || strcmp(what, kind) != 0)
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0)
+        return 0;
+    path[length] = 0;
+    return fails(what, path);
+}
+
+#define REAL(type, name) ((type)dlsym(RTLD_NEXT, name))
+
+#define OPEN(name)                                                             \
+    int name(const char *path, int flags, ...)                                 \
+    {                                                                          \
+        va_list rest;                                                          \
+        va_start(rest, flags);                                                 \
+        int mode = va_arg(rest, int);                                          \
+        va_end(rest);                                                          \
+        if (fails("open", path))                                               \
+            return -1;                                                         \
+        return REAL(int (*)(const char *, int, ...), #name)(path, flags, mode); \
+    }
+
+OPEN(open)
+OPEN(open64)
+
+#define ON_FD(type, name, what, parameters, arguments)                         \
+    type name parameters                                                       \
+    {                                                                          \
+        if (fails_at(what, fd))                                                \
+            return -1;                                                         \
+        return REAL(type (*) parameters, #name) arguments;                     \
+    }
+
+ON_FD(ssize_t, read, "read", (int fd, void *to, size_t size), (fd, to, size))
+ON_FD(ssize_t, pread, "read", (int fd, void *to, size_t size, off_t at), (fd, to, size, at))
+ON_FD(ssize_t, pread64, "read", (int fd, void *to, size_t size, off64_t at), (fd, to, size, at))
+ON_FD(ssize_t, write, "write", (int fd, const void *from, size_t size), (fd, from, size))
+ON_FD(ssize_t, pwrite, "pwrite", (int fd, const void *from, size_t size, off_t at),
+      (fd, from, size, at))
+ON_FD(ssize_t, pwrite64, "pwrite", (int fd, const void *from, size_t size, off64_t at),
+      (fd, from, size, at))
+ON_FD(int, fsync, "fsync", (int fd), (fd))
+ON_FD(int, fdatasync, "fsync", (int fd), (fd))
+ON_FD(int, ftruncate, "ftruncate", (int fd, off_t size), (fd, size))
+ON_FD(int, ftruncate64, "ftruncate", (int fd, off64_t size), (fd, size))
+
+int rename(const char *from, const char *to)
+{
+    if (fails("rename", from))
+        return -1;
+    return REAL(int (*)(const char *, const char *), "rename")(from, to);
+}
