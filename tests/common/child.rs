@@ -79,29 +79,23 @@ pub fn start_command(mut command: Command, directory: &Path) -> Process {
     Process { child, input, messages }
 }
 
-/// Why a child says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silence {
-    Ended,
-    Hangs,
-}
+/// A child has said nothing for so long that it never will.
+#[derive(Debug)]
+pub struct Hangs;
 
 impl Process {
     /// The child's next message, `None` when it has ended.
     pub fn next_message(&mut self) -> Option<String> {
-        match self.message_within(LIMIT) {
-            Ok(message) => Some(message),
-            Err(Silence::Ended) => None,
-            Err(Silence::Hangs) => panic!("the child process hangs"),
-        }
+        self.next_message_within(LIMIT).expect("the child process hangs")
     }
 
-    /// The child's next message, for tests that expect some children to hang.
-    pub fn message_within(&mut self, limit: Duration) -> Result<String, Silence> {
-        self.messages.recv_timeout(limit).map_err(|error| match error {
-            RecvTimeoutError::Disconnected => Silence::Ended,
-            RecvTimeoutError::Timeout => Silence::Hangs,
-        })
+    /// The same with a limit of the caller's own; fails when that has passed.
+    pub fn next_message_within(&mut self, limit: Duration) -> Result<Option<String>, Hangs> {
+        match self.messages.recv_timeout(limit) {
+            Ok(message) => Ok(Some(message)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(Hangs),
+        }
     }
 
     /// Waits until the child says exactly this.

@@ -1,11 +1,12 @@
 //! What the integration tests share: scratch directories, a seeded random source, child
-//! processes, and a guard against tests that hang.
+//! processes, small file systems, and a guard against tests that hang.
 
 // Every test binary compiles this module for itself and uses its own part of it.
 #![allow(dead_code)]
 
 pub mod child;
 pub mod random;
+pub mod small_disk;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

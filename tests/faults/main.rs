@@ -2,8 +2,15 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod corruption;
+mod cycles;
+mod disk;
 mod inject;
 mod life;
+mod limits;
+mod places;
 mod poison;
+mod pressure;
 mod sweep;
+mod torn;
 mod workload;

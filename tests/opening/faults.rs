@@ -1,40 +1,10 @@
 //! A full disk and a read-only file system, made in a mount namespace of the child's own: errors
 //! with their reasons, nothing that hangs or panics, and nothing lost that had been flushed.
 
-use std::path::Path;
-use std::process::Command;
-
 use sledstore::{Failure, Reason, SledStore, StoreError};
 
-use crate::common::{assert_failed, child, reason, rows, scratch};
-
-/// Runs the ignored test `part` as a child whose directory is a file system of `megabytes`. Does
-/// nothing but say so where this user may not make namespaces.
-fn in_a_small_file_system(part: &str, megabytes: u32) {
-    let directory = scratch();
-    let allowed = Command::new("unshare").args(["-rm", "true"]).status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("NOT TESTED, because `unshare -rm` does not work here: {part}");
-        return;
-    }
-    let script = format!(
-        "mount -t tmpfs -o size={megabytes}m sledstore-test \"$0\" && exec \"$@\" \
-         || echo '@the file system could not be mounted'"
-    );
-    let mut command = Command::new("unshare");
-    command.args(["-rm", "sh", "-c", &script]).arg(directory.path());
-    command.arg(std::env::current_exe().expect("this binary has a path"));
-    command.args(child::arguments(part));
-    let mut process = child::start_command(command, directory.path());
-    process.expect("passed");
-    assert!(process.finish().success(), "the child ended badly after its last check");
-}
-
-fn remount(directory: &Path, options: &str) {
-    let mut command = Command::new("mount");
-    let status = command.args(["-o", &format!("remount,{options}")]).arg(directory).status();
-    assert!(status.expect("mount runs").success(), "remount with {options}");
-}
+use crate::common::small_disk::{in_a_small_file_system, remount};
+use crate::common::{assert_failed, child, reason, rows};
 
 /// Writes until the disk is full; returns the number of the last value that was flushed.
 fn fill(store: &SledStore, value_length: usize) -> (u64, StoreError) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::oracle::{contents, Cell, Contents, Expectation};
 use super::raw;
 use super::workloads::{self, Workload};
-use crate::common::child::{self, Process, Silence};
+use crate::common::child::{self, Hangs, Process};
 
 /// Far more than the opening of any state takes; it only ends those that hang.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ impl Checker {
         let said = self.directory.join("said");
         let process = self.process.get_or_insert_with(|| start(&self.directory, &said));
         process.tell(&question.line());
-        let answer = match process.message_within(LIMIT) {
+        let answer = match process.next_message_within(LIMIT) {
             Ok(answer) if answer == "good" => return Ok(()),
             Ok(answer) => answer,
             Err(Silence::Hangs) => format!("still not open after {} s", LIMIT.as_secs()),

@@ -1,0 +1,157 @@
+//! A log that is damaged at random places while the store is closed: whatever happened to it, a
+//! store either answers that it is corrupt or has everything.
+
+use std::fs;
+use std::path::Path;
+
+use sledstore::{SledStore, StoreError};
+
+use crate::common::child::{self, Process};
+use crate::common::random::Random;
+use crate::common::{scratch, Result};
+
+const ROWS: u64 = 4000;
+
+fn value(number: u64) -> Vec<u8> {
+    let mut random = Random::new(number);
+    (0..100).map(|_| random.next() as u8).collect()
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    FlipBit,
+    Zero,
+    Truncate,
+}
+
+impl Damage {
+    fn inflict(self, log: &mut Vec<u8>, random: &mut Random) {
+        let place = random.index(log.len());
+        match self {
+            Damage::FlipBit => log[place] ^= 1 << random.below(8),
+            Damage::Zero => {
+                let end = (place + 512).min(log.len());
+                log[place..end].fill(0);
+            }
+            Damage::Truncate => log.truncate(place),
+        }
+    }
+}
+
+/// Everything that is in the store at `path`: how many rows are missing, and how many are wrong.
+fn scan(path: &Path) -> Result<(u64, u64)> {
+    let store = SledStore::open(path)?;
+    let mut right = 0;
+    let mut wrong = 0;
+    for row in store.iter()? {
+        let (key, found) = row?;
+        let number = key.try_into().ok().map(u64::from_be_bytes).filter(|number| *number < ROWS);
+        match number {
+            Some(number) if found == value(number) => right += 1,
+            _ => wrong += 1,
+        }
+    }
+    for number in 0..ROWS {
+        store.get(&number.to_be_bytes())?;
+    }
+    store.close()?;
+    Ok((ROWS.saturating_sub(right), wrong))
+}
+
+#[test]
+#[ignore = "runs as a child process of the tests below"]
+fn child_scans_what_it_is_told() {
+    if child::directory().is_none() {
+        return;
+    }
+    loop {
+        let path = child::listen();
+        if path.is_empty() {
+            return;
+        }
+        child::say(&match scan(Path::new(&path)) {
+            Ok((0, 0)) => "whole".to_owned(),
+            Ok((missing, wrong)) => format!("{missing} missing, {wrong} wrong"),
+            Err(StoreError::Corruption(text)) => {
+                assert!(text.contains(&path), "the error does not name the store: {text}");
+                "told".to_owned()
+            }
+            Err(error) => format!("other error {error:?}"),
+        });
+    }
+}
+
+fn scan_in(process: &mut Process, path: &Path, what: &str) -> String {
+    process.tell(&path.display().to_string());
+    let answer = process.next_message_within(std::time::Duration::from_secs(60));
+    let answer = answer.unwrap_or_else(|_| panic!("{what}: hangs"));
+    answer.unwrap_or_else(|| panic!("{what}: the process died"))
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// Damages copies of a store `trials` times in each way.
+fn damage(reopened: bool, trials: u64) {
+    let directory = scratch();
+    let original = directory.path().join("original");
+    let store = SledStore::open(&original).unwrap();
+    for number in 0..ROWS {
+        store.put(&number.to_be_bytes(), &value(number)).unwrap();
+    }
+    store.close().unwrap();
+    if reopened {
+        // With this, the engine has a snapshot of its page table.
+        SledStore::open(&original).unwrap().close().unwrap();
+    }
+    let log = fs::read(original.join("db")).unwrap();
+    let mut process = child::start("corruption::child_scans_what_it_is_told", directory.path());
+    let mut random = Random::new(reopened.into());
+    let mut problems = Vec::new();
+    let mut told = 0;
+    for damage in [Damage::FlipBit, Damage::Zero, Damage::Truncate] {
+        for trial in 0..trials {
+            let path = directory.path().join(format!("{damage:?} {trial}"));
+            copy(&original, &path);
+            let mut bytes = log.clone();
+            damage.inflict(&mut bytes, &mut random);
+            fs::write(path.join("db"), bytes).unwrap();
+            let what = format!("{damage:?}, trial {trial}");
+            let first = scan_in(&mut process, &path, &what);
+            // What was refused once must not pass for whole the next time.
+            let second = scan_in(&mut process, &path, &what);
+            told += u64::from(first == "told");
+            let allowed = ["whole", "told"];
+            if !allowed.contains(&&*first) || !allowed.contains(&&*second) {
+                problems.push(format!("{what}: {first}, then {second}"));
+            }
+            fs::remove_dir_all(&path).unwrap();
+        }
+    }
+    process.tell("");
+    assert!(problems.is_empty(), "{problems:#?}");
+    assert!(told > trials, "damage is noticed at all: {told}");
+}
+
+#[test]
+fn a_damaged_log_is_told_or_everything_is_there() {
+    damage(false, 17);
+}
+
+#[test]
+fn a_damaged_log_with_a_snapshot_is_told_or_everything_is_there() {
+    damage(true, 17);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_log_damaged_at_many_places_is_told_or_everything_is_there() {
+    damage(false, 300);
+    damage(true, 300);
+}

@@ -1,0 +1,74 @@
+//! Many openings, and many keyspaces.
+
+use std::fs;
+use std::path::Path;
+
+use sledstore::SledStore;
+
+use crate::common::{rows, scratch, without_hanging};
+
+const MIB: u64 = 1 << 20;
+
+/// The files of a directory: how many, and how many bytes.
+fn files(path: &Path) -> (u64, u64) {
+    let mut found = (0, 0);
+    for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+        let (count, bytes) = if entry.file_type().unwrap().is_dir() {
+            files(&entry.path())
+        } else {
+            (1, entry.metadata().unwrap().len())
+        };
+        found = (found.0 + count, found.1 + bytes);
+    }
+    found
+}
+
+#[test]
+fn five_hundred_openings_leave_no_trouble_and_no_heap_of_files() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    without_hanging("500 openings", move || {
+        for cycle in 0_u64..500 {
+            let store = SledStore::open(&path).expect("reopen");
+            assert_eq!(store.count().unwrap(), cycle);
+            store.put(&cycle.to_be_bytes(), &[cycle as u8; 200]).unwrap();
+            if cycle % 2 == 0 {
+                store.close().expect("close");
+            }
+        }
+        let (count, bytes) = files(&path);
+        assert!(count < 10, "{count} files");
+        assert!(bytes < 32 * MIB, "{bytes} bytes on disk for 100 KiB");
+    });
+}
+
+#[test]
+fn a_thousand_keyspaces_open_and_come_back() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    without_hanging("1,000 keyspaces", move || {
+        let name = |number: u64| format!("keyspace number {number}");
+        let store = SledStore::open(&path).unwrap();
+        let keyspaces: Vec<_> =
+            (0..1000).map(|number| store.keyspace(name(number)).expect("a keyspace")).collect();
+        for (number, keyspace) in keyspaces.iter().enumerate() {
+            let life = std::time::Duration::from_secs(1_000_000);
+            keyspace.put(b"a", name(number as u64).as_bytes()).unwrap();
+            keyspace.put_with_ttl(b"b", b"mortal", life).unwrap();
+        }
+        drop(keyspaces);
+        store.close().expect("close");
+        let (count, bytes) = files(&path);
+        assert!(count < 10, "{count} files");
+        assert!(bytes < 256 * MIB, "{} MiB on disk", bytes / MIB);
+        let store = SledStore::open(&path).expect("reopen");
+        assert_eq!(store.keyspace_names().unwrap().len(), 1001);
+        for number in 0..1000 {
+            let keyspace = store.keyspace(name(number)).unwrap();
+            let a = (b"a".to_vec(), name(number).into_bytes());
+            assert_eq!(rows(&keyspace), [a, (b"b".to_vec(), b"mortal".to_vec())]);
+            assert!(keyspace.ttl(b"b").unwrap().is_some());
+        }
+        store.close().expect("close again");
+    });
+}

@@ -1,0 +1,153 @@
+//! Files of a closed store that are torn, foreign, left over or gone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sledstore::{SledStore, SledStoreBuilder, StoreError};
+
+use crate::common::{rows, scratch, Result};
+
+const ROWS: u64 = 500;
+
+/// A store with some rows, closed; with `snapshot`, the engine has a snapshot of its page table.
+fn closed_store(segment_size: usize, snapshot: bool) -> (tempfile::TempDir, PathBuf) {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    let store = SledStoreBuilder::new().segment_size(segment_size).build(&path).unwrap();
+    for number in 0..ROWS {
+        store.put(&number.to_be_bytes(), &[number as u8; 100]).unwrap();
+    }
+    store.close().unwrap();
+    if snapshot {
+        SledStore::open(&path).unwrap().close().unwrap();
+        assert!(!snapshots(&path).is_empty(), "opening makes a snapshot");
+    } else {
+        snapshots(&path).iter().for_each(|snapshot| fs::remove_file(snapshot).unwrap());
+    }
+    (directory, path)
+}
+
+fn snapshots(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("snap."));
+    named.map(|entry| entry.path()).collect()
+}
+
+#[track_caller]
+fn is_whole(opened: Result<SledStore>) {
+    let store = opened.expect("it opens");
+    let expected: Vec<_> =
+        (0..ROWS).map(|number| (number.to_be_bytes().to_vec(), vec![number as u8; 100])).collect();
+    assert_eq!(rows(&store), expected);
+    store.put(b"more", b"value").unwrap();
+    store.delete(b"more").unwrap();
+    store.close().unwrap();
+}
+
+#[track_caller]
+fn is_refused(path: &Path) {
+    match SledStore::open(path) {
+        Err(StoreError::Corruption(text)) => {
+            assert!(text.contains(&*path.to_string_lossy()), "{text}");
+        }
+        Err(error) => panic!("`Corruption` was expected, found {error}"),
+        Ok(store) => panic!("it opened, with {} rows", rows(&store).len()),
+    }
+}
+
+#[test]
+fn torn_settings_are_written_anew() {
+    for segment_size in [512 << 10, 64 << 10, 2 << 20] {
+        for torn in [&[][..], &[0x73; 20], &[0; 62], b"segment_size: 1024\n"] {
+            let (_directory, path) = closed_store(segment_size, false);
+            fs::write(path.join("conf"), torn).unwrap();
+            is_whole(SledStore::open(&path));
+            is_whole(SledStore::open(&path));
+        }
+    }
+}
+
+#[test]
+fn vanished_settings_are_written_anew() {
+    let (_directory, path) = closed_store(64 << 10, true);
+    fs::remove_file(path.join("conf")).unwrap();
+    is_whole(SledStore::open(&path));
+    is_whole(SledStore::open(&path));
+}
+
+#[test]
+fn a_snapshot_that_was_left_half_written_is_no_obstacle() {
+    for snapshot in [false, true] {
+        let (_directory, path) = closed_store(512 << 10, snapshot);
+        fs::write(path.join("snap.00000000000F0A10.generating"), b"half").unwrap();
+        is_whole(SledStore::open(&path));
+        is_whole(SledStore::open(&path));
+    }
+}
+
+#[test]
+fn a_foreign_file_in_the_place_of_a_snapshot_is_no_obstacle() {
+    for snapshot in [false, true] {
+        let (_directory, path) = closed_store(512 << 10, snapshot);
+        fs::write(path.join("snap.x"), b"not the engine's").unwrap();
+        is_whole(SledStore::open(&path));
+        is_whole(SledStore::open(&path));
+    }
+}
+
+#[test]
+fn a_damaged_snapshot_is_no_obstacle() {
+    let (_directory, path) = closed_store(512 << 10, true);
+    for snapshot in snapshots(&path) {
+        let mut bytes = fs::read(&snapshot).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        fs::write(&snapshot, bytes).unwrap();
+    }
+    is_whole(SledStore::open(&path));
+    is_whole(SledStore::open(&path));
+}
+
+#[test]
+fn a_vanished_log_is_refused_and_can_be_brought_back() {
+    for snapshot in [false, true] {
+        let (directory, path) = closed_store(512 << 10, snapshot);
+        let log = path.join("db");
+        let safe = directory.path().join("safe");
+        fs::rename(&log, &safe).unwrap();
+        is_refused(&path);
+        assert!(!log.exists(), "no empty log in its place");
+        is_refused(&path);
+        fs::rename(&safe, &log).unwrap();
+        is_whole(SledStore::open(&path));
+    }
+}
+
+#[test]
+fn an_emptied_log_is_refused_and_can_be_brought_back() {
+    for snapshot in [false, true] {
+        let (_directory, path) = closed_store(512 << 10, snapshot);
+        let log = path.join("db");
+        let bytes = fs::read(&log).unwrap();
+        fs::write(&log, b"").unwrap();
+        is_refused(&path);
+        is_refused(&path);
+        fs::write(&log, bytes).unwrap();
+        is_whole(SledStore::open(&path));
+    }
+}
+
+#[test]
+fn a_store_of_the_engine_alone_whose_log_is_gone_is_refused_where_that_shows() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    for _ in 0..2 {
+        // The second opening leaves a snapshot behind.
+        let db = sled::open(&path).unwrap();
+        db.insert(b"a", b"1").unwrap();
+        drop(db);
+    }
+    assert!(!snapshots(&path).is_empty());
+    fs::remove_file(path.join("db")).unwrap();
+    is_refused(&path);
+}
