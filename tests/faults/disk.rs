@@ -74,7 +74,7 @@ fn child_opens_and_closes_on_a_full_disk() {
     let mut there = 0;
     for round in 0..3 {
         // Each round leaves the store some more of the disk.
-        std::fs::write(&ballast, vec![1; (2 - round) * (10 << 20)]).unwrap();
+        std::fs::write(&ballast, vec![1; (3 - round) * (8 << 20)]).unwrap();
         let store = open(&path).expect("there is some space");
         assert_eq!(check(&store, there, there), there);
         let (durable, made) = fill(&store, there);

@@ -5,6 +5,7 @@ mod common;
 mod corruption;
 mod cycles;
 mod disk;
+mod forks;
 mod inject;
 mod life;
 mod limits;
