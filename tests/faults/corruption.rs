@@ -4,13 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-use sledstore::{SledStore, StoreError};
+use sledstore::{SledStore, SledStoreBuilder, StoreError};
 
 use crate::common::child::{self, Process};
 use crate::common::random::Random;
 use crate::common::{scratch, Result};
 
 const ROWS: u64 = 4000;
+const SECTOR: usize = 512;
 
 fn value(number: u64) -> Vec<u8> {
     let mut random = Random::new(number);
@@ -25,12 +26,16 @@ enum Damage {
 }
 
 impl Damage {
+    /// At a random place among the sectors that hold anything; most of a segment may be empty yet.
     fn inflict(self, log: &mut Vec<u8>, random: &mut Random) {
-        let place = random.index(log.len());
+        let sectors: Vec<_> =
+            log.chunks(SECTOR).map(|it| it.iter().any(|byte| *byte != 0)).collect();
+        let used: Vec<_> = (0..sectors.len()).filter(|sector| sectors[*sector]).collect();
+        let place = (random.pick(&used) * SECTOR + random.index(SECTOR)).min(log.len() - 1);
         match self {
             Damage::FlipBit => log[place] ^= 1 << random.below(8),
             Damage::Zero => {
-                let end = (place + 512).min(log.len());
+                let end = (place + SECTOR).min(log.len());
                 log[place..end].fill(0);
             }
             Damage::Truncate => log.truncate(place),
@@ -97,11 +102,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Sizes of segments: of the first, the log is one; of the second, it is many.
+const LARGE: usize = 8 << 20;
+const SMALL: usize = 64 << 10;
+
 /// Damages copies of a store `trials` times in each way.
-fn damage(reopened: bool, trials: u64) {
+fn damage(reopened: bool, segment_size: usize, trials: u64) {
     let directory = scratch();
     let original = directory.path().join("original");
-    let store = SledStore::open(&original).unwrap();
+    let store = SledStoreBuilder::new().segment_size(segment_size).build(&original).unwrap();
     for number in 0..ROWS {
         store.put(&number.to_be_bytes(), &value(number)).unwrap();
     }
@@ -141,17 +150,21 @@ fn damage(reopened: bool, trials: u64) {
 
 #[test]
 fn a_damaged_log_is_told_or_everything_is_there() {
-    damage(false, 17);
+    damage(false, LARGE, 9);
+    damage(false, SMALL, 9);
 }
 
 #[test]
 fn a_damaged_log_with_a_snapshot_is_told_or_everything_is_there() {
-    damage(true, 17);
+    damage(true, LARGE, 9);
+    damage(true, SMALL, 9);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn a_log_damaged_at_many_places_is_told_or_everything_is_there() {
-    damage(false, 300);
-    damage(true, 300);
+    for segment_size in [LARGE, SMALL] {
+        damage(false, segment_size, 200);
+        damage(true, segment_size, 200);
+    }
 }

@@ -138,6 +138,33 @@ fn opening_with_too_few_file_descriptors_is_told_and_harms_nothing() {
     passes("limits::child_opens_with_few_file_descriptors");
 }
 
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_works_with_less_memory_than_the_cache_may_take() {
+    let Some(directory) = child::directory() else { return };
+    let path = directory.join("db");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();
+    let taken = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10;
+    // Room for the threads and what they allocate, and far from what the cache may take.
+    set_soft_limit(libc::RLIMIT_AS, taken + (2 << 30));
+    let store = SledStoreBuilder::new().cache_capacity(64 << 30).build(&path).unwrap();
+    fill(&store, 0, 200).unwrap();
+    store.put(b"\xff", &vec![7; 300_000]).unwrap();
+    store.flush().unwrap();
+    assert_eq!(store.get(b"\xff").unwrap(), Some(vec![7; 300_000]));
+    store.delete(b"\xff").unwrap();
+    holds(&store, 200);
+    store.close().unwrap();
+    holds(&SledStore::open(&path).unwrap(), 200);
+    child::say("passed");
+}
+
+#[test]
+fn a_limit_of_memory_below_the_cache_harms_nothing() {
+    passes("limits::child_works_with_less_memory_than_the_cache_may_take");
+}
+
 /// Gives up all rights, and makes `directory` this user's.
 fn become_somebody_without_processes(directory: &Path) {
     std::os::unix::fs::chown(directory, Some(NOBODY_ELSE), Some(NOBODY_ELSE)).unwrap();

@@ -9,6 +9,7 @@ mod forks;
 mod inject;
 mod life;
 mod limits;
+mod page;
 mod places;
 mod poison;
 mod pressure;

@@ -48,6 +48,18 @@ fn child_drops_a_keyspace_on_a_disk_that_fails() {
 }
 
 #[test]
+fn a_batch_without_changes_is_no_write() {
+    let directory = scratch();
+    let store = SledStoreBuilder::new().build(directory.path().join("db")).unwrap();
+    // The engine's transactions panic over no tree at all.
+    store.apply(&sledstore::SledBatch::new()).unwrap();
+    store.batch_write(&[]).unwrap();
+    store.batch_delete(&[]).unwrap();
+    assert_eq!(store.count().unwrap(), 0);
+    store.close().unwrap();
+}
+
+#[test]
 fn a_drop_that_is_refused_leaves_the_keyspace_readable() {
     let fault = Fault { kind: Kind::Pwrite, first: 40, times: 0, errno: libc::EIO };
     passes("poison::child_drops_a_keyspace_on_a_disk_that_fails", fault);

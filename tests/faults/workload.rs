@@ -46,6 +46,8 @@ pub fn changes(step: u64) -> Vec<Change> {
             remove(false, step - 2),
         ],
         3 => vec![remove(false, step.saturating_sub(8))],
+        // Every other one is so large that it is cut into pieces.
+        4 if step % 12 == 4 => vec![put(true, step, step, 200_000, false)],
         4 => vec![put(true, step, step, 5000, false)],
         _ => vec![put(false, last, step, 50, true)],
     }
