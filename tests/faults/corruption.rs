@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use sledstore::{SledStore, SledStoreBuilder, StoreError};
 
 use crate::common::child::{self, Process};
 use crate::common::random::Random;
 use crate::common::{scratch, Result};
+use crate::inject::foreign_panics;
 
 const ROWS: u64 = 4000;
 const SECTOR: usize = 512;
@@ -120,7 +122,12 @@ fn damage(reopened: bool, segment_size: usize, trials: u64) {
         SledStore::open(&original).unwrap().close().unwrap();
     }
     let log = fs::read(original.join("db")).unwrap();
-    let mut process = child::start("corruption::child_scans_what_it_is_told", directory.path());
+    // sled's panics print much; those of anybody else are counted.
+    let complaints = directory.path().join("stderr");
+    let mut command = Command::new(std::env::current_exe().expect("this binary has a path"));
+    command.args(child::arguments("corruption::child_scans_what_it_is_told"));
+    command.stderr(fs::File::create(&complaints).unwrap());
+    let mut process = child::start_command(command, directory.path());
     let mut random = Random::new(reopened.into());
     let mut problems = Vec::new();
     let mut told = 0;
@@ -144,6 +151,8 @@ fn damage(reopened: bool, segment_size: usize, trials: u64) {
         }
     }
     process.tell("");
+    assert!(process.finish().success());
+    assert_eq!(foreign_panics(&complaints), [""; 0]);
     assert!(problems.is_empty(), "{problems:#?}");
     assert!(told > trials, "damage is noticed at all: {told}");
 }
