@@ -7,6 +7,8 @@
    FAULT_TIMES      how many calls fail from there on; 0 means all
    FAULT_ERRNO      the error number; 0 lets the call wait until fault_disarm() instead
 
+   With the kind "sector", FAULT_FIRST is a byte of the file `db`, and every read that covers it fails.
+
    Calls are counted also when FAULT_FIRST is never reached. */
 
 #define _GNU_SOURCE
@@ -79,6 +81,25 @@ static int fails_at(const char *what, int fd)
     return fails(what, path);
 }
 
+/* Whether this read covers the byte that cannot be read. */
+static int hits_bad_sector(int fd, off64_t at, size_t size)
+{
+    char link[64], path[PATH_MAX];
+    if (!atomic_load(&armed) || strcmp(kind, "sector") != 0)
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 3 || strncmp(path, directory, strlen(directory)) != 0
+        || strncmp(path + length - 3, "/db", 3) != 0)
+        return 0;
+    if (at > first || (off64_t)size <= first - at)
+        return 0;
+    atomic_fetch_add(&calls, 1);
+    atomic_fetch_add(&hits, 1);
+    errno = number;
+    return 1;
+}
+
 #define REAL(type, name) ((type)dlsym(RTLD_NEXT, name))
 
 #define OPEN(name)                                                             \
@@ -104,9 +125,17 @@ OPEN(open64)
         return REAL(type (*) parameters, #name) arguments;                     \
     }
 
-ON_FD(ssize_t, read, "read", (int fd, void *to, size_t size), (fd, to, size))
-ON_FD(ssize_t, pread, "read", (int fd, void *to, size_t size, off_t at), (fd, to, size, at))
-ON_FD(ssize_t, pread64, "read", (int fd, void *to, size_t size, off64_t at), (fd, to, size, at))
+#define READ(name, parameters, arguments, at)                                  \
+    ssize_t name parameters                                                    \
+    {                                                                          \
+        if (fails_at("read", fd) || hits_bad_sector(fd, at, size))             \
+            return -1;                                                         \
+        return REAL(ssize_t (*) parameters, #name) arguments;                  \
+    }
+
+READ(read, (int fd, void *to, size_t size), (fd, to, size), lseek64(fd, 0, SEEK_CUR))
+READ(pread, (int fd, void *to, size_t size, off_t at), (fd, to, size, at), at)
+READ(pread64, (int fd, void *to, size_t size, off64_t at), (fd, to, size, at), at)
 ON_FD(ssize_t, write, "write", (int fd, const void *from, size_t size), (fd, from, size))
 ON_FD(ssize_t, pwrite, "pwrite", (int fd, const void *from, size_t size, off_t at),
       (fd, from, size, at))

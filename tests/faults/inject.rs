@@ -17,6 +17,8 @@ pub enum Kind {
     Fsync,
     Ftruncate,
     Rename,
+    /// Reads of one byte of the log: `first` is its place.
+    Sector,
 }
 
 /// What goes wrong in a child.
