@@ -96,10 +96,13 @@
  *
  * KEYS AND VALUES
  *
- * A key has 0 to 4096 bytes, a value 0 to 1073741824 (1 GiB); more than that cannot be written. A
- * longer key is simply never there. An empty value is a value; that a key is not there is told by the
- * status. Keys that expire are not there from that millisecond on, for
- * every function.
+ * A key has 0 to 4096 bytes (less in a store with small segments, see sledstore_open_options), a
+ * value 0 to 1073741824 (1 GiB); more than that cannot be written, and is SLEDSTORE_UNSUPPORTED. A
+ * longer key is simply never there. A length that no memory can have is SLEDSTORE_INVALID_ARGUMENT in
+ * every function, and so is an array that is not aligned.
+ *
+ * An empty value is a value; that a key is not there is told by the status. Keys that expire are not
+ * there from that millisecond on, for every function.
  *
  * WHAT LASTS
  *
@@ -111,16 +114,19 @@
  * THREADS
  *
  * A store, a value and an error may be used by any number of threads at once. A batch and an
- * iterator are for one thread at a time; the second is told SLEDSTORE_BUSY, and nothing is harmed. No function has to be called on a particular thread. No function may be called
- * from a signal handler.
+ * iterator are for one thread at a time; the second is told SLEDSTORE_BUSY, and nothing is harmed. No
+ * function has to be called on a particular thread, but a thread needs 128 KiB of stack. No function
+ * may be called from a signal handler, and no thread may be ended by pthread_cancel() inside a call.
  *
  * PROCESSES
  *
  * One process at a time can have a directory open. Open stores after fork(), not before: in the
  * child of a process that had ever opened one, every function except the sledstore_version and
  * sledstore_status families, sledstore_build_info() and sledstore_has_feature() answers
- * SLEDSTORE_FORKED or nothing, and the files are not touched. exec() is fine. The library stays
- * loaded after dlclose().
+ * SLEDSTORE_FORKED or nothing, and the files are not touched. exec() is fine. While such a child
+ * lives without exec(), the parent cannot close the store: sledstore_close() waits 10 seconds, answers
+ * SLEDSTORE_BUSY, and the directory stays locked until the child has ended. The library stays loaded
+ * after dlclose().
  *
  * BUGS IN THE LIBRARY
  *
@@ -188,8 +194,8 @@
 #define SLEDSTORE_KIND_ERROR 5
 
 /**
- * For sledstore_open_options.flags: the directory has to be there already. If it is not, the call
- * answers SLEDSTORE_IO with the error number ENOENT.
+ * For sledstore_open_options.flags: there has to be a store in the directory already. If there is
+ * none, the call answers SLEDSTORE_IO with the error number ENOENT.
  */
 #define SLEDSTORE_OPEN_MUST_EXIST 1
 
@@ -869,9 +875,10 @@ sledstore_status sledstore_open_tree(const struct sledstore *store,
                                      struct sledstore_error **error);
 
 /**
- * Removes a keyspace with everything in it. Its handles answer SLEDSTORE_CLOSED from then on, also
- * when a keyspace of the same name is created again; they still have to be released. So do its
- * iterators, which still have to be freed.
+ * Removes a keyspace with everything in it. From then on its handles answer SLEDSTORE_CLOSED to
+ * everything that concerns its keys, also when a keyspace of the same name is created again; what
+ * concerns the whole store, such as a flush, they still do, and they still have to be released. Its
+ * iterators answer SLEDSTORE_CLOSED too, and still have to be freed.
  *
  * @param store     any handle of the store.
  * @param name      the name of the keyspace to remove.

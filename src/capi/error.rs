@@ -49,7 +49,8 @@ impl From<StoreError> for Fail {
         Fail {
             status: failure.map_or_else(|| status::of(&error), |failure| refine(failure.reason())),
             os_code: os_code(&error, failure),
-            message: error.to_string().into(),
+            // Not everything that `StoreError::Io` carries has to do with input or output.
+            message: failure.map_or_else(|| error.to_string(), Failure::to_string).into(),
         }
     }
 }

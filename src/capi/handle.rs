@@ -222,6 +222,12 @@ pub(super) struct Guard<T: Opaque> {
 /// Looks a handle up.
 pub(super) fn find<T: Opaque>(token: Token) -> Result<Guard<T>, Fail> {
     let slot = token.slot(T::KIND)?;
+    // A handle that is gone already is not even announced: whoever waits until nobody uses it, as a
+    // close does, would wait for those too who only find that out.
+    let word = slot.word.load(Ordering::Acquire);
+    if word != token.0 {
+        return Err(explain(token, word, T::KIND));
+    }
     let record = ThreadRecord::current();
     let entry = record.publish(token.0).ok_or_else(|| {
         Fail::new(Status::SLEDSTORE_BUSY, "calls from inside callbacks are nested too deeply")

@@ -7,8 +7,8 @@ use super::arguments::{sledstore_bytes, Call};
 use super::error::Fail;
 use crate::{IterOptions, SledMode, SledStoreBuilder};
 
-/// For sledstore_open_options.flags: the directory has to be there already. If it is not, the call
-/// answers SLEDSTORE_IO with the error number ENOENT.
+/// For sledstore_open_options.flags: there has to be a store in the directory already. If there is
+/// none, the call answers SLEDSTORE_IO with the error number ENOENT.
 pub const SLEDSTORE_OPEN_MUST_EXIST: u64 = 1;
 /// For sledstore_open_options.flags: there must be no store yet. If there is one, the call answers
 /// SLEDSTORE_ALREADY_EXISTS.

@@ -241,9 +241,10 @@ pub unsafe extern "C" fn sledstore_open_tree(
     })
 }
 
-/// Removes a keyspace with everything in it. Its handles answer SLEDSTORE_CLOSED from then on, also
-/// when a keyspace of the same name is created again; they still have to be released. So do its
-/// iterators, which still have to be freed.
+/// Removes a keyspace with everything in it. From then on its handles answer SLEDSTORE_CLOSED to
+/// everything that concerns its keys, also when a keyspace of the same name is created again; what
+/// concerns the whole store, such as a flush, they still do, and they still have to be released. Its
+/// iterators answer SLEDSTORE_CLOSED too, and still have to be freed.
 ///
 /// @param store     any handle of the store.
 /// @param name      the name of the keyspace to remove.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,6 +19,19 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|source| Failure::from_io("open", path, &source))
 }
 
+/// Sees that no file of the store gets the number of a standard stream. A program that runs without
+/// one, and writes to it, would write into the store.
+pub(super) fn occupy_standard_streams() -> io::Result<()> {
+    loop {
+        let null = fs::File::options().read(true).write(true).open("/dev/null")?;
+        if null.as_raw_fd() > libc::STDERR_FILENO {
+            return Ok(());
+        }
+        // It stays open as long as the process lives.
+        std::mem::forget(null);
+    }
+}
+
 /// Checks what the caller demands of the directory, and creates it and its parents.
 pub(super) fn prepare(path: &Path, options: &Options) -> Result<()> {
     let io = |source: io::Error| Failure::from_io("open", path, &source);
@@ -25,27 +39,40 @@ pub(super) fn prepare(path: &Path, options: &Options) -> Result<()> {
         Ok(found) if !found.is_dir() => {
             return Err(io(io::Error::from_raw_os_error(libc::ENOTDIR)));
         }
-        Ok(_) if options.temporary => return Err(StoreError::AlreadyExists),
         Ok(_) => {}
         Err(source) if source.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(io(source)),
     }
+    check(path, options)?;
+    let is_new = create(path).map_err(io)?;
+    match options.temporary && !is_new {
+        // It will be removed, so it must be of this very call's making.
+        true => Err(StoreError::AlreadyExists),
+        false => Ok(()),
+    }
+}
+
+/// Checks whether there is a store where there must or must not be one. To be asked again once the
+/// directory is locked.
+pub(super) fn check(path: &Path, options: &Options) -> Result<()> {
     let has_store = log_file(path).exists();
     if options.must_exist && !has_store {
-        return Err(io(io::Error::from_raw_os_error(libc::ENOENT)));
+        let source = io::Error::from_raw_os_error(libc::ENOENT);
+        return Err(Failure::from_io("open", path, &source));
     }
     if options.must_create && has_store {
         return Err(StoreError::AlreadyExists);
     }
-    create(path).map_err(io)
+    Ok(())
 }
 
-/// Creates a directory with its parents, each of which is durable before anything is put into it.
-fn create(path: &Path) -> io::Result<()> {
+/// Creates a directory with its parents, each of which is durable before anything is put into it;
+/// says whether it was not there before.
+fn create(path: &Path) -> io::Result<bool> {
     match fs::create_dir(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
-            return Ok(());
+            return Ok(false);
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Err(error) => {
@@ -53,7 +80,8 @@ fn create(path: &Path) -> io::Result<()> {
             fs::create_dir(path)?;
         }
     }
-    path.parent().map_or(Ok(()), sync)
+    path.parent().map_or(Ok(()), sync)?;
+    Ok(true)
 }
 
 /// A name for a temporary store that nobody else has.

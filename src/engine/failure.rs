@@ -81,12 +81,15 @@ impl Failure {
     }
 
     pub(crate) fn from_io(operation: &'static str, path: &Path, source: &io::Error) -> StoreError {
+        let os_code = os_code_of(source);
+        // The system's words, rather than those of a copy that names them among other things.
+        let words = os_code.map(|code| io::Error::from_raw_os_error(code).to_string());
         let failure = Failure {
             operation,
             path: path.to_path_buf(),
             reason: reason_of(source),
-            os_code: os_code_of(source),
-            message: source.to_string(),
+            os_code,
+            message: words.unwrap_or_else(|| source.to_string()),
         };
         failure.into_store_error(source.kind())
     }

@@ -34,11 +34,16 @@ pub(super) struct DirectoryLock {
 
 impl DirectoryLock {
     /// Takes the lock on `directory`, waiting for at most `timeout` while it is held elsewhere.
-    pub(super) fn take(directory: &Path, timeout: Duration) -> Result<Self> {
+    /// `None` if the directory was removed meanwhile, as a temporary store's is.
+    pub(super) fn take(directory: &Path, timeout: Duration) -> Result<Option<Self>> {
         let io = |source| Failure::from_io("lock", directory, &source);
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(directory.join(FILE_NAME)).map_err(io)?;
+        let path = directory.join(FILE_NAME);
+        let mut file = match options.open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(io)?,
+        };
         let found = file.metadata().map_err(io)?;
         let id = (found.dev(), found.ino());
         let deadline = Deadline::after(timeout);
@@ -61,8 +66,12 @@ impl DirectoryLock {
         }
         // From here on dropping this gives everything back.
         let lock = Self { id, file };
+        let there = std::fs::metadata(&path).map(|found| (found.dev(), found.ino()));
+        if !there.is_ok_and(|there| there == id) {
+            return Ok(None);
+        }
         lock.sign().map_err(io)?;
-        Ok(lock)
+        Ok(Some(lock))
     }
 
     fn sign(&self) -> std::io::Result<()> {

@@ -86,13 +86,12 @@ impl Engine {
             None => directory::temporary_path(),
         };
         check(&path, options)?;
+        let io = |source| Failure::from_io("open", &path, &source);
+        directory::occupy_standard_streams().map_err(io)?;
         directory::prepare(&path, options)?;
         let room = Arc::new(Room::new(path, options.patience));
-        let parts = Parts::open(&room, options);
-        if parts.is_err() && options.temporary {
-            // The directory was made a moment ago by this call, and only by it.
-            let _ = fs::remove_dir_all(room.path());
-        }
+        let lock = lock(room.path(), options)?;
+        let parts = Parts::open(&room, options, lock);
         Ok(Self { parts: Some(parts?), room, temporary: options.temporary })
     }
 
@@ -180,9 +179,22 @@ impl Engine {
 }
 
 impl Parts {
-    fn open(room: &Arc<Room>, options: &Options) -> Result<Self> {
+    fn open(room: &Arc<Room>, options: &Options, lock: DirectoryLock) -> Result<Self> {
+        let opened = Self::open_locked(room, options);
+        if opened.is_err() && options.temporary {
+            // The directory is of this opening's own making, and it alone has it open.
+            let _ = fs::remove_dir_all(room.path());
+        }
+        let (db, limits, flusher, log) = opened?;
+        Ok(Self { db, limits, flusher, log, lock })
+    }
+
+    fn open_locked(
+        room: &Arc<Room>,
+        options: &Options,
+    ) -> Result<(sled::Db, Limits, Flusher, DurableLog)> {
         let path = room.path();
-        let lock = DirectoryLock::take(path, options.lock_timeout)?;
+        directory::check(path, options)?;
         spare_threads(path)?;
         let io = |source| Failure::from_io("open", path, &source);
         let is_new = mend::prepare(path)?;
@@ -203,7 +215,7 @@ impl Parts {
             mend::finish_creation(path).map_err(io)?;
         }
         let flusher = Flusher::start(db.clone(), witness, Arc::clone(room))?;
-        Ok(Self { db, limits: Limits::of(size), flusher, log, lock })
+        Ok((db, Limits::of(size), flusher, log))
     }
 }
 
@@ -211,6 +223,16 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // Nobody is left to hear of an error; `close` is for those who want to.
         let _ = self.shut();
+    }
+}
+
+/// Locks the directory, and makes it anew if it is removed meanwhile.
+fn lock(path: &Path, options: &Options) -> Result<DirectoryLock> {
+    loop {
+        if let Some(lock) = DirectoryLock::take(path, options.lock_timeout)? {
+            return Ok(lock);
+        }
+        directory::prepare(path, options)?;
     }
 }
 

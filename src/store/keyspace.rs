@@ -89,12 +89,17 @@ impl Keyspace {
     /// The keyspace's trees, for one operation `operation` in the store at `path`.
     pub(super) fn in_use(&self, path: &std::path::Path) -> Result<InUse<'_>> {
         let state = read(&self.state);
-        let (reason, message) = match &*state {
-            State::Open(_) => return Ok(InUse(state)),
-            State::Dropped => (Reason::Dropped, "the keyspace was dropped"),
-            State::Closed => (Reason::Closed, "the store was closed"),
-        };
-        Err(Failure::error("use", path, reason, message))
+        let name = self.name.escape_ascii();
+        match &*state {
+            State::Open(_) => Ok(InUse(state)),
+            State::Dropped => {
+                let message = format!("the keyspace \"{name}\" was dropped");
+                Err(Failure::error("use", path, Reason::Dropped, message))
+            }
+            State::Closed => {
+                Err(Failure::error("use", path, Reason::Closed, "the store was closed"))
+            }
+        }
     }
 
     /// Waits for every operation that is under way, and keeps new ones out.

@@ -21,6 +21,8 @@
 //!
 //! No lock is held while code of the caller runs.
 
+#![forbid(unsafe_code)]
+
 mod batch;
 mod builder;
 mod clock;

@@ -50,10 +50,10 @@ impl Checker {
         let process = self.process.get_or_insert_with(|| start(&self.directory, &said));
         process.tell(&question.line());
         let answer = match process.next_message_within(LIMIT) {
-            Ok(answer) if answer == "good" => return Ok(()),
-            Ok(answer) => answer,
-            Err(Silence::Hangs) => format!("still not open after {} s", LIMIT.as_secs()),
-            Err(Silence::Ended) => "the process crashed".to_owned(),
+            Ok(Some(answer)) if answer == "good" => return Ok(()),
+            Ok(Some(answer)) => answer,
+            Ok(None) => "the process crashed".to_owned(),
+            Err(Hangs) => format!("still not open after {} s", LIMIT.as_secs()),
         };
         // After something went wrong nothing is known of the process.
         self.process = None;
