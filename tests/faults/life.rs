@@ -50,7 +50,9 @@ fn tell_failure(what: &str, error: &StoreError) {
 
 fn builder() -> SledStoreBuilder {
     let every = std::env::var(FLUSH_EVERY).ok().and_then(|every| every.parse::<u64>().ok());
-    SledStoreBuilder::new().flush_every_ms(every.unwrap_or(500)).patience(PATIENCE)
+    let builder = SledStoreBuilder::new().flush_every_ms(every.unwrap_or(500)).patience(PATIENCE);
+    // Small segments, so that even these few changes fill some, and begin others.
+    builder.segment_size(128 << 10)
 }
 
 #[test]
