@@ -29,7 +29,7 @@ const FIRST_CUTS: usize = 2;
 #[test]
 fn a_second_cut_loses_nothing_either() {
     let mut random = Random::new(seed("recovery"));
-    let count = share().div_ceil(WORKLOADS.len() * FIRST_CUTS);
+    let count = share("recovery").div_ceil(WORKLOADS.len() * FIRST_CUTS);
     for name in WORKLOADS {
         let scratch = scratch();
         let first = record(child_command("run_child", name), &scratch.path().join("first"));
