@@ -136,7 +136,12 @@ pub fn is_poisoned(store: &SledStore, mirror: &SledStore, first: &impl Display) 
         let error = answer.expect_err(what);
         assert_eq!(error.to_string(), first.to_string(), "{what} answers with the first error");
     }
-    assert_eq!(store.get(b"later").unwrap(), None, "a refused write is not to be read");
+    // Reading can make the engine write, and then it can fail too; but it tells nothing wrong.
+    assert_ne!(
+        store.get(b"later").ok().flatten().as_deref(),
+        Some(&b"value"[..]),
+        "it was refused"
+    );
     assert!(store.keyspace("made after the failure").is_err(), "a new keyspace is a write too");
 }
 
