@@ -115,6 +115,42 @@ fn count_is_exact_after_writers_have_met_on_the_same_keys() {
     [fixture.keyspace("default"), fixture.keyspace("named")].iter().for_each(check);
 }
 
+/// The first count of a keyspace walks it while writers go on; whatever they change behind, before
+/// and right at the place of the walk, the count is exact in the end.
+#[test]
+fn a_first_count_that_meets_writers_everywhere_is_exact_in_the_end() {
+    const FILLED: u64 = 1_100;
+    let fixture = Fixture::new();
+    let keys: Vec<_> = (0..FILLED).map(u64::to_be_bytes).collect();
+    let pairs: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], &b"1"[..])).collect();
+    for round in 0..120 {
+        let store = fixture.keyspace("counted");
+        store.batch_write(&pairs).unwrap();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for writer in 0..3 {
+                let (store, over, keys) = (&store, &over, &keys);
+                scope.spawn(move || {
+                    let mut random = Random::new(round * 3 + writer);
+                    while !over.load(Ordering::SeqCst) {
+                        let key = random.pick(keys);
+                        match random.below(3) {
+                            0 => store.put(key, b"2").unwrap(),
+                            1 => store.put_with_ttl(key, b"3", ms(1000)).unwrap(),
+                            _ => store.delete(key).unwrap(),
+                        }
+                    }
+                });
+            }
+            let _over = Over(&over);
+            assert!(store.count().unwrap() <= FILLED);
+        });
+        assert_eq!(store.count().unwrap(), rows(&store).len() as u64, "round {round}");
+        drop(store);
+        assert!(fixture.store.drop_keyspace("counted").unwrap());
+    }
+}
+
 fn change_somehow(store: &SledStore, random: &mut Random) {
     let key = random.below(64).to_be_bytes();
     let other = random.below(64).to_be_bytes();
