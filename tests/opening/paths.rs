@@ -119,6 +119,34 @@ fn must_exist_and_must_create_together_are_refused() {
 }
 
 #[test]
+fn every_failure_of_the_store_names_the_path() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    let store = SledStore::open(&path).unwrap();
+    let dropped = store.keyspace("dropped").unwrap();
+    store.drop_keyspace("dropped").unwrap();
+    let iterator = store.iter().unwrap();
+    let locked = SledStore::open(&path).map(drop);
+    let busy = store.clone().close();
+    drop(iterator);
+    store.clone().close().unwrap();
+    let failures = [
+        assert_failed(locked, Reason::LockedByThisProcess),
+        assert_failed(busy, Reason::Busy),
+        assert_failed(dropped.keyspace("a").map(drop), Reason::Closed),
+        assert_failed(store.get(b"a"), Reason::Closed),
+        assert_failed(store.put(b"a", b"1"), Reason::Closed),
+        assert_failed(store.flush(), Reason::Closed),
+        assert_failed(store.clone().close(), Reason::Closed),
+    ];
+    for error in failures {
+        let message = error.to_string();
+        assert!(message.contains(&path.display().to_string()), "no path in {message:?}");
+        assert!(message.contains("cannot "), "no operation in {message:?}");
+    }
+}
+
+#[test]
 #[ignore = "runs as a child process of the test below"]
 fn child_changes_its_working_directory() {
     let Some(directory) = child::directory() else { return };
