@@ -238,7 +238,7 @@ fn an_iterator_leaves_the_rows_that_it_deletes_behind_and_goes_on() {
     assert_eq!((seen, fixture.store.count().unwrap()), (500, 0));
 }
 
-const STEADY: u64 = 3_000;
+const STEADY: u64 = 2_000;
 
 /// Even numbers are there all the time, in every third case with an expiry; odd ones come and go.
 fn key(number: u64) -> [u8; 8] {
@@ -290,7 +290,7 @@ fn rows_that_stay_are_shown_exactly_once_while_writers_stir_the_others() {
         let _over = Over(&over);
         let mut scans = 0;
         // Scans until the writers have done a good deal of work in between.
-        while scans < 12 || writes.load(Ordering::SeqCst) < 20_000 {
+        while scans < 6 || writes.load(Ordering::SeqCst) < 10_000 {
             check_scan(&keys_of(store.iter().unwrap()), "up");
             let mut down = keys_of(store.range_rev(b"", &[255; 9]).unwrap());
             down.reverse();
