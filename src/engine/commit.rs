@@ -100,11 +100,12 @@ fn commit_cut(steps: &[Step<'_>]) -> Result<Vec<bool>> {
         let (key, value) = (Cow::Borrowed(key), own.map(Cow::Borrowed));
         raw.push(RawStep { tree: &tree.inner, key, value });
     }
-    raw.extend(extra);
-    let mut previous = write(room, steps, raw.len(), |path| commit_together(path, &raw))?;
+    // Pieces before heads: if sled fails between the trees, the heads are still those of before.
+    let pieces = extra.len();
+    extra.append(&mut raw);
+    let previous = write(room, steps, extra.len(), |path| commit_together(path, &extra))?;
     changes.iter_mut().for_each(Change::committed);
-    previous.truncate(steps.len());
-    Ok(previous)
+    Ok(previous[pieces..].to_vec())
 }
 
 /// What every write has to go through: no write after a failure, and each one is counted. `count`

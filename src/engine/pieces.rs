@@ -76,6 +76,11 @@ pub(super) struct Pieces {
 enum State {
     Changing,
     Whole(Entry),
+    /// A write has failed in the middle, and the key has what was before or what was to be.
+    Torn {
+        before: Option<Entry>,
+        after: Option<Entry>,
+    },
 }
 
 /// How a value in pieces is put together.
@@ -184,8 +189,34 @@ impl Pieces {
                         return found.ok_or(sled::Error::Corruption { at: None, bt: () });
                     }
                 }
+                Some(State::Torn { before, after }) => return self.guess(tree, key, before, after),
             }
         }
+    }
+
+    /// The value of a key whose last write has failed: that of before or that of after, whichever is
+    /// whole.
+    fn guess(
+        &self,
+        tree: &sled::Tree,
+        key: &[u8],
+        before: Option<Entry>,
+        after: Option<Entry>,
+    ) -> sled::Result<Option<Bytes>> {
+        let Some(head) = tree.get(key)? else { return Ok(None) };
+        let in_pieces = |entry: &Option<Entry>| entry.is_some_and(|entry| entry.has_head(&head));
+        if !in_pieces(&before) && !in_pieces(&after) {
+            return Ok(Some(Bytes::from(head)));
+        }
+        for entry in [after, before].into_iter().flatten() {
+            if let (true, Some(whole)) =
+                (entry.has_head(&head), self.put_together(tree, key, entry)?)
+            {
+                return Ok(whole);
+            }
+        }
+        let text = "a write of this key has failed in the middle, open the store again";
+        Err(sled::Error::ReportableBug(text.to_owned()))
     }
 
     /// The value of `entry`: `None` if a piece is missing, `Some(None)` if the key is.
@@ -223,8 +254,8 @@ pub(super) struct RawStep<'a> {
 pub(super) struct Change<'a> {
     pieces: &'a Pieces,
     key: &'a [u8],
-    before: Option<State>,
-    after: Option<State>,
+    before: Option<Entry>,
+    after: Option<Entry>,
     committed: bool,
 }
 
@@ -243,8 +274,12 @@ impl Pieces {
         extra: &mut Vec<RawStep<'a>>,
     ) -> sled::Result<(Change<'a>, Option<&'a [u8]>)> {
         let beside = self.beside()?;
-        let before = self.state(key);
-        if let Some(State::Whole(old)) = before {
+        let before = match self.state(key) {
+            Some(State::Whole(old)) => Some(old),
+            // After a failure there are no more writes, and of each key there is one writer.
+            None | Some(State::Changing | State::Torn { .. }) => None,
+        };
+        if let Some(old) = before {
             for place in 1..old.pieces() {
                 extra.push(removal(beside, piece_key(old.number, place)));
             }
@@ -265,7 +300,7 @@ impl Pieces {
                 }
                 let (key, value) = (Cow::Owned(entry_key(key)), Cow::Owned(entry.encode()));
                 extra.push(RawStep { tree: beside, key, value: Some(value) });
-                (Some(State::Whole(entry)), head)
+                (Some(entry), head)
             }
         };
         self.enter(key, Some(State::Changing));
@@ -290,7 +325,14 @@ impl Change<'_> {
 
 impl Drop for Change<'_> {
     fn drop(&mut self) {
-        self.pieces.enter(self.key, if self.committed { self.after } else { self.before });
+        let &mut Change { before, after, .. } = self;
+        self.pieces.enter(
+            self.key,
+            match self.committed {
+                true => after.map(State::Whole),
+                false => Some(State::Torn { before, after }),
+            },
+        );
     }
 }
 
