@@ -69,19 +69,25 @@ pub(super) fn check(path: &Path, options: &Options) -> Result<()> {
 /// Creates a directory with its parents, each of which is durable before anything is put into it;
 /// says whether it was not there before.
 fn create(path: &Path) -> io::Result<bool> {
+    let Some(parent) = path.parent().filter(|_| !path.is_dir()) else {
+        // It can be of an opening that was killed before it had synced its name.
+        sync_parent(path)?;
+        return Ok(false);
+    };
+    create(parent)?;
     match fs::create_dir(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
-            return Ok(false);
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Err(error) => {
-            create(path.parent().ok_or(error)?)?;
-            fs::create_dir(path)?;
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        other => other.and_then(|()| sync(parent)).map(|()| true),
     }
-    path.parent().map_or(Ok(()), sync)?;
-    Ok(true)
+}
+
+/// Syncs the directory that `path` is in. One that may be passed and not read belongs to somebody
+/// else, who has made `path`.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent().map_or(Ok(()), sync) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    }
 }
 
 /// A name for a temporary store that nobody else has.
@@ -128,7 +134,7 @@ pub(super) fn existing_segment_size(directory: &Path) -> io::Result<Option<usize
 pub(super) fn make_durable(directory: &Path) -> io::Result<()> {
     sync(&directory.join("conf"))?;
     sync(directory)?;
-    directory.parent().map_or(Ok(()), sync)
+    sync_parent(directory)
 }
 
 pub(super) fn sync(path: &Path) -> io::Result<()> {

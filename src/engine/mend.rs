@@ -21,10 +21,12 @@ const SET_ASIDE: &str = "sledstore.set-aside.";
 /// Prepares `directory` for sled; says whether a store will be made there for the first time.
 pub(super) fn prepare(directory: &Path) -> Result<bool> {
     let io = |source| Failure::from_io("open", directory, &source);
-    let mark = mark::read(directory).map_err(io)?;
-    if mark.is_none() && directory.join(CREATING).exists() {
+    let mut mark = mark::read(directory).map_err(io)?;
+    let is_torn = mark.is_none() || !log_file(directory).exists();
+    if is_torn && directory.join(CREATING).exists() {
         // An earlier creation was cut short, and nobody was ever told that the store is there.
-        remove_sled_files(directory).map_err(io)?;
+        remove_files(directory).map_err(io)?;
+        mark = None;
     }
     remove_half_written_snapshots(directory).map_err(io)?;
     if log_file(directory).exists() {
@@ -53,8 +55,8 @@ pub(super) fn finish_creation(directory: &Path) -> io::Result<()> {
     }
 }
 
-fn remove_sled_files(directory: &Path) -> io::Result<()> {
-    for name in ["conf", "db"] {
+fn remove_files(directory: &Path) -> io::Result<()> {
+    for name in ["conf", "db", mark::FILE_NAME] {
         ignore_absence(fs::remove_file(directory.join(name)))?;
     }
     for snapshot in snapshots(directory)? {

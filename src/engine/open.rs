@@ -208,6 +208,8 @@ impl Parts {
             }
         };
         let db = open_or_set_aside(path, options, size)?;
+        // A mark says that there is a store, so the store's files come first.
+        directory::make_durable(path).map_err(io)?;
         let witness = Witness::summon(&db, room, size, options.salvage)?;
         mend::forget_set_aside(path).map_err(io)?;
         directory::make_durable(path).map_err(io)?;
