@@ -11,16 +11,25 @@
 //! for every other file it makes the system call that libc would have made. The symbol is hidden:
 //! a shared library does not show it to the program, and where everything is linked into one
 //! program, other callers get what they would have got.
+//!
+//! There is a `rename` of the same kind. When sled opens a log it writes a snapshot of its page table,
+//! gives it its name, and then overwrites with zeros what the snapshot does not speak of. If the power
+//! is cut before that name is durable, the next opening goes by the snapshot of before, finds zeros in
+//! the middle of the log, and takes them for its end. So the name is made durable first.
 
 use std::collections::BTreeSet;
+use std::ffi::{c_char, CStr, OsStr};
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
+
+use super::directory::log_file;
 
 /// The logs of the stores that are open, by device and file number.
 static LOGS: RwLock<BTreeSet<FileId>> = RwLock::new(BTreeSet::new());
@@ -57,33 +66,67 @@ pub fn diverted_syncs() -> u64 {
     DIVERTED.load(Ordering::Relaxed)
 }
 
-// The symbol has to be in the same object file as something that is always used, because a linker
+// The symbols have to be in the same object file as something that is always used, because a linker
 // takes only those object files out of a Rust library that it needs: so everything is in this one
 // module.
-#[cfg(target_arch = "x86_64")]
-core::arch::global_asm!(
-    ".globl sync_file_range",
-    ".hidden sync_file_range",
-    ".type sync_file_range,@function",
-    "sync_file_range:",
-    "jmp {answer}",
-    ".size sync_file_range, . - sync_file_range",
-    answer = sym answer,
-);
+macro_rules! stand_in {
+    ($name:literal, $jump:literal, $answer:ident) => {
+        core::arch::global_asm!(
+            concat!(".globl ", $name),
+            concat!(".hidden ", $name),
+            concat!(".type ", $name, ",@function"),
+            concat!($name, ":"),
+            concat!($jump, " {answer}"),
+            concat!(".size ", $name, ", . - ", $name),
+            answer = sym $answer,
+        );
+    };
+}
 
+#[cfg(target_arch = "x86_64")]
+stand_in!("sync_file_range", "jmp", sync_file_range);
+#[cfg(target_arch = "x86_64")]
+stand_in!("rename", "jmp", rename);
 #[cfg(target_arch = "aarch64")]
-core::arch::global_asm!(
-    ".globl sync_file_range",
-    ".hidden sync_file_range",
-    ".type sync_file_range,@function",
-    "sync_file_range:",
-    "b {answer}",
-    ".size sync_file_range, . - sync_file_range",
-    answer = sym answer,
-);
+stand_in!("sync_file_range", "b", sync_file_range);
+#[cfg(target_arch = "aarch64")]
+stand_in!("rename", "b", rename);
+
+/// What our `rename` does: the same as libc's, and where sled has just put a snapshot of its page
+/// table in its place, that name is made durable before sled goes on.
+extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
+    // SAFETY: the arguments are the caller's own, and two current directories make `renameat` do what
+    // `rename` does.
+    let result = unsafe { libc::renameat(libc::AT_FDCWD, from, libc::AT_FDCWD, to) };
+    if result != 0 {
+        return result;
+    }
+    // SAFETY: the kernel has just read it as a path, so it is a string that ends.
+    let to = unsafe { CStr::from_ptr(to) };
+    match snapshot_directory(Path::new(OsStr::from_bytes(to.to_bytes()))) {
+        Some(directory) if File::open(directory).and_then(|it| it.sync_all()).is_err() => {
+            // SAFETY: libc promises a valid pointer to this thread's errno.
+            unsafe { *libc::__errno_location() = libc::EIO };
+            -1
+        }
+        _ => result,
+    }
+}
+
+/// The directory of one of our stores, if `path` is a snapshot in it.
+fn snapshot_directory(path: &Path) -> Option<&Path> {
+    let logs = LOGS.read().unwrap_or_else(PoisonError::into_inner);
+    let is_snapshot = path.file_name()?.as_bytes().starts_with(b"snap.");
+    if logs.is_empty() || !is_snapshot {
+        return None;
+    }
+    let directory = path.parent()?;
+    let log = std::fs::metadata(log_file(directory)).ok()?;
+    logs.contains(&(log.dev(), log.ino())).then_some(directory)
+}
 
 /// What our `sync_file_range` does.
-extern "C" fn answer(fd: RawFd, offset: i64, length: i64, flags: u32) -> i32 {
+extern "C" fn sync_file_range(fd: RawFd, offset: i64, length: i64, flags: u32) -> i32 {
     if is_ours(fd) {
         DIVERTED.fetch_add(1, Ordering::Relaxed);
         // SAFETY: libc promises a valid pointer to this thread's errno.
