@@ -7,6 +7,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod again;
 #[path = "../c_library/mod.rs"]
 #[allow(dead_code)] // It has more than these tests need.
 mod c_library;
@@ -54,7 +55,7 @@ fn seed(test: &str) -> u64 {
     seed
 }
 
-/// How many states a workload has; the recoveries have as many as one of them.
+/// How many states a workload has; each kind of recovery has as many as one of them, or some more.
 ///
 /// The first creation has a quarter of all: nothing else changes so many names at once, and what
 /// goes wrong with them goes wrong in few of their combinations.
@@ -63,7 +64,8 @@ fn share(workload: &str) -> usize {
     let creation = total / 4;
     match workload {
         "creation" => creation,
-        _ => (total - creation).div_ceil(workloads::ALL.len()),
+        // The other workloads and the two kinds of recovery.
+        _ => (total - creation).div_ceil(workloads::ALL.len() + 1),
     }
 }
 

@@ -57,17 +57,21 @@ pub fn scratch() -> tempfile::TempDir {
     found.unwrap_or_else(|| builder().tempdir().expect("a scratch directory"))
 }
 
+/// The log of what is recorded in `root`.
+pub fn log_of(root: &Path) -> PathBuf {
+    root.with_extension("log")
+}
+
 /// Runs `command` to its end and answers with what it did below `root`, which is made.
 pub fn record(mut command: Command, root: &Path) -> Vec<Event> {
     fs::create_dir(root).expect("a new directory");
-    let log = root.with_extension("log");
+    let log = log_of(root);
     command.env("LD_PRELOAD", recorder()).env(RECORDED, root).env("SLEDSTORE_RECORD_LOG", &log);
     let output = command.output().expect("the recorded program starts");
     let said = String::from_utf8_lossy(&output.stdout);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{said}\n{complaint}", output.status);
     let events = log::read(&log);
-    fs::remove_file(&log).expect("the log can be removed");
     check_completeness(&events, root);
     events
 }

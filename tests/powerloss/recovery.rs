@@ -1,14 +1,16 @@
-//! The power goes again while the store recovers from its first loss, or soon after.
+//! The power goes while the store recovers from an earlier ending, or soon after: from another loss of
+//! power, or from the end of its process, after which the system still holds what was not synced.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
+use super::again::Again;
 use super::cuts::{Progress, Run};
 use super::disk::Disk;
 use super::image::Image;
-use super::log::{Event, Mark};
+use super::log::{self, Event, Mark};
 use super::oracle::{contents, Expectation};
-use super::record::{child_command, mark, record, scratch, task};
+use super::record::{child_command, log_of, mark, record, scratch, task};
 use super::states::{state, Model};
 use super::workloads::{self, Workload};
 use super::{demand_good, seed, share};
@@ -18,6 +20,10 @@ use crate::common::random::Random;
 const IMAGE: &str = "SLEDSTORE_TEST_IMAGE";
 const DURABLE: &str = "SLEDSTORE_TEST_DURABLE";
 const BEGUN: &str = "SLEDSTORE_TEST_BEGUN";
+
+/// Tell the child what the killed process did: its log, and how many events of it.
+const LOG: &str = "SLEDSTORE_TEST_LOG";
+const EVENTS: &str = "SLEDSTORE_TEST_EVENTS";
 
 /// So many operations follow on a recovery.
 const MORE: u64 = 40;
@@ -69,16 +75,63 @@ fn cut_off(events: &[Event], random: &mut Random) -> (Image, Progress) {
 #[ignore = "the recorded part of the test above"]
 fn recover_child() {
     let Some((name, root)) = task() else { return };
-    let image = PathBuf::from(env::var_os(IMAGE).expect("an image"));
-    let number = |name| env::var(name).ok().and_then(|text| text.parse().ok()).expect("a number");
     let left = Progress { durable: number(DURABLE), begun: number(BEGUN) };
-    recover(workloads::named(&name), &root, &Image::of(&image), left);
-}
-
-fn recover(workload: &Workload, root: &Path, image: &Image, left: Progress) {
-    image.add_durably(root).expect("the image can be copied");
+    Image::of(&path(IMAGE)).add_durably(&root).expect("the image can be copied");
     mark(Mark::Begun(left.begun));
     mark(Mark::Durable(left.durable));
+    recover(workloads::named(&name), &root, left);
+}
+
+#[test]
+fn a_cut_after_a_kill_loses_nothing_either() {
+    let mut random = Random::new(seed("kills"));
+    // A creation is made of few events, and each of them may be the last.
+    let kills = [("creation", 16, 50), ("bursts", 2, 3000)];
+    let count = share("recovery").div_ceil(6);
+    for (name, kills, range) in kills {
+        let scratch = scratch();
+        let root = scratch.path().join("first");
+        let first = record(child_command("run_child", name), &root);
+        for kill in 0..kills {
+            // Spread over the range, so that no part of it is left out by chance.
+            let step = first.len().min(range) / kills;
+            let moment = kill * step + random.index(step);
+            let mut command = child_command("recovery::killed_child", name);
+            command.env(LOG, log_of(&root)).env(EVENTS, moment.to_string());
+            let events = record(command, &scratch.path().join(format!("second-{kill}")));
+            println!("{name}: killed after {moment} events");
+            let run = Run { workload: name, raw: false, events: &events, start: moment };
+            demand_good(&run, run.judge(count, random.next(), scratch.path()), count);
+        }
+    }
+}
+
+/// Does what the killed process did, down to each sync, and then recovers from its end.
+#[test]
+#[ignore = "the recorded part of the test above"]
+fn killed_child() {
+    let Some((name, root)) = task() else { return };
+    let mut events = log::read(&path(LOG));
+    events.truncate(number(EVENTS) as usize);
+    let mut again = Again::new(&root);
+    let mut left = Progress::default();
+    for event in &events {
+        again.perform(event).expect("what worked once works again");
+        left.note(event);
+    }
+    drop(again);
+    recover(workloads::named(&name), &root, left);
+}
+
+fn path(name: &str) -> PathBuf {
+    env::var_os(name).expect("a path").into()
+}
+
+fn number(name: &str) -> u64 {
+    env::var(name).ok().and_then(|text| text.parse().ok()).expect("a number")
+}
+
+fn recover(workload: &Workload, root: &Path, left: Progress) {
     let store = workload.open(root).expect("the first recovery succeeds");
     let found = contents(&store).expect("the store can be read");
     let expectation = Expectation::of(workload);
