@@ -96,17 +96,20 @@ impl Run<'_> {
         while cuts.len() < count {
             // The moments at which most can go wrong: when something was just promised, when most
             // is unsynced, and among changes of names.
-            let moment = match random.below(8) {
+            let moment = match random.below(9) {
                 0 | 1 => *random.pick(&promises),
                 2 | 3 if !syncs.is_empty() => random.pick(&syncs) - 1,
                 4 => *random.pick(&names),
-                5 => self.start + random.index((self.events.len() - self.start).min(80)),
+                // The first of all is an opening.
+                5 | 6 => self.start + random.index((self.events.len() - self.start).min(80)),
                 _ => self.start + random.index(self.events.len() - self.start + 1),
             };
             let model = *random.pick(&[
                 Model::Strict,
                 Model::Journal,
                 Model::Everything,
+                Model::DataFirst,
+                Model::NamesFirst,
                 Model::Torn,
                 Model::Torn,
                 Model::Torn,

@@ -28,6 +28,10 @@ pub enum Model {
     Journal,
     /// Everything, as if the process had been killed and the power had stayed.
     Everything,
+    /// Everything in the files, but only those names that were synced: the data went out first.
+    DataFirst,
+    /// Every name, but only that data that was synced: the names went out first.
+    NamesFirst,
     /// Strict, and a random part of the rest.
     Torn,
     /// With a journal of names, and a random part of the rest.
@@ -47,6 +51,8 @@ pub fn state(disk: &Disk, model: Model, random: &mut Random) -> Image {
         Model::Strict => disk.image(&names.synced, |file| file.synced.clone()),
         Model::Journal => disk.image(&names.journalled, |file| file.synced.clone()),
         Model::Everything => disk.image(&names.current, |file| file.current.clone()),
+        Model::DataFirst => disk.image(&names.synced, |file| file.current.clone()),
+        Model::NamesFirst => disk.image(&names.current, |file| file.synced.clone()),
         Model::Torn => {
             let kept = some_names(disk, random);
             torn(disk, &kept, random)
