@@ -48,6 +48,7 @@
  *                         SLEDSTORE_CORRUPTION: the files are damaged
  *                         SLEDSTORE_DISK_FULL
  *                         SLEDSTORE_READ_ONLY_FILESYSTEM
+ *                         SLEDSTORE_TIMEOUT: the disk did not answer
  *                         SLEDSTORE_OTHER: any other failure of the engine
  *
  * ERRORS
@@ -107,9 +108,18 @@
  * WHAT LASTS
  *
  * A write that returned is seen by every read that begins afterwards. It survives the death of the
- * process once it is flushed: by sledstore_flush(), by itself every 500 milliseconds, or by
- * sledstore_close(). What was not flushed may be lost then, but never half of a write, nor half of
- * a batch. Survival of a power loss is not promised in this version.
+ * process and a power loss once it is flushed: by sledstore_flush(), by itself every 500
+ * milliseconds, or by sledstore_close(). What was not flushed may be lost then, but never half of a
+ * write, nor half of a batch.
+ *
+ * If a write or a flush fails, nobody knows what of the writes since the last flush has reached the
+ * disk. From then on every write and flush answers with that first failure; reads go on. Close the
+ * store and open it again: what was flushed is there. If the disk does not answer for 60 seconds, a
+ * flush and a close give up with SLEDSTORE_TIMEOUT.
+ *
+ * A store that has lost its last writes all the same, because its files were damaged or an old copy
+ * was put in their place, is mostly noticed when it is opened: SLEDSTORE_CORRUPTION, unless it is
+ * opened with SLEDSTORE_OPEN_SALVAGE. Not every damage is.
  *
  * THREADS
  *
