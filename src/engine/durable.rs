@@ -103,13 +103,15 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
     }
     // SAFETY: the kernel has just read it as a path, so it is a string that ends.
     let to = unsafe { CStr::from_ptr(to) };
-    match snapshot_directory(Path::new(OsStr::from_bytes(to.to_bytes()))) {
-        Some(directory) if File::open(directory).and_then(|it| it.sync_all()).is_err() => {
+    let directory = snapshot_directory(Path::new(OsStr::from_bytes(to.to_bytes())));
+    match directory.map_or(Ok(()), |directory| File::open(directory)?.sync_all()) {
+        Ok(()) => result,
+        Err(error) => {
+            let code = error.raw_os_error().unwrap_or(libc::EIO);
             // SAFETY: libc promises a valid pointer to this thread's errno.
-            unsafe { *libc::__errno_location() = libc::EIO };
+            unsafe { *libc::__errno_location() = code };
             -1
         }
-        _ => result,
     }
 }
 

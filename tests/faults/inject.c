@@ -146,9 +146,11 @@ ON_FD(int, fdatasync, "fsync", (int fd), (fd))
 ON_FD(int, ftruncate, "ftruncate", (int fd, off_t size), (fd, size))
 ON_FD(int, ftruncate64, "ftruncate", (int fd, off64_t size), (fd, size))
 
-int rename(const char *from, const char *to)
+/* The library's own rename() ends here. */
+int renameat(int from_directory, const char *from, int to_directory, const char *to)
 {
     if (fails("rename", from))
         return -1;
-    return REAL(int (*)(const char *, const char *), "rename")(from, to);
+    return REAL(int (*)(int, const char *, int, const char *), "renameat")(from_directory, from,
+                                                                            to_directory, to);
 }
