@@ -79,18 +79,6 @@ TEST(place_where_nothing_can_be_made_is_refused)
     CHECK(check_os_code() != 0);
 }
 
-TEST(read_only_file_system_has_a_status_of_its_own)
-{
-    static const char path[] = "/sys/sledstore-c-test";
-    if (mkdir(path, 0700) == 0) {
-        rmdir(path);
-        check_skip("/sys can be written to");
-    } else if (errno != EROFS) {
-        check_skip("/sys is not a read-only file system here");
-    }
-    CHECK_REFUSED(SLEDSTORE_READ_ONLY_FILESYSTEM, path, NULL);
-}
-
 /* ---- options ----------------------------------------------------------------------------- */
 
 TEST(every_option_opens)

@@ -163,8 +163,14 @@ impl SledStore {
         self.keyspace.name()
     }
 
-    /// Writes everything out: what was written before this call survives the end of the process,
-    /// however it ends.
+    /// Writes everything out, and syncs it: what was written before this call survives the end of the
+    /// process and of the machine, however they end.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`](crate::StoreError::Io) if the disk refuses, or does not answer within a
+    /// minute. From the first failure of a write or a flush on, every write and flush answers with it,
+    /// until the store is opened again.
     pub fn flush(&self) -> Result<()> {
         self.shared.flush()
     }
