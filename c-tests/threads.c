@@ -250,6 +250,19 @@ TEST(value_is_freed_by_exactly_one_of_many_threads)
 
 /* ---- closing in the middle of use -------------------------------------------------------- */
 
+/* How many of the writes below have been acknowledged. */
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
+static unsigned acknowledged;
+
+static unsigned count_acknowledged(unsigned more)
+{
+    CHECK(pthread_mutex_lock(&counting) == 0);
+    acknowledged += more;
+    unsigned sum = acknowledged;
+    CHECK(pthread_mutex_unlock(&counting) == 0);
+    return sum;
+}
+
 /* Uses the store in several ways until it is closed; everything else has to work. */
 static void *use_until_closed(void *number)
 {
@@ -261,6 +274,7 @@ static void *use_until_closed(void *number)
                          SLEDSTORE_CLOSED) == SLEDSTORE_CLOSED) {
             return NULL;
         }
+        count_acknowledged(1);
         if (CHECK_ONE_OF(sledstore_get(store, TEXT("key"), &found, &error), SLEDSTORE_OK,
                          SLEDSTORE_CLOSED) == SLEDSTORE_CLOSED) {
             return NULL;
@@ -285,15 +299,20 @@ TEST(close_races_with_everything_and_loses_nothing)
     for (int round = 0; round < 20; round++) {
         pthread_t threads[THREADS];
         store = check_open("store");
+        if (round > 0) {
+            CHECK_VALUE(store, "key", "value");
+            CHECK_STATUS(SLEDSTORE_OK, sledstore_delete(store, TEXT("key"), &error));
+        }
+        unsigned before = count_acknowledged(0);
         start(threads, use_until_closed);
+        while (count_acknowledged(0) == before) {
+            check_pause();
+        }
         while (CHECK_ONE_OF(sledstore_close(store, &error), SLEDSTORE_OK, SLEDSTORE_BUSY)
                != SLEDSTORE_OK) {
         }
         join(threads);
     }
-    store = check_open("store");
-    CHECK_VALUE(store, "key", "value");
-    check_close(store);
 }
 
 static void *close_store(void *unused)

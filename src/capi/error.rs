@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{c_char, CString};
+use std::path::Path;
 
 use super::arguments::Output;
 use super::guard;
@@ -35,6 +36,18 @@ impl Fail {
 
     pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Status::SLEDSTORE_INVALID_ARGUMENT, message)
+    }
+
+    /// The failure of opening `path`. Most of them name it themselves.
+    pub(super) fn opening(error: StoreError, path: &Path) -> Self {
+        let fail = Fail::from(error);
+        match fail.status {
+            Status::SLEDSTORE_ALREADY_EXISTS => {
+                let message = format!("cannot open {}: it is there already", path.display());
+                Fail { message: message.into(), ..fail }
+            }
+            _ => fail,
+        }
     }
 
     #[cfg(test)]
@@ -135,8 +148,8 @@ pub extern "C" fn sledstore_error_status(error: *const sledstore_error) -> sleds
     })
 }
 
-/// Says what went wrong: one line of English text in UTF-8, with the path or the argument that it
-/// is about. The wording may change between versions; programs decide by the status.
+/// Says what went wrong: English text in UTF-8, with the path or the argument that it is about. The
+/// wording may change between versions; programs decide by the status.
 ///
 /// @param error  the error, or NULL.
 /// @return       a NUL-terminated string that is valid until the error is freed; do not free it.

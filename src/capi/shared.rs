@@ -1,6 +1,7 @@
 //! What all handles of one store share: who uses the store, and how it ends.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,9 +78,11 @@ impl SharedStore {
 
     /// Ends the store and all its handles, or leaves everything as it is.
     pub(super) fn close(&self, keyspace: SledStore, patience: Duration) -> Result<(), Fail> {
-        let mut closing = Closing { store: self, handles: self.begin_to_close()?, resume: false };
+        let handles = self.begin_to_close(keyspace.path())?;
+        let mut closing = Closing { store: self, handles, resume: false };
         closing.handles.iter().copied().for_each(handle::suspend);
-        wait_for_calls(&closing.handles, patience).inspect_err(|_| closing.resume = true)?;
+        let waited = wait_for_calls(&closing.handles, patience, keyspace.path());
+        waited.inspect_err(|_| closing.resume = true)?;
         let probe = keyspace.clone();
         let closed = keyspace.close();
         // After some errors the store is closed all the same.
@@ -88,7 +91,7 @@ impl SharedStore {
     }
 
     /// From here on nobody joins the store. Fails, changing nothing, if that is not possible.
-    fn begin_to_close(&self) -> Result<HashSet<Token>, Fail> {
+    fn begin_to_close(&self, path: &Path) -> Result<HashSet<Token>, Fail> {
         let mut members = self.members();
         members.refuse_if_closing()?;
         let own = ThreadRecord::current();
@@ -98,7 +101,7 @@ impl SharedStore {
                 "a store cannot be closed from inside a call that uses it",
             ));
         }
-        members.refuse_if_in_use()?;
+        members.refuse_if_in_use(path)?;
         members.closing = true;
         Ok(members.handles.clone())
     }
@@ -112,7 +115,7 @@ impl Members {
         }
     }
 
-    fn refuse_if_in_use(&self) -> Result<(), Fail> {
+    fn refuse_if_in_use(&self, path: &Path) -> Result<(), Fail> {
         let open: Vec<String> = (self.children.iter().zip(CHILDREN))
             .filter(|(count, _)| **count > 0)
             .map(|(count, (one, many))| format!("{count} {}", if *count == 1 { one } else { many }))
@@ -121,7 +124,7 @@ impl Members {
             true => Ok(()),
             false => Err(Fail::new(
                 Status::SLEDSTORE_BUSY,
-                format!("the store cannot be closed: still open: {}", open.join(", ")),
+                format!("cannot close {}: still open: {}", path.display(), open.join(", ")),
             )),
         }
     }
@@ -153,7 +156,7 @@ impl Drop for Closing<'_> {
 
 /// Waits until no thread is in a call on one of these handles. Since they are suspended, new calls
 /// do not start to use them; a call that only finds that out is seen here for a moment.
-fn wait_for_calls(handles: &HashSet<Token>, patience: Duration) -> Result<(), Fail> {
+fn wait_for_calls(handles: &HashSet<Token>, patience: Duration, path: &Path) -> Result<(), Fail> {
     let start = Instant::now();
     let mut pause = Duration::from_micros(20);
     loop {
@@ -164,7 +167,7 @@ fn wait_for_calls(handles: &HashSet<Token>, patience: Duration) -> Result<(), Fa
         if start.elapsed() >= patience {
             return Err(Fail::new(
                 Status::SLEDSTORE_BUSY,
-                format!("the store cannot be closed: {busy} threads are in calls on it"),
+                format!("cannot close {}: {busy} threads are in calls on it", path.display()),
             ));
         }
         std::thread::sleep(pause);

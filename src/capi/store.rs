@@ -87,7 +87,7 @@ pub unsafe extern "C" fn sledstore_open(
         let path = call.path(path)?;
         let builder = call.options(options)?.builder()?;
         watch_for_forks()?;
-        let opened = builder.build(path)?;
+        let opened = builder.build(path).map_err(|error| Fail::opening(error, path))?;
         store.set(SharedStore::new().add_handle(opened)?.publish());
         Ok(sledstore_status::SLEDSTORE_OK)
     })

@@ -35,6 +35,10 @@ pub(super) fn translate(operation: &'static str, path: &Path, error: sled::Error
             Reason::LockedByAnotherProcess,
             "sled's lock on it is held elsewhere, by a handle or process without this library",
         ),
+        sled::Error::Io(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+            let path = path.display();
+            StoreError::Corruption(format!("cannot {operation} {path}: the log ends too early"))
+        }
         sled::Error::Io(source) => Failure::from_io(operation, path, &source),
         sled::Error::Corruption { at, .. } => {
             let place = at.map(|at| format!(" at {at}")).unwrap_or_default();
@@ -103,6 +107,8 @@ mod tests {
         assert!(matches!(translate("open", path, corrupt), StoreError::Corruption(_)));
         let unsupported = sled::Error::Unsupported("no".into());
         assert!(matches!(translate("open", path, unsupported), StoreError::Unsupported(_)));
+        let short = sled::Error::Io(std::io::ErrorKind::UnexpectedEof.into());
+        assert!(matches!(translate("read from", path, short), StoreError::Corruption(_)));
         let io = sled::Error::Io(std::io::Error::from_raw_os_error(libc::EIO));
         assert!(matches!(translate("open", path, io), StoreError::Io(_)));
     }
