@@ -630,8 +630,8 @@ SLEDSTORE_API bool sledstore_status_is_misuse(int32_t status);
 SLEDSTORE_API sledstore_status sledstore_error_status(const struct sledstore_error *error);
 
 /**
- * Says what went wrong: one line of English text in UTF-8, with the path or the argument that it
- * is about. The wording may change between versions; programs decide by the status.
+ * Says what went wrong: English text in UTF-8, with the path or the argument that it is about. The
+ * wording may change between versions; programs decide by the status.
  *
  * @param error  the error, or NULL.
  * @return       a NUL-terminated string that is valid until the error is freed; do not free it.
