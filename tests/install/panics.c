@@ -19,7 +19,9 @@ bool other_catches_a_panic(void);
 static bool fill(const char *directory) {
     sledstore *store;
     char key[16], value[100] = "";
-    if (sledstore_open(directory, NULL, &store, NULL) != SLEDSTORE_OK) return false;
+    sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
+    options.segment_size = 524288; /* so that the log has several, and one can end too early */
+    if (sledstore_open(directory, &options, &store, NULL) != SLEDSTORE_OK) return false;
     for (unsigned i = 0; i < ROWS; i++) {
         int length = snprintf(key, sizeof key, "%u", i * 7919 % ROWS);
         if (sledstore_put(store, key, (size_t)length, value, sizeof value, NULL) != SLEDSTORE_OK) return false;
