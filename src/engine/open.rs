@@ -212,7 +212,8 @@ impl Parts {
         directory::make_durable(path).map_err(io)?;
         let witness = Witness::summon(&db, room, size, options.salvage)?;
         mend::forget_set_aside(path).map_err(io)?;
-        directory::make_durable(path).map_err(io)?;
+        // The rest is durable; the name of the mark is new.
+        directory::sync(path).map_err(io)?;
         if is_new {
             mend::finish_creation(path).map_err(io)?;
         }

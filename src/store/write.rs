@@ -147,16 +147,16 @@ impl SledStore {
         let (keyspace, trees) = (&*self.keyspace, in_use.trees());
         let now = self.shared.now_ms();
         let (action, answer) = decide(&Current { keyspace, trees, key, now })?;
-        if let Some(action) = action {
-            action.check(key, trees)?;
-            apply_one(&Change { keyspace, trees, key, action })?;
-        }
+        // A call that only looks does not wait for what others have written.
+        let Some(action) = action else { return Ok((answer, false)) };
+        action.check(key, trees)?;
+        apply_one(&Change { keyspace, trees, key, action })?;
         Ok((answer, trees.data.is_under_pressure()))
     }
 
     /// Removes `key` if it has expired, unless somebody is writing; then it is left for another
-    /// time. A read never fails because the disk is full, so an error is left alone too: the key
-    /// stays absent for every reader.
+    /// time. It is not what the reader asked for, so an error is left alone too: the key stays absent
+    /// for every reader.
     pub(super) fn evict(&self, trees: &Trees, key: &[u8]) {
         let Some(_shared) = try_read(&self.shared.commit) else {
             return;
@@ -176,7 +176,7 @@ impl Shared {
     /// Makes all `changes` at once, each of a key of its own: all are there after a crash, or none.
     pub(super) fn write_all(&self, changes: &[Change<'_>]) -> Result<()> {
         let _alone = write(&self.commit);
-        apply_all(changes).map(drop)
+        apply_all(changes)
     }
 
     /// Removes those of `keys` that have expired, at once; answers with how many rows went.
