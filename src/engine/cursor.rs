@@ -106,6 +106,18 @@ impl Cursor {
         self.step(Direction::Down)
     }
 
+    /// The first row from `lower` up, which may not lie outside of the cursor's bounds.
+    pub(crate) fn begin_up(&mut self, lower: Bound<Bytes>) -> Result<Option<(Bytes, Bytes)>> {
+        self.start(Direction::Up, (lower, self.upper.clone()));
+        self.step(Direction::Up)
+    }
+
+    /// The first row from `upper` down, likewise.
+    pub(crate) fn begin_down(&mut self, upper: Bound<Bytes>) -> Result<Option<(Bytes, Bytes)>> {
+        self.start(Direction::Down, (self.lower.clone(), upper));
+        self.step(Direction::Down)
+    }
+
     /// Grows whenever a move does not go on from the one before: rows shown until it grows again
     /// were read from the tree after it grew.
     pub(crate) fn walks_started(&self) -> u64 {

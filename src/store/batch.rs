@@ -157,7 +157,7 @@ impl SledStore {
             }
             changes.push((keyspace, &staged.key[..], staged.action.resolve(now)));
         }
-        self.write_changes(changes)
+        self.write_changes(changes, Vec::new(), || Ok(()))
     }
 
     /// Sets many keys at one moment. Of a key that is named twice the last value counts.
@@ -169,6 +169,8 @@ impl SledStore {
         let put = |value| Action::Put { value, expires_at: None };
         self.write_changes(
             pairs.iter().map(|(key, value)| (&self.keyspace, *key, put(value))).collect(),
+            Vec::new(),
+            || Ok(()),
         )
     }
 
@@ -178,12 +180,20 @@ impl SledStore {
     ///
     /// As [`SledStore::delete`]; no key was removed then.
     pub fn batch_delete(&self, keys: &[&[u8]]) -> Result<()> {
-        self.write_changes(keys.iter().map(|key| (&self.keyspace, *key, Action::Delete)).collect())
+        let changes = keys.iter().map(|key| (&self.keyspace, *key, Action::Delete));
+        self.write_changes(changes.collect(), Vec::new(), || Ok(()))
     }
 
-    fn write_changes(&self, changes: Vec<(&Arc<Keyspace>, &[u8], Action<'_>)>) -> Result<()> {
+    /// Makes `changes` at one moment, if `permit` allows it at that moment; `keyspaces` have to be there
+    /// then too.
+    pub(super) fn write_changes<'a>(
+        &'a self,
+        changes: Vec<(&'a Arc<Keyspace>, &'a [u8], Action<'a>)>,
+        mut keyspaces: Vec<&'a Arc<Keyspace>>,
+        permit: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         // Keyspaces are taken into use by ascending id, each once: see the order of locks.
-        let mut keyspaces: Vec<_> = changes.iter().map(|(keyspace, _, _)| *keyspace).collect();
+        keyspaces.extend(changes.iter().map(|(keyspace, _, _)| *keyspace));
         keyspaces.push(&self.keyspace);
         keyspaces.sort_by_key(|keyspace| keyspace.id());
         keyspaces.dedup_by_key(|keyspace| keyspace.id());
@@ -201,8 +211,8 @@ impl SledStore {
             let trees = trees(keyspace);
             Change { keyspace, trees, key, action }
         });
-        self.shared.write_all(&changes.collect::<Vec<_>>())?;
-        let pressure = in_use.iter().any(|in_use| in_use.trees().data.is_under_pressure());
+        self.shared.write_all(&changes.collect::<Vec<_>>(), permit)?;
+        let pressure = in_use.iter().any(|in_use| self.shared.is_under_pressure(in_use.trees()));
         drop(in_use);
         self.shared.relieve(pressure)
     }

@@ -41,6 +41,7 @@ pub enum SledMode {
 pub struct SledStoreBuilder {
     options: Options,
     clock: Clock,
+    snapshot_memory: Option<u64>,
 }
 
 impl Default for SledStoreBuilder {
@@ -65,7 +66,7 @@ impl SledStoreBuilder {
             salvage: false,
             patience: PATIENCE,
         };
-        Self { options, clock: Clock::system() }
+        Self { options, clock: Clock::system(), snapshot_memory: None }
     }
 
     /// How many bytes of pages the engine keeps in memory; 1 GiB if not set. Less than 1 MiB counts
@@ -155,6 +156,16 @@ impl SledStoreBuilder {
         self
     }
 
+    /// How many bytes of overwritten and removed rows are kept for snapshots, iterators and
+    /// transactions; without a limit if not set. Past it the oldest of them ends: its reads answer
+    /// [`StoreError::CapacityExceeded`](crate::StoreError::CapacityExceeded). Writers never wait for
+    /// it.
+    #[must_use]
+    pub fn snapshot_memory(mut self, bytes: u64) -> Self {
+        self.snapshot_memory = Some(bytes);
+        self
+    }
+
     /// Where expiry has the time from; the system's clock if not set.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -184,7 +195,7 @@ impl SledStoreBuilder {
 
     fn finish(self, path: Option<&Path>) -> Result<SledStore> {
         let engine = Engine::open(path, &self.options)?;
-        let shared = Arc::new(Shared::new(engine, self.clock));
+        let shared = Arc::new(Shared::new(engine, self.clock, self.snapshot_memory));
         let keyspace = shared.keyspace(DEFAULT)?;
         Ok(SledStore { shared, keyspace })
     }

@@ -81,7 +81,7 @@ impl SledStore {
                 shard += 1;
             }
         }
-        let pressure = in_use.trees().data.is_under_pressure();
+        let pressure = self.shared.is_under_pressure(in_use.trees());
         drop(in_use);
         self.shared.relieve(pressure)?;
         Ok(removed)

@@ -1,12 +1,15 @@
 //! Moving over the rows of a keyspace.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use oxistore_core::{prefix_upper_bound, StoreError};
 
-use super::expiries::Expiries;
-use super::keyspace::Trees;
-use super::shared::OpenIterator;
+use super::live::LiveRows;
+use super::merge::MomentRows;
+use super::scan::Scan;
+use super::shared::{Held, Kind, Open};
+use super::transaction::Work;
 use super::SledStore;
 use crate::engine::{Bytes, Cursor, Result};
 
@@ -23,12 +26,16 @@ pub struct IterOptions {
     pub keys_only: bool,
     /// As a Rust `Iterator`, go from the last row down.
     pub reverse: bool,
+    /// Show the keyspace as it is at each move, instead of as it was when the iterator was made. No
+    /// version of any row is kept for such an iterator. It is for stores; snapshots and transactions
+    /// refuse it.
+    pub live: bool,
 }
 
 impl Default for IterOptions {
     fn default() -> Self {
         let (lower, upper) = (Bound::Unbounded, Bound::Unbounded);
-        Self { lower, upper, prefix: Vec::new(), keys_only: false, reverse: false }
+        Self { lower, upper, prefix: Vec::new(), keys_only: false, reverse: false, live: false }
     }
 }
 
@@ -48,22 +55,48 @@ pub struct Row {
 /// first row, its first [`Iter::prev_row`] the last. Past an end it answers `None`, and turning
 /// round there shows the row at that end.
 ///
-/// It shows the keyspace as it is, not as it was: a row that is written or removed while the
-/// iterator is open may or may not be shown. A row that is there all the time is shown, and none is
-/// shown twice while the iterator goes in one direction.
+/// It shows one moment: of a store the one in which it was made, of a snapshot or a transaction the
+/// one that these show. A transaction's iterator shows the transaction's own writes too, also those
+/// that are made while it is open. With [`IterOptions::live`] it shows the keyspace as it is instead:
+/// a row that is written or removed while the iterator is open may or may not be shown; a row that is
+/// there all the time is shown, and none is shown twice while the iterator goes in one direction.
 ///
 /// After an error each further move answers with the same error, until a jump; as a Rust `Iterator`
 /// it shows the error once and ends.
 pub struct Iter {
-    // The cursor holds a tree of the engine and must go before `_open` lets the store close.
-    cursor: Cursor,
+    // The rows hold a tree of the engine and must go before `_open` lets the store close.
+    rows: Rows,
+    /// The transaction that this scans for.
+    scan: Option<Scan>,
     store: SledStore,
     keys_only: bool,
     reverse: bool,
     failed: Option<StoreError>,
     finished: bool,
-    walk: Walk,
-    _open: OpenIterator,
+    _open: Open,
+}
+
+enum Rows {
+    Live(LiveRows),
+    Moment(MomentRows),
+}
+
+/// One move of an iterator.
+#[derive(Clone, Copy)]
+pub(super) enum Move<'a> {
+    First,
+    Last,
+    Seek(&'a [u8]),
+    SeekForPrev(&'a [u8]),
+    Next,
+    Prev,
+}
+
+impl Move<'_> {
+    /// Whether it looks for rows downwards.
+    pub(super) fn is_down(self) -> bool {
+        matches!(self, Move::Last | Move::SeekForPrev(_) | Move::Prev)
+    }
 }
 
 impl SledStore {
@@ -94,19 +127,36 @@ impl SledStore {
 
     /// An iterator with all its choices.
     pub fn cursor(&self, options: IterOptions) -> Result<Iter> {
+        self.cursor_over(options, None, None)
+    }
+
+    /// An iterator over the moment `held`, or over a new one, with what the transaction `work` wrote.
+    pub(super) fn cursor_over(
+        &self,
+        options: IterOptions,
+        held: Option<Arc<Held>>,
+        work: Option<Arc<Work>>,
+    ) -> Result<Iter> {
         let in_use = self.keyspace.in_use(self.shared.path())?;
+        let _open = self.shared.count_open(Kind::Iterator);
         let (lower, upper) = limits(&options);
-        Ok(Iter {
-            cursor: Cursor::new(in_use.trees().data.clone(), lower, upper)
-                .keys_only(options.keys_only),
-            store: self.clone(),
-            keys_only: options.keys_only,
-            reverse: options.reverse,
-            failed: None,
-            finished: false,
-            walk: Walk::default(),
-            _open: self.shared.count_iterator(),
-        })
+        if options.live && held.is_some() {
+            let text = "a snapshot or a transaction has no live iterators";
+            return Err(StoreError::Unsupported(text.into()));
+        }
+        let cursor = Cursor::new(in_use.trees().data.clone(), lower.clone(), upper.clone())
+            .keys_only(options.keys_only);
+        let scan = work.map(|work| Scan::new(work, &self.keyspace, (&lower, &upper)));
+        let rows = match options.live {
+            true => Rows::Live(LiveRows::new(cursor)),
+            false => {
+                let held = held.unwrap_or_else(|| Arc::new(self.shared.hold_moment()));
+                Rows::Moment(MomentRows::new(cursor, lower, upper, held))
+            }
+        };
+        let IterOptions { keys_only, reverse, .. } = options;
+        let (failed, finished) = (None, false);
+        Ok(Iter { rows, scan, store: self.clone(), keys_only, reverse, failed, finished, _open })
     }
 
     /// The number of keys in this keyspace that have not expired. The first count walks the keys,
@@ -120,131 +170,66 @@ impl SledStore {
 impl Iter {
     /// Jumps to the first row.
     pub fn first_row(&mut self) -> Result<Option<Row>> {
-        self.jump(Cursor::first, Cursor::next)
+        self.jump(Move::First)
     }
 
     /// Jumps to the last row.
     pub fn last_row(&mut self) -> Result<Option<Row>> {
-        self.jump(Cursor::last, Cursor::previous)
+        self.jump(Move::Last)
     }
 
     /// Jumps to the first row whose key is `key` or above it.
     pub fn seek(&mut self, key: &[u8]) -> Result<Option<Row>> {
-        self.jump(|cursor| cursor.seek(key), Cursor::next)
+        self.jump(Move::Seek(key))
     }
 
     /// Jumps to the last row whose key is `key` or below it.
     pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<Option<Row>> {
-        self.jump(|cursor| cursor.seek_for_previous(key), Cursor::previous)
+        self.jump(Move::SeekForPrev(key))
     }
 
     /// Moves up by one row.
     pub fn next_row(&mut self) -> Result<Option<Row>> {
-        self.go(Cursor::next, Cursor::next)
+        self.go(Move::Next)
     }
 
     /// Moves down by one row.
     pub fn prev_row(&mut self) -> Result<Option<Row>> {
-        self.go(Cursor::previous, Cursor::previous)
+        self.go(Move::Prev)
     }
 
-    fn jump(
-        &mut self,
-        first_move: impl FnOnce(&mut Cursor) -> Found,
-        again: Move,
-    ) -> Result<Option<Row>> {
+    fn jump(&mut self, to: Move<'_>) -> Result<Option<Row>> {
         self.failed = None;
         self.finished = false;
-        self.go(first_move, again)
+        self.go(to)
     }
 
-    /// Makes one move, and further ones over rows that have expired.
-    fn go(
-        &mut self,
-        first_move: impl FnOnce(&mut Cursor) -> Found,
-        again: Move,
-    ) -> Result<Option<Row>> {
+    fn go(&mut self, step: Move<'_>) -> Result<Option<Row>> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let result = self.search(first_move, again);
+        let result = self.search(step);
         if let Err(error) = &result {
             self.failed = Some(error.clone());
         }
         result
     }
 
-    fn search(
-        &mut self,
-        first_move: impl FnOnce(&mut Cursor) -> Found,
-        again: Move,
-    ) -> Result<Option<Row>> {
-        let Iter { cursor, store, walk, keys_only, .. } = self;
+    fn search(&mut self, step: Move<'_>) -> Result<Option<Row>> {
+        let Iter { rows, scan, store, keys_only, .. } = self;
         let in_use = store.keyspace.in_use(store.shared.path())?;
-        let expiries = store.keyspace.expiries();
-        let mut found = walk.step(cursor, expiries, first_move)?;
-        while let Some((key, met)) = found {
-            if let Some(value) = live_value(store, in_use.trees(), walk, &key, met)? {
-                let value = if *keys_only { Bytes::default() } else { value };
-                return Ok(Some(Row { key, value }));
+        let found = match (rows, scan) {
+            (Rows::Live(rows), _) => rows.go(store, in_use.trees(), step)?,
+            (Rows::Moment(rows), None) => rows.go(&store.keyspace, None, step)?,
+            (Rows::Moment(rows), Some(scan)) => {
+                scan.note(step, |written| rows.go(&store.keyspace, Some(written), step))?
             }
-            found = walk.step(cursor, expiries, again)?;
-        }
-        Ok(None)
+        };
+        let row =
+            |(key, value)| Row { key, value: if *keys_only { Bytes::default() } else { value } };
+        Ok(found.map(row))
     }
 }
-
-/// The stretch of moves that the cursor goes without looking its place up anew: the rows that it
-/// shows were read when the stretch began or later.
-#[derive(Default)]
-struct Walk {
-    number: u64,
-    /// What [`Expiries::losses`] was before the stretch began.
-    losses: u64,
-}
-
-impl Walk {
-    fn step(
-        &mut self,
-        cursor: &mut Cursor,
-        expiries: &Expiries,
-        step: impl FnOnce(&mut Cursor) -> Found,
-    ) -> Found {
-        let losses = expiries.losses();
-        let found = step(cursor);
-        if cursor.walks_started() != self.number {
-            *self = Walk { number: cursor.walks_started(), losses };
-        }
-        found
-    }
-}
-
-/// The value of a row that the cursor has met, unless it has expired.
-fn live_value(
-    store: &SledStore,
-    trees: &Trees,
-    walk: &Walk,
-    key: &[u8],
-    met: Bytes,
-) -> Result<Option<Bytes>> {
-    let expiries = store.keyspace.expiries();
-    let has_expired = || expiries.get(key).is_some_and(|at| at <= store.shared.now_ms());
-    if has_expired() {
-        return Ok(None);
-    }
-    if expiries.losses() == walk.losses {
-        return Ok(Some(met));
-    }
-    // The row may be an expired one whose key was written again since. Look at the key anew, in the
-    // order that `get` uses: the expiry first.
-    if has_expired() {
-        return Ok(None);
-    }
-    trees.data.get(key)
-}
-
-type Found = Result<Option<(Bytes, Bytes)>>;
-type Move = fn(&mut Cursor) -> Found;
 
 impl Iterator for Iter {
     type Item = Result<(Vec<u8>, Vec<u8>)>;
@@ -262,6 +247,12 @@ impl Iterator for Iter {
 /// The keys of a keyspace, from [`SledStore::keys`].
 pub struct Keys(Iter);
 
+impl Keys {
+    pub(super) fn new(rows: Iter) -> Self {
+        Keys(rows)
+    }
+}
+
 impl Iterator for Keys {
     type Item = Result<Vec<u8>>;
 
@@ -270,7 +261,7 @@ impl Iterator for Keys {
     }
 }
 
-fn between(lo: &[u8], hi: &[u8]) -> IterOptions {
+pub(super) fn between(lo: &[u8], hi: &[u8]) -> IterOptions {
     let (lower, upper) = (Bound::Included(lo.to_vec()), Bound::Excluded(hi.to_vec()));
     IterOptions { lower, upper, ..IterOptions::default() }
 }

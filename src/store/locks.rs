@@ -4,9 +4,11 @@
 //! holder (each place that holds one says why, or holds it for a single step), so a lock that is
 //! poisoned in the sense of the standard library is taken all the same.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
-};
+use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+
+// `versions.rs` has them from here, so that a test can give it others.
+pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(super) use std::sync::{Mutex, MutexGuard, RwLock};
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

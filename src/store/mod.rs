@@ -14,8 +14,8 @@
 //!    at one moment or must see none change.
 //! 5. `Shared::stripes`: the lock of the key that is written; one at a time, and only under a read
 //!    of `commit`. A holder of the write side of `commit` needs none.
-//! 6. The inside of a `Tally`.
-//! 7. A shard of `Expiries`.
+//! 6. The inside of a `Tally`; the state of a transaction (`Work::state`).
+//! 7. A shard of `Expiries`; the versions (`Versions::ending`, then `Versions::kept`).
 //!
 //! `Tally::walker` stands between 3 and 4; only count takes it.
 //!
@@ -24,18 +24,27 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod bounds;
 mod builder;
 mod clock;
 mod expiries;
 mod expiry;
 mod iterator;
 mod keyspace;
+mod kv;
 mod limits;
+mod live;
 mod locks;
+mod merge;
 mod point;
 mod raw;
+mod retry;
+mod scan;
 mod shared;
+mod snapshot;
 mod tally;
+mod transaction;
+mod versions;
 mod write;
 
 use std::path::Path;
@@ -46,6 +55,9 @@ pub use builder::{SledMode, SledStoreBuilder};
 pub use clock::Clock;
 pub use iterator::{Iter, IterOptions, Keys, Row};
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
+pub use snapshot::SledSnapshot;
+pub use transaction::{SledTransaction, TransactionKeyspace};
+pub use versions::SnapshotStats;
 
 use crate::engine::Result;
 use keyspace::Keyspace;

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use oxistore_core::StoreError;
 
 use super::clock::{Clock, Monotone};
-use super::keyspace::{Keyspace, State, DEFAULT};
+use super::keyspace::{Keyspace, State, Trees, DEFAULT};
 use super::limits::check_name;
 use super::locks::{lock, read, write};
+use super::versions::{Moment, Versions};
+use super::write::Past;
 use crate::engine::{Engine, Failure, RawTree, Reason, Result};
 
 const STRIPES: usize = 256;
@@ -28,8 +30,24 @@ pub(super) struct Shared {
     pub(super) commit: RwLock<()>,
     stripes: Box<[Stripe]>,
     hasher: RandomState,
-    open_iterators: AtomicUsize,
+    pub(super) versions: Versions<Past>,
+    /// How many of each kind are open.
+    open: [AtomicUsize; KINDS.len()],
 }
+
+/// What keeps the store open, and closing refused.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Iterator,
+    Snapshot,
+    Transaction,
+}
+
+const KINDS: [(Kind, &str); 3] = [
+    (Kind::Iterator, "iterators"),
+    (Kind::Snapshot, "snapshots"),
+    (Kind::Transaction, "transactions"),
+];
 
 /// A number for a store or a keyspace that no other one in the process has.
 fn next_id() -> u64 {
@@ -43,7 +61,7 @@ fn next_id() -> u64 {
 struct Stripe(Mutex<()>);
 
 impl Shared {
-    pub(super) fn new(engine: Engine, clock: Clock) -> Self {
+    pub(super) fn new(engine: Engine, clock: Clock, bound: Option<u64>) -> Self {
         Self {
             id: next_id(),
             path: engine.path().to_path_buf(),
@@ -53,7 +71,8 @@ impl Shared {
             commit: RwLock::new(()),
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             hasher: RandomState::new(),
-            open_iterators: AtomicUsize::new(0),
+            versions: Versions::new(bound),
+            open: Default::default(),
         }
     }
 
@@ -71,11 +90,17 @@ impl Shared {
         &self.stripes[hash as usize % STRIPES].0
     }
 
-    /// Counts an iterator as open until the answer is dropped. The caller uses the keyspace, so no
-    /// close can be under way.
-    pub(super) fn count_iterator(self: &Arc<Self>) -> OpenIterator {
-        self.open_iterators.fetch_add(1, Ordering::SeqCst);
-        OpenIterator(Arc::clone(self))
+    /// Counts one more as open until the answer is dropped. The caller uses a keyspace, so no close
+    /// can be under way.
+    pub(super) fn count_open(self: &Arc<Self>, kind: Kind) -> Open {
+        self.open[kind as usize].fetch_add(1, Ordering::SeqCst);
+        Open { shared: Arc::clone(self), kind }
+    }
+
+    /// Keeps this moment until the answer is dropped. The caller uses a keyspace, as above.
+    pub(super) fn hold_moment(self: &Arc<Self>) -> Held {
+        let _alone = write(&self.commit);
+        Held { moment: self.versions.take(), now: self.now_ms(), shared: Arc::clone(self) }
     }
 
     pub(super) fn keyspace(&self, name: &[u8]) -> Result<Arc<Keyspace>> {
@@ -127,12 +152,18 @@ impl Shared {
         self.with_engine(Engine::flush)
     }
 
-    /// Waits until the engine is ready for more, if `pressure` says that it is not. The caller holds
-    /// no lock.
+    /// Whether the writer, without its locks, has to call `relieve`.
+    pub(super) fn is_under_pressure(&self, trees: &Trees) -> bool {
+        trees.data.is_under_pressure() || self.versions.exceeds_bound()
+    }
+
+    /// Waits until the engine is ready for more, and ends snapshots that cost too much, if `pressure`
+    /// says that there is a need. The caller holds no lock.
     pub(super) fn relieve(&self, pressure: bool) -> Result<()> {
         if !pressure {
             return Ok(());
         }
+        self.versions.relieve();
         match &*read(&self.engine) {
             Some(engine) => engine.relieve(),
             // A close that came in between has flushed everything.
@@ -171,16 +202,21 @@ impl Shared {
     }
 
     /// Takes all keyspaces out of use at one moment, so that no tree of the engine is left. An
-    /// iterator keeps a tree between its moves, so none may be open; none can be made meanwhile,
-    /// because that is an operation on its keyspace.
+    /// iterator keeps a tree between its moves, so none may be open, and neither may what shows a
+    /// moment; none can be made meanwhile, because that is an operation on a keyspace.
     fn give_up_trees(&self) -> Result<()> {
         let mut keyspaces = lock(&self.keyspaces);
         let mut all: Vec<&Arc<Keyspace>> = keyspaces.values().collect();
         all.sort_by_key(|keyspace| keyspace.id());
         let mut states: Vec<_> = all.iter().map(|keyspace| keyspace.alone()).collect();
-        let iterators = self.open_iterators.load(Ordering::SeqCst);
-        if iterators > 0 {
-            let message = format!("{iterators} iterators are open");
+        let count = |kind: Kind| self.open[kind as usize].load(Ordering::SeqCst);
+        let open: Vec<_> = KINDS
+            .iter()
+            .filter(|(kind, _)| count(*kind) > 0)
+            .map(|(kind, name)| format!("{} {name}", count(*kind)))
+            .collect();
+        if !open.is_empty() {
+            let message = format!("{} are open", open.join(" and "));
             return Err(Failure::error("close", &self.path, Reason::Busy, message));
         }
         for state in &mut states {
@@ -200,11 +236,47 @@ impl Drop for Shared {
     }
 }
 
-/// Keeps the store open, and closing refused, for an iterator.
-pub(super) struct OpenIterator(Arc<Shared>);
+/// Keeps the store open, and closing refused.
+pub(super) struct Open {
+    shared: Arc<Shared>,
+    kind: Kind,
+}
 
-impl Drop for OpenIterator {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open_iterators.fetch_sub(1, Ordering::SeqCst);
+        self.shared.open[self.kind as usize].fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A moment that stays to be looked at.
+pub(super) struct Held {
+    shared: Arc<Shared>,
+    pub(super) moment: Arc<Moment>,
+    /// When it was, in milliseconds since 1970.
+    pub(super) now: u64,
+}
+
+impl Held {
+    pub(super) fn versions(&self) -> &Versions<Past> {
+        &self.shared.versions
+    }
+
+    /// The store's directory.
+    pub(super) fn path(&self) -> &Path {
+        self.shared.path()
+    }
+
+    /// To be called after versions were looked at: whether what was seen holds.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.moment.has_ended() {
+            true => Err(StoreError::CapacityExceeded),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.versions.end(&self.moment);
     }
 }

@@ -20,6 +20,7 @@ use super::limits::{check_key, check_value};
 use super::locks::{lock, read, try_lock, try_read, write};
 use super::shared::Shared;
 use super::tally::Presence;
+use super::versions::Before;
 use super::SledStore;
 use crate::engine::{commit, commit_blind, commit_one, Bytes, Result, Step};
 
@@ -114,6 +115,21 @@ impl Current<'_> {
     }
 }
 
+/// What a key was, as snapshots keep it.
+#[derive(Clone)]
+pub(super) struct Past {
+    /// `None` if there was no row.
+    pub(super) value: Option<Bytes>,
+    pub(super) expires_at: Option<u64>,
+}
+
+impl Past {
+    /// The value, unless there was none at the time `now`.
+    pub(super) fn at(self, now: u64) -> Option<Bytes> {
+        self.value.filter(|_| self.expires_at.is_none_or(|at| at > now))
+    }
+}
+
 /// One change of a batch.
 pub(super) struct Change<'a> {
     pub(super) keyspace: &'a Keyspace,
@@ -150,8 +166,8 @@ impl SledStore {
         // A call that only looks does not wait for what others have written.
         let Some(action) = action else { return Ok((answer, false)) };
         action.check(key, trees)?;
-        apply_one(&Change { keyspace, trees, key, action })?;
-        Ok((answer, trees.data.is_under_pressure()))
+        self.shared.apply_one(&Change { keyspace, trees, key, action })?;
+        Ok((answer, self.shared.is_under_pressure(trees)))
     }
 
     /// Removes `key` if it has expired, unless somebody is writing; then it is left for another
@@ -167,16 +183,22 @@ impl SledStore {
         let keyspace = &*self.keyspace;
         // Somebody may have written the key since the caller looked.
         if (Current { keyspace, trees, key, now: self.shared.now_ms() }).has_expired() {
-            let _ = apply_one(&Change { keyspace, trees, key, action: Action::Delete });
+            let _ = self.shared.apply_one(&Change { keyspace, trees, key, action: Action::Delete });
         }
     }
 }
 
 impl Shared {
-    /// Makes all `changes` at once, each of a key of its own: all are there after a crash, or none.
-    pub(super) fn write_all(&self, changes: &[Change<'_>]) -> Result<()> {
+    /// Makes all `changes` at once, each of a key of its own, if `permit` allows it while no other
+    /// writer is under way: all are there after a crash, or none.
+    pub(super) fn write_all(
+        &self,
+        changes: &[Change<'_>],
+        permit: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         let _alone = write(&self.commit);
-        apply_all(changes)
+        permit()?;
+        self.apply_all(changes)
     }
 
     /// Removes those of `keys` that have expired, at once; answers with how many rows went.
@@ -195,49 +217,66 @@ impl Shared {
         for change in &changes {
             removed += u64::from(trees.data.contains(change.key)?);
         }
-        apply_all(&changes)?;
+        self.apply_all(&changes)?;
         Ok(removed)
     }
-}
 
-/// Makes one change. The caller holds the lock of the key.
-fn apply_one(change: &Change<'_>) -> Result<()> {
-    let &Change { keyspace, key, action, .. } = change;
-    let old_expiry = keyspace.expiries().get(key);
-    let encoded = encode(action.expires_at());
-    let sidecar = sidecar_step(change, old_expiry, &encoded);
-    let committed = match (data_step(change), sidecar) {
-        (Some(data), None) => commit_one(data),
-        (Some(data), Some(sidecar)) => commit(&[data, sidecar]).map(|existed| existed[0]),
-        // Only the expiry of a live key changes.
-        (None, Some(sidecar)) => commit_one(sidecar).map(|_| true),
-        (None, None) => return Ok(()),
-    };
-    let existed = committed.inspect_err(|_| keyspace.tally().forget())?;
-    keyspace.expiries().set(key, action.expires_at());
-    let before = if existed { Presence::of(old_expiry) } else { Presence::Absent };
-    keyspace.tally().changed(key, before, action.presence());
-    Ok(())
-}
+    /// Makes one change. The caller holds the lock of the key.
+    fn apply_one(&self, change: &Change<'_>) -> Result<()> {
+        let &Change { keyspace, key, action, .. } = change;
+        let old_expiry = keyspace.expiries().get(key);
+        let encoded = encode(action.expires_at());
+        let sidecar = sidecar_step(change, old_expiry, &encoded);
+        self.keep(change)?;
+        let committed = match (data_step(change), sidecar) {
+            (Some(data), None) => commit_one(data),
+            (Some(data), Some(sidecar)) => commit(&[data, sidecar]).map(|existed| existed[0]),
+            // Only the expiry of a live key changes.
+            (None, Some(sidecar)) => commit_one(sidecar).map(|_| true),
+            (None, None) => return Ok(()),
+        };
+        let existed = committed.inspect_err(|_| keyspace.tally().forget())?;
+        keyspace.expiries().set(key, action.expires_at());
+        let before = if existed { Presence::of(old_expiry) } else { Presence::Absent };
+        keyspace.tally().changed(key, before, action.presence());
+        Ok(())
+    }
 
-/// Makes all changes in one step. The caller holds the write side of `Shared::commit`.
-fn apply_all(changes: &[Change<'_>]) -> Result<()> {
-    let forget_all =
-        |_: &StoreError| changes.iter().for_each(|change| change.keyspace.tally().forget());
-    let before = presences(changes)?;
-    let encoded: Vec<_> = changes.iter().map(|change| encode(change.action.expires_at())).collect();
-    let mut steps = Vec::with_capacity(changes.len());
-    for (change, encoded) in changes.iter().zip(&encoded) {
-        steps.extend(data_step(change));
-        let old_expiry = change.keyspace.expiries().get(change.key);
-        steps.extend(sidecar_step(change, old_expiry, encoded));
+    /// Makes all changes in one step. The caller holds the write side of `Shared::commit`.
+    fn apply_all(&self, changes: &[Change<'_>]) -> Result<()> {
+        let forget_all =
+            |_: &StoreError| changes.iter().for_each(|change| change.keyspace.tally().forget());
+        let before = presences(changes)?;
+        changes.iter().try_for_each(|change| self.keep(change))?;
+        let encoded: Vec<_> =
+            changes.iter().map(|change| encode(change.action.expires_at())).collect();
+        let mut steps = Vec::with_capacity(changes.len());
+        for (change, encoded) in changes.iter().zip(&encoded) {
+            steps.extend(data_step(change));
+            let old_expiry = change.keyspace.expiries().get(change.key);
+            steps.extend(sidecar_step(change, old_expiry, encoded));
+        }
+        commit_blind(&steps).inspect_err(forget_all)?;
+        for (change, before) in changes.iter().zip(before) {
+            change.keyspace.expiries().set(change.key, change.action.expires_at());
+            change.keyspace.tally().changed(change.key, before, change.action.presence());
+        }
+        Ok(())
     }
-    commit_blind(&steps).inspect_err(forget_all)?;
-    for (change, before) in changes.iter().zip(before) {
-        change.keyspace.expiries().set(change.key, change.action.expires_at());
-        change.keyspace.tally().changed(change.key, before, change.action.presence());
+
+    /// Keeps what the key was for the snapshots that are live. Before the engine is touched: see
+    /// `versions.rs`.
+    fn keep(&self, change: &Change<'_>) -> Result<()> {
+        let &Change { keyspace, trees, key, action } = change;
+        let removes = matches!(action, Action::Delete);
+        self.versions.keep(keyspace.id(), key, removes, || {
+            let row =
+                Past { value: trees.data.get(key)?, expires_at: keyspace.expiries().get(key) };
+            let size = row.value.as_ref().map_or(0, |value| value.len());
+            let differs = !removes || row.clone().at(self.now_ms()).is_some();
+            Ok(Before { row, size, differs })
+        })
     }
-    Ok(())
 }
 
 /// What the keys are now; looked up only in keyspaces that are counted.

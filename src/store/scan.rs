@@ -1,0 +1,99 @@
+//! What a transaction's iterators have gone over.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::bounds::{as_slice, highest_lower, highest_upper, lowest_lower, lowest_upper};
+use super::iterator::Move;
+use super::keyspace::Keyspace;
+use super::transaction::{Work, Written};
+use super::versions::Range;
+use crate::engine::{Bytes, Result};
+
+/// An iterator of a transaction: notes what it goes over.
+pub(super) struct Scan {
+    work: Arc<Work>,
+    keyspace: Arc<Keyspace>,
+    /// All that the iterator can show.
+    limits: Span,
+    /// Which of the transaction's spans the iterator is in, once it has moved.
+    span: Option<usize>,
+}
+
+/// A stretch of keys.
+#[derive(Clone)]
+pub(super) struct Span {
+    lower: Bound<Bytes>,
+    upper: Bound<Bytes>,
+}
+
+impl Scan {
+    pub(super) fn new(
+        work: Arc<Work>,
+        keyspace: &Arc<Keyspace>,
+        limits: (&Bound<Bytes>, &Bound<Bytes>),
+    ) -> Self {
+        let limits = Span { lower: limits.0.clone(), upper: limits.1.clone() };
+        Self { work, keyspace: Arc::clone(keyspace), limits, span: None }
+    }
+
+    /// Makes a move, with what the transaction has written, and notes the keys between where it
+    /// started and where it came to.
+    pub(super) fn note(
+        &mut self,
+        step: Move<'_>,
+        go: impl FnOnce(&Written) -> Result<Option<(Bytes, Bytes)>>,
+    ) -> Result<Option<(Bytes, Bytes)>> {
+        let Scan { work, keyspace, limits, span } = self;
+        work.part(keyspace, |part| {
+            let row = go(&part.written)?;
+            let reached = row.as_ref().map(|(key, _)| key);
+            let is_move_on = matches!(step, Move::Next | Move::Prev);
+            match span.filter(|_| is_move_on).map(|span| &mut part.spans_read[span]) {
+                Some(span) => span.extend(limits, step.is_down(), reached),
+                None => {
+                    *span = Some(part.spans_read.len());
+                    part.spans_read.push(Span::begun(limits, step, reached));
+                }
+            }
+            Ok(row)
+        })
+    }
+}
+
+impl Span {
+    pub(super) fn range(&self) -> Range<'_> {
+        (as_slice(&self.lower), as_slice(&self.upper))
+    }
+
+    /// What a first move or a jump goes over.
+    fn begun(limits: &Span, step: Move<'_>, reached: Option<&Bytes>) -> Self {
+        let mut span = limits.clone();
+        match step {
+            Move::Seek(key) => {
+                span.lower = highest_lower(span.lower, Bound::Included(Bytes::from(key)));
+            }
+            Move::SeekForPrev(key) => {
+                span.upper = lowest_upper(span.upper, Bound::Included(Bytes::from(key)));
+            }
+            Move::First | Move::Last | Move::Next | Move::Prev => {}
+        }
+        match (reached, step.is_down()) {
+            (Some(key), false) => span.upper = Bound::Included(key.clone()),
+            (Some(key), true) => span.lower = Bound::Included(key.clone()),
+            (None, _) => {}
+        }
+        span
+    }
+
+    /// Goes over the keys up to `reached`, or to the end.
+    fn extend(&mut self, limits: &Span, down: bool, reached: Option<&Bytes>) {
+        let to = |limit: &Bound<Bytes>| {
+            reached.map_or_else(|| limit.clone(), |key| Bound::Included(key.clone()))
+        };
+        match down {
+            false => self.upper = highest_upper(self.upper.clone(), to(&limits.upper)),
+            true => self.lower = lowest_lower(self.lower.clone(), to(&limits.lower)),
+        }
+    }
+}

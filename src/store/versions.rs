@@ -1,0 +1,412 @@
+//! What keys were when snapshots were taken: the mechanism behind snapshots, iterators that show one
+//! moment, and transactions.
+//!
+//! A snapshot is a number. Nothing is copied when it is taken; instead whoever changes a key first
+//! keeps what the key was, as a *version*, under the number of the newest snapshot that is live. A key
+//! has at most one version under a number. So a snapshot with number `s` sees of a key the version with
+//! the smallest number that is `s` or more, and where there is none, the key as it is now.
+//!
+//! # Why reading the live row first and the versions after that is right
+//!
+//! What a snapshot must see is the row as it was when the snapshot was taken; call that R.
+//!
+//! * Taking: the number is given out while no writer is under way (`Shared::commit` is held alone). So
+//!   a writer has either returned, and R has what it wrote, or it starts later and sees the number.
+//! * A writer: it keeps R before it touches the engine. A reader that has read the live row before the
+//!   writer touched it has read R, and R is also what it finds among the versions, if anything. A
+//!   reader that has read something else of the live row has read it after the writer touched it, and
+//!   so finds the version when it looks for it after that. The other order would be wrong: versions
+//!   first (none), then the writer, then the live row, which is no longer R.
+//! * A second writer of the same key: it holds the key's lock, finds the version and keeps nothing. If
+//!   a snapshot was taken in between it keeps the row under the new number, which is larger; the first
+//!   snapshot goes on to find its own.
+//! * A reader that evicts an expired row, and a purge, are writers like any other.
+//! * A batch or a transaction that commits holds `Shared::commit` alone and keeps all its rows before
+//!   it touches the engine, so each of its keys is as above.
+//! * Another snapshot that ends: a version under its number `s` that the next older live snapshot `p`
+//!   needs is kept under `p` from then on, which is the smallest number that is `p` or more, as `s`
+//!   was; this happens in one step under the lock of the versions. It is dropped only where `p` has a
+//!   version of its own, or where there is no `p`.
+//! * This snapshot itself ends under the reader, because the versions take too much memory: it is
+//!   marked as ended before any of its versions goes, and a reader looks at the mark after the versions.
+//! * A writer that meets a snapshot which ends: whether there is a live snapshot is looked at again
+//!   under the lock of the versions, so nothing is kept that nobody would ever drop.
+//!
+//! A range is the same for each key in it: the next live row is fetched, and then the versions are asked
+//! for anything up to it. A key that was removed before the live rows came by has a version by then.
+//!
+//! tests/interleavings explores these interleavings with the engine replaced by a map.
+
+use std::collections::{BTreeMap, HashMap};
+use std::mem::take;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::locks::{lock, read, try_lock, write};
+use super::locks::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, RwLock};
+
+/// Versions that are settled in one go when a snapshot ends, while writers and readers wait.
+const SETTLED_AT_ONCE: usize = 256;
+
+/// What a version costs beside its key and its value, roughly.
+const OVERHEAD: u64 = 160;
+
+/// A key of the store: the keyspace's number, and the key in it.
+type Place = (u64, Arc<[u8]>);
+
+/// A range of keys.
+pub(super) type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// The moment that a snapshot shows. Compared with others by its number alone.
+pub(super) struct Moment {
+    number: u64,
+    ended: AtomicBool,
+}
+
+impl Moment {
+    /// Whether its versions may be gone. Asked after they were looked at, not before.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+}
+
+/// What a key is before a change of it.
+pub(super) struct Before<R> {
+    pub(super) row: R,
+    /// The bytes that keeping the row takes.
+    pub(super) size: usize,
+    /// Whether the change makes a difference: removing what is not there does not.
+    pub(super) differs: bool,
+}
+
+/// The versions of all keyspaces of a store.
+pub(super) struct Versions<R> {
+    /// The number of the newest live snapshot; 0 if there is none. It grows while no writer is under
+    /// way, and falls under the lock of `kept`.
+    newest: AtomicU64,
+    /// How many versions there are, so that readers need no lock where there are none.
+    len: AtomicU64,
+    bytes: AtomicU64,
+    /// The bytes past which the oldest snapshot ends.
+    bound: u64,
+    kept: RwLock<Kept<R>>,
+    /// Held by whoever ends a snapshot, from its first step to its last.
+    ending: Mutex<()>,
+}
+
+struct Kept<R> {
+    /// The number that was given out last.
+    last: u64,
+    live: BTreeMap<u64, Arc<Moment>>,
+    /// By keyspace and key, in ascending order of the numbers.
+    versions: HashMap<u64, BTreeMap<Arc<[u8]>, Vec<Version<R>>>>,
+    /// The keys that have a version under a number.
+    touched: HashMap<u64, Vec<Place>>,
+}
+
+struct Version<R> {
+    number: u64,
+    row: R,
+    size: u64,
+    /// Whether the key has really changed since.
+    differs: bool,
+}
+
+/// A snapshot that is no longer live and whose versions have still to be settled.
+pub(super) struct Ending<'a> {
+    touched: Vec<Place>,
+    number: u64,
+    /// The next older snapshot.
+    below: Option<u64>,
+    _alone: MutexGuard<'a, ()>,
+}
+
+/// What snapshots hold in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotStats {
+    /// Moments that are kept: by snapshots, transactions and iterators.
+    pub live: usize,
+    /// Rows that were overwritten or removed and are kept for them.
+    pub versions: u64,
+    /// The bytes that those rows take, roughly.
+    pub bytes: u64,
+}
+
+impl<R: Clone> Versions<R> {
+    pub(super) fn new(bound: Option<u64>) -> Self {
+        Self {
+            newest: AtomicU64::new(0),
+            len: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            bound: bound.unwrap_or(u64::MAX),
+            kept: RwLock::new(Kept {
+                last: 0,
+                live: BTreeMap::new(),
+                versions: HashMap::new(),
+                touched: HashMap::new(),
+            }),
+            ending: Mutex::new(()),
+        }
+    }
+
+    /// Takes a snapshot. The caller sees to it that no writer is under way.
+    pub(super) fn take(&self) -> Arc<Moment> {
+        let mut kept = write(&self.kept);
+        kept.last += 1;
+        let moment = Arc::new(Moment { number: kept.last, ended: AtomicBool::new(false) });
+        kept.live.insert(moment.number, Arc::clone(&moment));
+        self.newest.store(moment.number, Ordering::SeqCst);
+        moment
+    }
+
+    /// Ends a snapshot, unless it has ended: the versions that only it needed go.
+    pub(super) fn end(&self, moment: &Moment) {
+        if let Some(ending) = self.leave(moment, lock(&self.ending)) {
+            self.settle(ending);
+        }
+    }
+
+    /// The quick part of ending a snapshot, for a caller who holds locks: from here on nothing is kept
+    /// for it. `None` also if another one is just being ended, which would have to be waited for.
+    pub(super) fn try_leave(&self, moment: &Moment) -> Option<Ending<'_>> {
+        self.leave(moment, try_lock(&self.ending)?)
+    }
+
+    fn leave<'a>(&self, moment: &Moment, alone: MutexGuard<'a, ()>) -> Option<Ending<'a>> {
+        let mut kept = write(&self.kept);
+        let number = moment.number;
+        kept.live.remove(&number)?;
+        moment.ended.store(true, Ordering::SeqCst);
+        let newest = kept.live.last_key_value().map_or(0, |(number, _)| *number);
+        self.newest.store(newest, Ordering::SeqCst);
+        if newest == 0 {
+            // Nobody needs anything.
+            self.len.store(0, Ordering::SeqCst);
+            self.bytes.store(0, Ordering::SeqCst);
+            let gone = (take(&mut kept.versions), take(&mut kept.touched));
+            drop(kept);
+            drop(gone);
+            return None;
+        }
+        let below = kept.live.range(..number).next_back().map(|(number, _)| *number);
+        let touched = kept.touched.remove(&number)?;
+        Some(Ending { touched, number, below, _alone: alone })
+    }
+
+    /// The part that takes as long as there are versions.
+    pub(super) fn settle(&self, ending: Ending<'_>) {
+        let Ending { touched, number, below, _alone } = ending;
+        let mut touched = touched.into_iter();
+        while touched.len() > 0 {
+            let mut kept = write(&self.kept);
+            for place in touched.by_ref().take(SETTLED_AT_ONCE) {
+                if let Some(size) = kept.settle(place, number, below) {
+                    self.len.fetch_sub(1, Ordering::SeqCst);
+                    self.bytes.fetch_sub(size, Ordering::SeqCst);
+                }
+            }
+        }
+    }
+
+    /// Whether a writer, without its locks, has to call `relieve`.
+    pub(super) fn exceeds_bound(&self) -> bool {
+        self.bytes.load(Ordering::SeqCst) > self.bound
+    }
+
+    /// To be called by writers, without locks, after they have written: ends the oldest snapshots
+    /// while the versions take more than the bound. If that is just being done, it is left to whoever
+    /// does it, so that no writer waits.
+    pub(super) fn relieve(&self) {
+        while self.exceeds_bound() {
+            let Some(alone) = try_lock(&self.ending) else { return };
+            let oldest = read(&self.kept).live.first_key_value().map(|(_, moment)| moment.clone());
+            let Some(oldest) = oldest else { return };
+            if let Some(ending) = self.leave(&oldest, alone) {
+                self.settle(ending);
+            }
+        }
+    }
+
+    /// Keeps what `key` is, if a live snapshot needs it; `look` tells what it is. The caller holds the
+    /// lock of the key, or is the only writer, from here until the change is made. `removes` says
+    /// that the change is a removal.
+    pub(super) fn keep<E>(
+        &self,
+        keyspace: u64,
+        key: &[u8],
+        removes: bool,
+        look: impl FnOnce() -> Result<Before<R>, E>,
+    ) -> Result<(), E> {
+        let newest = self.newest.load(Ordering::SeqCst);
+        if newest == 0 {
+            return Ok(());
+        }
+        let known = match read(&self.kept).of(keyspace, key).last() {
+            Some(version) if version.number >= newest => Some(version.differs),
+            _ => None,
+        };
+        match known {
+            Some(true) => {}
+            // What is there is the removal of nothing: removing it again makes no difference.
+            Some(false) if removes => {}
+            Some(false) => write(&self.kept).note_difference(keyspace, key),
+            None => self.enter(keyspace, key, look()?),
+        }
+        Ok(())
+    }
+
+    fn enter(&self, keyspace: u64, key: &[u8], before: Before<R>) {
+        let mut kept = write(&self.kept);
+        // The newest snapshot of before may have ended; none can have been taken, as there is a writer.
+        let number = self.newest.load(Ordering::SeqCst);
+        if number == 0 {
+            return;
+        }
+        let Before { row, size, differs } = before;
+        let size = OVERHEAD + (key.len() + size) as u64;
+        if kept.enter((keyspace, key.into()), Version { number, row, size, differs }) {
+            self.len.fetch_add(1, Ordering::SeqCst);
+            self.bytes.fetch_add(size, Ordering::SeqCst);
+        }
+    }
+
+    /// What `key` was at `moment`, if it was changed since; to be asked after the live row was read.
+    pub(super) fn seen(&self, moment: &Moment, keyspace: u64, key: &[u8]) -> Option<R> {
+        if self.is_empty() {
+            return None;
+        }
+        let kept = read(&self.kept);
+        seen(kept.of(keyspace, key), moment).map(|version| version.row.clone())
+    }
+
+    /// The first key in `range` that was changed since `moment`, or, going down, the last, and what it
+    /// was.
+    pub(super) fn next_seen(
+        &self,
+        moment: &Moment,
+        keyspace: u64,
+        range: Range<'_>,
+        down: bool,
+    ) -> Option<(Arc<[u8]>, R)> {
+        if self.is_empty() || is_empty_range(&range) {
+            return None;
+        }
+        let kept = read(&self.kept);
+        let mut rows = kept.versions.get(&keyspace)?.range::<[u8], _>(range);
+        loop {
+            let (key, versions) = if down { rows.next_back()? } else { rows.next()? };
+            if let Some(version) = seen(versions, moment) {
+                return Some((Arc::clone(key), version.row.clone()));
+            }
+        }
+    }
+
+    /// Whether `key` was changed since `moment`.
+    pub(super) fn has_changed(&self, moment: &Moment, keyspace: u64, key: &[u8]) -> bool {
+        !self.is_empty() && differs(read(&self.kept).of(keyspace, key), moment)
+    }
+
+    /// Whether any key in `range` was changed since `moment`.
+    pub(super) fn range_has_changed(
+        &self,
+        moment: &Moment,
+        keyspace: u64,
+        range: Range<'_>,
+    ) -> bool {
+        if self.is_empty() || is_empty_range(&range) {
+            return false;
+        }
+        let kept = read(&self.kept);
+        let keys = kept.versions.get(&keyspace);
+        keys.is_some_and(|keys| {
+            keys.range::<[u8], _>(range).any(|(_, versions)| differs(versions, moment))
+        })
+    }
+
+    pub(super) fn stats(&self) -> SnapshotStats {
+        let kept = read(&self.kept);
+        SnapshotStats {
+            live: kept.live.len(),
+            versions: self.len.load(Ordering::SeqCst),
+            bytes: self.bytes.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Whether there are no versions. A version is counted before its key changes, so to a reader who
+    /// has read the live row before it asks, "none" means that the row has not changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl<R> Kept<R> {
+    fn of(&self, keyspace: u64, key: &[u8]) -> &[Version<R>] {
+        self.versions.get(&keyspace).and_then(|keys| keys.get(key)).map_or(&[], |all| &all[..])
+    }
+
+    fn note_difference(&mut self, keyspace: u64, key: &[u8]) {
+        let keys = self.versions.get_mut(&keyspace);
+        let last = keys.and_then(|keys| keys.get_mut(key)).and_then(|versions| versions.last_mut());
+        // None if the last snapshot has ended in the meantime.
+        if let Some(version) = last {
+            version.differs = true;
+        }
+    }
+
+    /// Says whether the version was entered. It is not where there is one that serves already, because
+    /// a newer snapshot has ended meanwhile.
+    fn enter(&mut self, place: Place, version: Version<R>) -> bool {
+        let number = version.number;
+        let versions =
+            self.versions.entry(place.0).or_default().entry(Arc::clone(&place.1)).or_default();
+        if let Some(last) = versions.last_mut().filter(|last| last.number >= number) {
+            last.differs |= version.differs;
+            return false;
+        }
+        versions.push(version);
+        self.touched.entry(number).or_default().push(place);
+        true
+    }
+
+    /// Moves the version under `number`, whose snapshot has ended, to the snapshot `below`, or drops it
+    /// where that one has no need of it; answers with its size then.
+    fn settle(&mut self, place: Place, number: u64, below: Option<u64>) -> Option<u64> {
+        let keys = self.versions.get_mut(&place.0)?;
+        let versions = keys.get_mut(&place.1)?;
+        let index = versions.iter().position(|version| version.number == number)?;
+        let needed = below.filter(|below| index == 0 || versions[index - 1].number < *below);
+        if let Some(below) = needed {
+            versions[index].number = below;
+            self.touched.entry(below).or_default().push(place);
+            return None;
+        }
+        let gone = versions.remove(index);
+        if index > 0 {
+            versions[index - 1].differs |= gone.differs;
+        }
+        if versions.is_empty() {
+            keys.remove(&place.1);
+        }
+        Some(gone.size)
+    }
+}
+
+fn seen<'a, R>(versions: &'a [Version<R>], moment: &Moment) -> Option<&'a Version<R>> {
+    versions.iter().find(|version| version.number >= moment.number)
+}
+
+fn differs<R>(versions: &[Version<R>], moment: &Moment) -> bool {
+    versions.iter().any(|version| version.number >= moment.number && version.differs)
+}
+
+/// Ranges that the standard library's maps would panic at, among others.
+pub(super) fn is_empty_range(range: &Range<'_>) -> bool {
+    match range {
+        (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
+        (
+            Bound::Included(lower) | Bound::Excluded(lower),
+            Bound::Included(upper) | Bound::Excluded(upper),
+        ) => lower >= upper,
+        _ => false,
+    }
+}
