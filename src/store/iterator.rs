@@ -77,8 +77,8 @@ pub struct Iter {
 }
 
 enum Rows {
-    Live(LiveRows),
-    Moment(MomentRows),
+    Live(Box<LiveRows>),
+    Moment(Box<MomentRows>),
 }
 
 /// One move of an iterator.
@@ -148,10 +148,10 @@ impl SledStore {
             .keys_only(options.keys_only);
         let scan = work.map(|work| Scan::new(work, &self.keyspace, (&lower, &upper)));
         let rows = match options.live {
-            true => Rows::Live(LiveRows::new(cursor)),
+            true => Rows::Live(Box::new(LiveRows::new(cursor))),
             false => {
                 let held = held.unwrap_or_else(|| Arc::new(self.shared.hold_moment()));
-                Rows::Moment(MomentRows::new(cursor, lower, upper, held))
+                Rows::Moment(Box::new(MomentRows::new(cursor, lower, upper, held)))
             }
         };
         let IterOptions { keys_only, reverse, .. } = options;

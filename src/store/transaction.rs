@@ -163,9 +163,9 @@ impl Part {
     /// Whether anything that was read has changed since.
     fn has_changed(&self, held: &Held) -> bool {
         let (versions, id) = (held.versions(), self.keyspace.id());
-        let key_has = |key: &Box<[u8]>| versions.has_changed(&held.moment, id, key);
-        let span_has = |span: &Span| versions.range_has_changed(&held.moment, id, span.range());
-        self.keys_read.iter().any(key_has) || self.spans_read.iter().any(span_has)
+        let (mut keys, mut spans) = (self.keys_read.iter(), self.spans_read.iter());
+        keys.any(|key| versions.has_changed(&held.moment, id, key))
+            || spans.any(|span| versions.range_has_changed(&held.moment, id, span.range()))
     }
 }
 

@@ -99,10 +99,13 @@ struct Kept<R> {
     last: u64,
     live: BTreeMap<u64, Arc<Moment>>,
     /// By keyspace and key, in ascending order of the numbers.
-    versions: HashMap<u64, BTreeMap<Arc<[u8]>, Vec<Version<R>>>>,
+    versions: HashMap<u64, BTreeMap<Arc<[u8]>, History<R>>>,
     /// The keys that have a version under a number.
     touched: HashMap<u64, Vec<Place>>,
 }
+
+/// The versions of one key.
+type History<R> = Vec<Version<R>>;
 
 struct Version<R> {
     number: u64,
