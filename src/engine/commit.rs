@@ -15,7 +15,8 @@ use super::{Result, Tree};
 
 const OPERATION: &str = "write to";
 
-/// Steps of a batch from which on its garbage is worth collecting at once.
+/// Steps of a write from which on its garbage is worth collecting at once. One value can come to so
+/// many, in pieces.
 const LARGE: usize = 1000;
 
 /// What one step leaves behind, and what one pin takes away, as measured by watching memory.
@@ -31,11 +32,33 @@ pub(crate) struct Step<'a> {
     pub(crate) value: Option<&'a [u8]>,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
     /// Whether the value is, or the one before it was, in pieces.
     fn concerns_pieces(&self) -> bool {
         let pieces = self.tree.pieces.as_ref();
         pieces.is_some_and(|pieces| pieces.concerns(self.key, self.value))
+    }
+
+    /// What the caller counts: key and value.
+    pub(super) fn size(&self) -> usize {
+        self.key.len() + self.value.map_or(0, <[u8]>::len)
+    }
+
+    /// The step that the tree itself gets. If the value is or was in pieces, the key begins to change,
+    /// and what belongs to that is added to `extra` and to `changes`.
+    pub(super) fn cut(
+        &self,
+        extra: &mut Vec<RawStep<'a>>,
+        changes: &mut Vec<Change>,
+    ) -> sled::Result<RawStep<'a>> {
+        let Step { tree, key, value } = *self;
+        let mut own = value;
+        if let Some(pieces) = tree.pieces.as_ref().filter(|pieces| pieces.concerns(key, value)) {
+            let begun = pieces.begin(key, value, extra)?;
+            changes.push(begun.0);
+            own = begun.1;
+        }
+        Ok(RawStep { tree: &tree.inner, key: Cow::Borrowed(key), value: own.map(Cow::Borrowed) })
     }
 }
 
@@ -90,17 +113,10 @@ fn commit_cut(steps: &[Step<'_>]) -> Result<Vec<bool>> {
     let room = &steps[0].tree.room;
     room.may_write()?;
     let (mut raw, mut extra, mut changes) = (Vec::new(), Vec::new(), Vec::new());
-    for &Step { tree, key, value } in steps {
-        let mut own = value;
-        if let Some(pieces) = tree.pieces.as_ref().filter(|pieces| pieces.concerns(key, value)) {
-            let begun = shield(OPERATION, room.path(), || pieces.begin(key, value, &mut extra))?;
-            changes.push(begun.0);
-            own = begun.1;
-        }
-        let (key, value) = (Cow::Borrowed(key), own.map(Cow::Borrowed));
-        raw.push(RawStep { tree: &tree.inner, key, value });
+    for step in steps {
+        let cut = shield(OPERATION, room.path(), || step.cut(&mut extra, &mut changes));
+        raw.push(cut.inspect_err(|_| changes.iter_mut().for_each(Change::abandoned))?);
     }
-    // Pieces before heads: if sled fails between the trees, the heads are still those of before.
     let pieces = extra.len();
     extra.append(&mut raw);
     let previous = write(room, steps, extra.len(), |path| commit_together(path, &extra))?;
@@ -117,9 +133,13 @@ fn write<T>(
     change: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {
     room.may_write()?;
-    let answer = room.judge(change(room.path()))?;
-    let size = |step: &Step<'_>| step.key.len() + step.value.map_or(0, <[u8]>::len);
-    room.wrote(count, steps.iter().map(size).sum());
+    let answer = room.judge(change(room.path())).inspect_err(|_| {
+        // sled may hold some of the steps and not others. A single one it has or has not.
+        if count > 1 {
+            room.gate().doubt(steps.iter().map(|step| (&step.tree.inner, step.key)));
+        }
+    })?;
+    room.wrote(count, steps.iter().map(Step::size).sum());
     collect_garbage(count);
     Ok(answer)
 }

@@ -159,13 +159,7 @@ impl Cursor {
     fn walk_on(&mut self, direction: Direction) -> Result<Option<(Bytes, Bytes)>> {
         let row = match &mut self.walk {
             None => Ok(None),
-            Some((_, walk)) => shield("read from", self.tree.path(), || {
-                match direction {
-                    Direction::Up => walk.next(),
-                    Direction::Down => walk.next_back(),
-                }
-                .transpose()
-            }),
+            Some((_, walk)) => read_row(&self.tree, direction, walk),
         };
         match row {
             Ok(Some((key, value))) => Ok(Some((Bytes::from(key), Bytes::from(value)))),
@@ -192,6 +186,28 @@ impl Cursor {
             _ => Ok(Some(found)),
         }
     }
+}
+
+/// The next row of `walk`, unless it may be half of a write. Keys that may be are never passed over
+/// for that where they are gone: as long as a write that failed has left one of its rows as it was,
+/// whoever meets that row is told.
+fn read_row(
+    tree: &Tree,
+    direction: Direction,
+    walk: &mut sled::Iter,
+) -> Result<Option<(sled::IVec, sled::IVec)>> {
+    tree.room.may_read(&tree.inner, None)?;
+    let row = shield("read from", tree.path(), || {
+        match direction {
+            Direction::Up => walk.next(),
+            Direction::Down => walk.next_back(),
+        }
+        .transpose()
+    })?;
+    if let Some((key, _)) = &row {
+        tree.room.may_read(&tree.inner, Some(key))?;
+    }
+    Ok(row)
 }
 
 fn is_below(key: &[u8], lower: &Bound<Bytes>) -> bool {

@@ -10,6 +10,7 @@ use oxistore_core::StoreError;
 
 use super::durable::DurableLog;
 use super::flusher::Flusher;
+use super::journal::{self, Journal};
 use super::lock::{wait_for_sled, Deadline, DirectoryLock};
 use super::mend;
 use super::pieces::{Limits, Pieces};
@@ -70,6 +71,7 @@ pub(crate) struct Engine {
 
 /// What has to go in this order when the engine closes.
 struct Parts {
+    journal: Arc<Journal>,
     db: sled::Db,
     limits: Limits,
     flusher: Flusher,
@@ -102,8 +104,8 @@ impl Engine {
 
     /// The tree `name`, created if it is not there. Its values are small.
     pub(crate) fn tree(&self, name: &[u8]) -> Result<Tree> {
-        let room = Arc::clone(&self.room);
-        Ok(Tree { inner: self.raw_tree(name)?, room, pieces: None })
+        let (room, journal) = (Arc::clone(&self.room), Arc::clone(&self.parts().journal));
+        Ok(Tree { inner: self.raw_tree(name)?, room, pieces: None, journal })
     }
 
     /// The tree `name`, created if it is not there, whose values may have any size; the tree
@@ -165,7 +167,9 @@ impl Engine {
     }
 
     fn shut(&mut self) -> Result<()> {
-        let Some(Parts { db, flusher, log, lock, .. }) = self.parts.take() else { return Ok(()) };
+        let Some(parts) = self.parts.take() else { return Ok(()) };
+        let Parts { journal, db, flusher, log, lock, .. } = parts;
+        drop(journal);
         let closed = flusher.close(db);
         let limit = CLOSE_LIMIT.min(self.room.patience());
         let free = wait_for_sled(&directory::log_file(self.path()), limit);
@@ -186,7 +190,8 @@ impl Parts {
             let _ = fs::remove_dir_all(room.path());
         }
         let (db, limits, flusher, log) = opened?;
-        Ok(Self { db, limits, flusher, log, lock })
+        let journal = Arc::new(Journal::new(db.clone(), flusher.clone(), limits));
+        Ok(Self { journal, db, limits, flusher, log, lock })
     }
 
     fn open_locked(
@@ -217,6 +222,7 @@ impl Parts {
         if is_new {
             mend::finish_creation(path).map_err(io)?;
         }
+        journal::redo(&db, room, options.salvage)?;
         let flusher = Flusher::start(db.clone(), witness, Arc::clone(room))?;
         Ok((db, Limits::of(size), flusher, log))
     }

@@ -22,7 +22,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Bytes;
@@ -36,6 +36,8 @@ const LONGEST_IN_ONE: usize = 64 << 10;
 
 /// The longest key, where segments are large enough for it.
 const LONGEST_KEY: usize = 4096;
+
+const TORN: &str = "a write of this key has failed in the middle, open the store again";
 
 /// Rows in a leaf of sled's, and keys in one of its inner pages, at most; a few more than were seen.
 const ROWS_IN_LEAF: usize = 22;
@@ -76,11 +78,8 @@ pub(super) struct Pieces {
 enum State {
     Changing,
     Whole(Entry),
-    /// A write has failed in the middle, and the key has what was before or what was to be.
-    Torn {
-        before: Option<Entry>,
-        after: Option<Entry>,
-    },
+    /// A write has failed in the middle, and nobody knows what the key has.
+    Torn,
 }
 
 /// How a value in pieces is put together.
@@ -189,34 +188,10 @@ impl Pieces {
                         return found.ok_or(sled::Error::Corruption { at: None, bt: () });
                     }
                 }
-                Some(State::Torn { before, after }) => return self.guess(tree, key, before, after),
+                // Who comes later is told the first error before he gets here.
+                Some(State::Torn) => return Err(sled::Error::ReportableBug(TORN.to_owned())),
             }
         }
-    }
-
-    /// The value of a key whose last write has failed: that of before or that of after, whichever is
-    /// whole.
-    fn guess(
-        &self,
-        tree: &sled::Tree,
-        key: &[u8],
-        before: Option<Entry>,
-        after: Option<Entry>,
-    ) -> sled::Result<Option<Bytes>> {
-        let Some(head) = tree.get(key)? else { return Ok(None) };
-        let in_pieces = |entry: &Option<Entry>| entry.is_some_and(|entry| entry.has_head(&head));
-        if !in_pieces(&before) && !in_pieces(&after) {
-            return Ok(Some(Bytes::from(head)));
-        }
-        for entry in [after, before].into_iter().flatten() {
-            if let (true, Some(whole)) =
-                (entry.has_head(&head), self.put_together(tree, key, entry)?)
-            {
-                return Ok(whole);
-            }
-        }
-        let text = "a write of this key has failed in the middle, open the store again";
-        Err(sled::Error::ReportableBug(text.to_owned()))
     }
 
     /// The value of `entry`: `None` if a piece is missing, `Some(None)` if the key is.
@@ -251,12 +226,13 @@ pub(super) struct RawStep<'a> {
 }
 
 /// A change of a value that was or will be in pieces. Until it is dropped the key is changing.
-pub(super) struct Change<'a> {
-    pieces: &'a Pieces,
-    key: &'a [u8],
+pub(super) struct Change {
+    pieces: Arc<Pieces>,
+    key: Box<[u8]>,
     before: Option<Entry>,
     after: Option<Entry>,
-    committed: bool,
+    /// What the key has when this is dropped.
+    outcome: Option<State>,
 }
 
 impl Pieces {
@@ -268,16 +244,16 @@ impl Pieces {
     /// Begins to set `key` to `value`: adds to `extra` the steps beside that of the tree itself, and
     /// answers with what the tree itself gets. The caller is the key's only writer.
     pub(super) fn begin<'a>(
-        &'a self,
-        key: &'a [u8],
+        self: &'a Arc<Self>,
+        key: &[u8],
         value: Option<&'a [u8]>,
         extra: &mut Vec<RawStep<'a>>,
-    ) -> sled::Result<(Change<'a>, Option<&'a [u8]>)> {
+    ) -> sled::Result<(Change, Option<&'a [u8]>)> {
         let beside = self.beside()?;
         let before = match self.state(key) {
             Some(State::Whole(old)) => Some(old),
             // After a failure there are no more writes, and of each key there is one writer.
-            None | Some(State::Changing | State::Torn { .. }) => None,
+            None | Some(State::Changing | State::Torn) => None,
         };
         if let Some(old) = before {
             for place in 1..old.pieces() {
@@ -304,7 +280,8 @@ impl Pieces {
             }
         };
         self.enter(key, Some(State::Changing));
-        Ok((Change { pieces: self, key, before, after, committed: false }, own))
+        let (pieces, key) = (Arc::clone(self), key.into());
+        Ok((Change { pieces, key, before, after, outcome: Some(State::Torn) }, own))
     }
 
     fn cut(&self, value: &[u8]) -> Entry {
@@ -317,22 +294,21 @@ impl Pieces {
     }
 }
 
-impl Change<'_> {
+impl Change {
+    /// All of it is made.
     pub(super) fn committed(&mut self) {
-        self.committed = true;
+        self.outcome = self.after.map(State::Whole);
+    }
+
+    /// Nothing of it was made.
+    pub(super) fn abandoned(&mut self) {
+        self.outcome = self.before.map(State::Whole);
     }
 }
 
-impl Drop for Change<'_> {
+impl Drop for Change {
     fn drop(&mut self) {
-        let &mut Change { before, after, .. } = self;
-        self.pieces.enter(
-            self.key,
-            match self.committed {
-                true => after.map(State::Whole),
-                false => Some(State::Torn { before, after }),
-            },
-        );
+        self.pieces.enter(&self.key, self.outcome);
     }
 }
 

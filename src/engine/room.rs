@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
+use super::gate::Gate;
 use super::Result;
 
 /// Commits of several steps after which sled is made to write out. Each of them costs sled two
@@ -23,7 +24,7 @@ const BYTES: u64 = 8 << 20;
 /// After a write or a flush has failed, nobody knows which of the changes since the last good flush
 /// are on the disk, and sled's own structures may hold half of a change. So from the first failure
 /// on no write is acknowledged: each answers with that first error, until the store is opened
-/// again. Reads go on.
+/// again. Reads go on, but for what may be half changed: see `gate.rs`.
 #[derive(Debug)]
 pub(super) struct Room {
     path: PathBuf,
@@ -35,6 +36,7 @@ pub(super) struct Room {
     /// What was written since the last time that somebody took it upon himself to write it out.
     commits: AtomicU64,
     bytes: AtomicU64,
+    gate: Gate,
 }
 
 impl Room {
@@ -47,6 +49,7 @@ impl Room {
             writes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            gate: Gate::default(),
         }
     }
 
@@ -69,6 +72,19 @@ impl Room {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Lets a read of `key` in `tree` begin, or of any key. It may have to wait, and fails with the
+    /// first error if what it would find may be half of a write.
+    pub(super) fn may_read(&self, tree: &sled::Tree, key: Option<&[u8]>) -> Result<()> {
+        if self.gate.is_open() || !self.gate.is_doubtful_after_waiting(tree, key) {
+            return Ok(());
+        }
+        self.may_write()
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Lets no write through any more, if `result` is an error; answers with the first error then.

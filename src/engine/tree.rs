@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::journal::Journal;
 use super::pieces::Pieces;
 use super::room::Room;
 use super::shield::shield;
@@ -17,6 +18,8 @@ pub(crate) struct Tree {
     pub(super) room: Arc<Room>,
     /// Its large values, if it may have any.
     pub(super) pieces: Option<Arc<Pieces>>,
+    /// Where its large batches go.
+    pub(super) journal: Arc<Journal>,
 }
 
 impl Tree {
@@ -36,6 +39,7 @@ impl Tree {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.room.may_read(&self.inner, Some(key))?;
         shield("read from", self.path(), || match &self.pieces {
             Some(pieces) => pieces.get(&self.inner, key),
             None => Ok(self.inner.get(key)?.map(Bytes::from)),
@@ -43,6 +47,7 @@ impl Tree {
     }
 
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.room.may_read(&self.inner, Some(key))?;
         shield("read from", self.path(), || self.inner.contains_key(key))
     }
 }

@@ -22,7 +22,9 @@ use super::shared::Shared;
 use super::tally::Presence;
 use super::versions::Before;
 use super::SledStore;
-use crate::engine::{commit, commit_blind, commit_one, Bytes, Result, Step};
+use crate::engine::{
+    commit, commit_blind, commit_large, commit_one, is_large, Bytes, Result, Step,
+};
 
 /// What a write does to its key.
 #[derive(Clone, Copy)]
@@ -68,6 +70,13 @@ impl<'a> Action<'a> {
         match self {
             Action::Put { expires_at, .. } | Action::Expire(expires_at) => *expires_at,
             Action::Delete => None,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Action::Put { value, .. } => value.len(),
+            Action::Delete | Action::Expire(_) => 0,
         }
     }
 
@@ -246,19 +255,12 @@ impl Shared {
     fn apply_all(&self, changes: &[Change<'_>]) -> Result<()> {
         let forget_all =
             |_: &StoreError| changes.iter().for_each(|change| change.keyspace.tally().forget());
-        let before = presences(changes)?;
+        let mut before = presences(changes)?.into_iter();
         changes.iter().try_for_each(|change| self.keep(change))?;
-        let encoded: Vec<_> =
-            changes.iter().map(|change| encode(change.action.expires_at())).collect();
-        let mut steps = Vec::with_capacity(changes.len());
-        for (change, encoded) in changes.iter().zip(&encoded) {
-            steps.extend(data_step(change));
-            let old_expiry = change.keyspace.expiries().get(change.key);
-            steps.extend(sidecar_step(change, old_expiry, encoded));
-        }
-        commit_blind(&steps).inspect_err(forget_all)?;
-        for (change, before) in changes.iter().zip(before) {
+        commit_all(changes).inspect_err(forget_all)?;
+        for change in changes {
             change.keyspace.expiries().set(change.key, change.action.expires_at());
+            let before = before.next().unwrap_or(Presence::Absent);
             change.keyspace.tally().changed(change.key, before, change.action.presence());
         }
         Ok(())
@@ -279,8 +281,34 @@ impl Shared {
     }
 }
 
-/// What the keys are now; looked up only in keyspaces that are counted.
+fn commit_all(changes: &[Change<'_>]) -> Result<()> {
+    let bytes = || changes.iter().map(|change| change.key.len() + change.action.size()).sum();
+    let encode = |change: &Change<'_>| encode(change.action.expires_at());
+    let old_expiry = |change: &Change<'_>| change.keyspace.expiries().get(change.key);
+    if is_large(changes.len(), bytes) {
+        return commit_large(&changes[0].trees.data, |make| {
+            for change in changes {
+                let encoded = encode(change);
+                data_step(change).map_or(Ok(()), &mut *make)?;
+                sidecar_step(change, old_expiry(change), &encoded).map_or(Ok(()), &mut *make)?;
+            }
+            Ok(())
+        });
+    }
+    let encoded: Vec<_> = changes.iter().map(encode).collect();
+    let mut steps = Vec::with_capacity(changes.len());
+    for (change, encoded) in changes.iter().zip(&encoded) {
+        steps.extend(data_step(change));
+        steps.extend(sidecar_step(change, old_expiry(change), encoded));
+    }
+    commit_blind(&steps)
+}
+
+/// What the keys are now; looked up only in keyspaces that are counted, and nothing if none is.
 fn presences(changes: &[Change<'_>]) -> Result<Vec<Presence>> {
+    if !changes.iter().any(|change| change.keyspace.tally().is_active()) {
+        return Ok(Vec::new());
+    }
     let look = |change: &Change<'_>| {
         let counted = change.keyspace.tally().is_active();
         if !counted || !change.trees.data.contains(change.key)? {
@@ -302,7 +330,7 @@ fn data_step<'a>(change: &Change<'a>) -> Option<Step<'a>> {
 
 /// The change of the sidecar, if the expiry changes.
 fn sidecar_step<'a>(
-    change: &Change<'a>,
+    change: &'a Change<'_>,
     old_expiry: Option<u64>,
     encoded: &'a Option<[u8; 8]>,
 ) -> Option<Step<'a>> {

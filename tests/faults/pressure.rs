@@ -108,6 +108,8 @@ fn a_kill_loses_no_more_commits_than_are_on_their_way() {
     }
 }
 
+/// What is counted is what the process takes above what it has with the full batch in its hands: all
+/// that the store does with it, the store's cache included. The batch itself is twice its content.
 fn apply_large_batch(path: &Path, keys: u64) {
     let store = SledStoreBuilder::new().cache_capacity(CACHE).build(path).unwrap();
     let mut batch = SledBatch::new();
@@ -134,13 +136,6 @@ fn child_applies_a_large_batch() {
 }
 
 #[test]
-#[ignore = "open: it takes some fifty times its size, see docs/engine.md"]
 fn a_batch_of_many_keys_takes_less_than_three_times_its_size() {
-    passes("pressure::child_applies_a_large_batch", "200000");
-}
-
-#[test]
-#[ignore = "takes a minute"]
-fn a_batch_of_a_million_keys_takes_less_than_three_times_its_size() {
     passes("pressure::child_applies_a_large_batch", "1000000");
 }
