@@ -167,7 +167,7 @@ impl sledstore_iter_options {
         let upper = limit(call, "upper", self.upper, has(SLEDSTORE_ITER_UPPER_INCLUSIVE))?;
         let prefix = call.byte_struct("prefix", self.prefix)?.to_vec();
         let keys_only = has(SLEDSTORE_ITER_KEYS_ONLY);
-        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false, live: false })
+        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false, live: true })
     }
 }
 

@@ -1,0 +1,361 @@
+//! Random operations against a model that copies everything.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use sledstore::{
+    Clock, Iter, IterOptions, SledBatch, SledSnapshot, SledStore, SledStoreBuilder,
+    SledTransaction, StoreError,
+};
+
+use crate::Numbers;
+
+const KEYSPACES: usize = 2;
+const KEYS: u64 = 14;
+const STEPS: u64 = 4_000;
+
+type Key = Vec<u8>;
+type Value = Vec<u8>;
+/// A keyspace: the value of each key, and when it expires.
+type Rows = BTreeMap<Key, (Value, Option<u64>)>;
+type Pairs = Vec<(Key, Value)>;
+
+/// All keyspaces at a time.
+#[derive(Clone)]
+struct Moment {
+    keyspaces: Vec<Rows>,
+    now: u64,
+}
+
+impl Moment {
+    fn get(&self, keyspace: usize, key: &[u8]) -> Option<Value> {
+        let (value, expires_at) = self.keyspaces[keyspace].get(key)?;
+        expires_at.is_none_or(|at| at > self.now).then(|| value.clone())
+    }
+
+    fn pairs(&self, keyspace: usize) -> Pairs {
+        let keys = self.keyspaces[keyspace].keys();
+        keys.filter_map(|key| Some((key.clone(), self.get(keyspace, key)?))).collect()
+    }
+}
+
+struct OpenTransaction {
+    transaction: SledTransaction,
+    began: Moment,
+    written: Vec<BTreeMap<Key, Option<Value>>>,
+    keys_read: BTreeSet<(usize, Key)>,
+    ranges_read: Vec<(usize, Key, Key)>,
+    changed: BTreeSet<(usize, Key)>,
+}
+
+impl OpenTransaction {
+    fn get(&self, keyspace: usize, key: &[u8]) -> Option<Value> {
+        let own = self.written[keyspace].get(key).cloned();
+        own.unwrap_or_else(|| self.began.get(keyspace, key))
+    }
+
+    fn pairs(&self, keyspace: usize) -> Pairs {
+        let mut rows: BTreeMap<_, _> = self.began.pairs(keyspace).into_iter().collect();
+        for (key, value) in &self.written[keyspace] {
+            match value {
+                Some(value) => rows.insert(key.clone(), value.clone()),
+                None => rows.remove(key),
+            };
+        }
+        rows.into_iter().collect()
+    }
+
+    fn must_conflict(&self) -> bool {
+        let writes = self.written.iter().any(|written| !written.is_empty());
+        let in_range = |(keyspace, key): &(usize, Key)| {
+            self.ranges_read.iter().any(|(of, lo, hi)| of == keyspace && lo <= key && key < hi)
+        };
+        writes && self.changed.iter().any(|it| self.keys_read.contains(it) || in_range(it))
+    }
+}
+
+struct World {
+    store: SledStore,
+    handles: Vec<SledStore>,
+    clock: Clock,
+    now: Moment,
+    /// With the keyspace that each was made from.
+    snapshots: Vec<(SledSnapshot, Moment, usize)>,
+    iterators: Vec<(Iter, VecDeque<(Key, Value)>)>,
+    transactions: Vec<OpenTransaction>,
+    numbers: Numbers,
+    written: u64,
+}
+
+#[test]
+fn snapshots_iterators_and_transactions_agree_with_copies_of_everything() {
+    for seed in 1..=6 {
+        let mut world = World::new(seed);
+        for _ in 0..STEPS {
+            world.step();
+        }
+        let World { store, snapshots, iterators, transactions, .. } = world;
+        drop((snapshots, iterators, transactions));
+        let stats = store.snapshot_stats();
+        assert_eq!((stats.live, stats.versions, stats.bytes), (0, 0, 0), "seed {seed}");
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let clock = Clock::manual(1_000);
+        let builder = SledStoreBuilder::new().clock(clock.clone()).cache_capacity(8 << 20);
+        let store = builder.build_temporary().unwrap();
+        let handles = vec![store.clone(), store.keyspace("second").unwrap()];
+        let now = Moment { keyspaces: vec![Rows::new(); KEYSPACES], now: 1_000 };
+        let (snapshots, iterators, transactions) = (Vec::new(), Vec::new(), Vec::new());
+        let numbers = Numbers::new(seed);
+        Self { store, handles, clock, now, snapshots, iterators, transactions, numbers, written: 0 }
+    }
+
+    fn key(&mut self) -> Key {
+        vec![self.numbers.below(KEYS) as u8]
+    }
+
+    fn value(&mut self) -> Value {
+        self.written += 1;
+        self.written.to_string().into_bytes()
+    }
+
+    fn step(&mut self) {
+        match self.numbers.below(16) {
+            0..=5 => self.write(),
+            6 => {
+                let time = self.numbers.below(4);
+                self.clock.advance(Duration::from_millis(time));
+                self.now.now += time;
+            }
+            7 => self.begin(),
+            8 => self.end(),
+            9..=10 => self.read_snapshot(),
+            11 => self.walk_snapshot(),
+            12 => self.step_iterator(),
+            13..=14 => self.use_transaction(),
+            _ => self.finish_transaction(),
+        }
+    }
+
+    /// Puts or removes in the model; `None` removes. Says to transactions what has changed.
+    fn set(&mut self, keyspace: usize, key: &[u8], row: Option<(Value, Option<u64>)>) {
+        let was_there = self.now.get(keyspace, key).is_some();
+        let row = row.filter(|(_, at)| at.is_none_or(|at| at > self.now.now));
+        if row.is_some() || was_there {
+            for open in &mut self.transactions {
+                open.changed.insert((keyspace, key.to_vec()));
+            }
+        }
+        match row {
+            Some(row) => self.now.keyspaces[keyspace].insert(key.to_vec(), row),
+            None => self.now.keyspaces[keyspace].remove(key),
+        };
+    }
+
+    fn write(&mut self) {
+        let keyspace = self.numbers.below(KEYSPACES as u64) as usize;
+        let (key, value) = (self.key(), self.value());
+        let handle = self.handles[keyspace].clone();
+        let ttl = self.numbers.below(6);
+        let expires_at = Some(self.now.now + ttl);
+        let live = self.now.get(keyspace, &key);
+        match self.numbers.below(9) {
+            0..=1 => {
+                handle.put(&key, &value).unwrap();
+                self.set(keyspace, &key, Some((value, None)));
+            }
+            2 => {
+                handle.put_with_ttl(&key, &value, Duration::from_millis(ttl)).unwrap();
+                self.set(keyspace, &key, Some((value, expires_at)));
+            }
+            3 => {
+                handle.delete(&key).unwrap();
+                self.set(keyspace, &key, None);
+            }
+            4 => match (handle.expire(&key, Duration::from_millis(ttl)), live) {
+                (Ok(()), Some(value)) => self.set(keyspace, &key, Some((value, expires_at))),
+                (Err(StoreError::KeyNotFound), None) => {}
+                (answer, live) => panic!("{answer:?} for {live:?}"),
+            },
+            5 => match (handle.persist(&key), live) {
+                (Ok(true), Some(value)) => self.set(keyspace, &key, Some((value, None))),
+                (Ok(false), Some(_)) | (Err(StoreError::KeyNotFound), None) => {}
+                (answer, live) => panic!("{answer:?} for {live:?}"),
+            },
+            6 => {
+                assert!(handle.compare_and_swap(&key, live.as_deref(), &value).unwrap());
+                self.set(keyspace, &key, Some((value, None)));
+            }
+            7 => {
+                let other = self.key();
+                let mut batch = SledBatch::new();
+                batch.put_in(&self.handles[1], &key, &value).unwrap();
+                batch.delete_in(&self.handles[0], &other).unwrap();
+                handle.apply(&batch).unwrap();
+                self.set(1, &key, Some((value, None)));
+                self.set(0, &other, None);
+            }
+            // Neither is a change: what has expired is absent already.
+            _ => match self.numbers.below(2) {
+                0 => drop(handle.purge_expired().unwrap()),
+                _ => assert_eq!(handle.get(&key).unwrap(), live),
+            },
+        }
+    }
+
+    fn begin(&mut self) {
+        let keyspace = self.numbers.below(KEYSPACES as u64) as usize;
+        match self.numbers.below(3) {
+            0 if self.snapshots.len() < 5 => {
+                let snapshot = self.handles[keyspace].snapshot().unwrap();
+                self.snapshots.push((snapshot, self.now.clone(), keyspace));
+            }
+            1 if self.iterators.len() < 3 => {
+                let rows = self.now.pairs(keyspace).into();
+                self.iterators.push((self.handles[keyspace].iter().unwrap(), rows));
+            }
+            2 if self.transactions.len() < 4 => self.transactions.push(OpenTransaction {
+                transaction: self.store.transaction().unwrap(),
+                began: self.now.clone(),
+                written: vec![BTreeMap::new(); KEYSPACES],
+                keys_read: BTreeSet::new(),
+                ranges_read: Vec::new(),
+                changed: BTreeSet::new(),
+            }),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self) {
+        if !self.snapshots.is_empty() {
+            let index = self.numbers.below(self.snapshots.len() as u64) as usize;
+            self.snapshots.swap_remove(index);
+        }
+        if self.numbers.below(4) == 0 {
+            self.iterators.pop();
+        }
+    }
+
+    fn read_snapshot(&mut self) {
+        let (key, lo, hi) = (self.key(), self.key(), self.key());
+        let Some((snapshot, moment, _)) = self.snapshots.last() else { return };
+        for keyspace in 0..KEYSPACES {
+            let view = snapshot.keyspace(&self.handles[keyspace]).unwrap();
+            assert_eq!(view.get(&key).unwrap(), moment.get(keyspace, &key));
+            assert_eq!(view.contains(&lo).unwrap(), moment.get(keyspace, &lo).is_some());
+            let many = view.get_many(&[&key, &hi]).unwrap();
+            assert_eq!(many, [moment.get(keyspace, &key), moment.get(keyspace, &hi)]);
+            let all = moment.pairs(keyspace);
+            assert_eq!(view.count().unwrap(), all.len() as u64);
+            assert_eq!(view.iter().unwrap().map(Result::unwrap).collect::<Vec<_>>(), all);
+            let mut some = between(all, &lo, &hi);
+            assert_eq!(view.range(&lo, &hi).unwrap().map(Result::unwrap).collect::<Vec<_>>(), some);
+            some.reverse();
+            let down = view.range_rev(&lo, &hi).unwrap();
+            assert_eq!(down.map(Result::unwrap).collect::<Vec<_>>(), some);
+        }
+    }
+
+    /// Moves in both directions and jumps, with writes in between.
+    fn walk_snapshot(&mut self) {
+        let Some((snapshot, moment, keyspace)) = self.snapshots.last() else { return };
+        let mut cursor = snapshot.cursor(IterOptions::default()).unwrap();
+        let rows = moment.pairs(*keyspace);
+        let mut place: Option<i64> = None;
+        for _ in 0..12 {
+            let key = self.key();
+            let end = rows.len() as i64;
+            let choice = self.numbers.below(8);
+            let (to, found) = match choice {
+                0..=2 => (place.map_or(0, |at| (at + 1).min(end)), cursor.next_row()),
+                3..=5 => (place.map_or(end - 1, |at| (at - 1).max(-1)), cursor.prev_row()),
+                6 => (rows.partition_point(|row| row.0 < key) as i64, cursor.seek(&key)),
+                _ => {
+                    let above = rows.partition_point(|row| row.0 <= key) as i64;
+                    (above - 1, cursor.seek_for_prev(&key))
+                }
+            };
+            let found = found.unwrap().map(|row| (row.key.to_vec(), row.value.to_vec()));
+            let expected = usize::try_from(to).ok().and_then(|to| rows.get(to)).cloned();
+            assert_eq!(found, expected, "move {choice} to {to}");
+            place = Some(to);
+            self.write();
+        }
+    }
+
+    fn step_iterator(&mut self) {
+        if let Some((iterator, rows)) = self.iterators.first_mut() {
+            assert_eq!(iterator.next().map(Result::unwrap), rows.pop_front());
+        }
+    }
+
+    fn use_transaction(&mut self) {
+        if self.transactions.is_empty() {
+            return;
+        }
+        let index = self.numbers.below(self.transactions.len() as u64) as usize;
+        let keyspace = self.numbers.below(KEYSPACES as u64) as usize;
+        let (key, value, lo, hi) = (self.key(), self.value(), self.key(), self.key());
+        let choice = self.numbers.below(6);
+        let open = &mut self.transactions[index];
+        let view = open.transaction.keyspace(&self.handles[keyspace]).unwrap();
+        match choice {
+            0..=1 => {
+                view.put(&key, &value).unwrap();
+                open.written[keyspace].insert(key, Some(value));
+            }
+            2 => {
+                view.delete(&key).unwrap();
+                open.written[keyspace].insert(key, None);
+            }
+            3..=4 => {
+                assert_eq!(view.get(&key).unwrap(), open.get(keyspace, &key));
+                if !open.written[keyspace].contains_key(&key) {
+                    open.keys_read.insert((keyspace, key));
+                }
+            }
+            _ => {
+                let mut expected = between(open.pairs(keyspace), &lo, &hi);
+                let found = match value.len() % 2 {
+                    0 => view.range(&lo, &hi).unwrap(),
+                    _ => {
+                        expected.reverse();
+                        view.range_rev(&lo, &hi).unwrap()
+                    }
+                };
+                assert_eq!(found.map(Result::unwrap).collect::<Vec<_>>(), expected);
+                open.ranges_read.push((keyspace, lo, hi));
+            }
+        }
+    }
+
+    fn finish_transaction(&mut self) {
+        let Some(open) = self.transactions.pop() else { return };
+        if self.numbers.below(4) == 0 {
+            open.transaction.rollback();
+            return;
+        }
+        let must_conflict = open.must_conflict();
+        match open.transaction.commit() {
+            Ok(()) => assert!(!must_conflict, "a conflict was missed"),
+            Err(StoreError::TxnConflict) => {
+                assert!(must_conflict, "there was no conflict");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        for (keyspace, written) in open.written.into_iter().enumerate() {
+            for (key, value) in written {
+                self.set(keyspace, &key, value.map(|value| (value, None)));
+            }
+        }
+    }
+}
+
+fn between(mut rows: Pairs, lo: &[u8], hi: &[u8]) -> Pairs {
+    rows.retain(|(key, _)| lo <= &key[..] && &key[..] < hi);
+    rows
+}
