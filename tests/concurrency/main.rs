@@ -7,4 +7,5 @@ mod counting;
 mod ending;
 mod hammer;
 mod kills;
+mod large;
 mod swaps;

@@ -136,7 +136,7 @@ macro_rules! survive {
 
 survive! {
     puts batches expiries keyspaces large_values creation overwrites bursts small_segments reopenings
-    large_batches
+    large_batches journalled_batches
 }
 
 #[test]

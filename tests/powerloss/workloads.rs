@@ -55,7 +55,7 @@ const PLAIN: Workload = Workload {
     operation: put,
 };
 
-pub const ALL: [Workload; 11] = [
+pub const ALL: [Workload; 12] = [
     Workload { name: "puts", length: 300, flush_every: 3, operation: put, ..PLAIN },
     Workload {
         name: "batches",
@@ -112,6 +112,15 @@ pub const ALL: [Workload; 11] = [
         ..PLAIN
     },
     Workload { name: "large_batches", length: 24, operation: large_batch, ..PLAIN },
+    Workload {
+        name: "journalled_batches",
+        length: 8,
+        flush_every: 3,
+        // A batch goes over several segments.
+        segment_size: Some(64 << 10),
+        operation: journalled_batch,
+        ..PLAIN
+    },
 ];
 
 /// The workload of this name.
@@ -255,6 +264,22 @@ fn large_batch(index: u64, random: &mut Random) -> Vec<Change> {
         .map(|keyspace| {
             let length = [20 << 10, 200 << 10, 500][random.index(3)];
             change(keyspace, key, random.chance(1, 8), || value(index, key, length + index))
+        })
+        .collect()
+}
+
+/// So many changes that the engine makes them in small steps: most of them overwrite what the batch
+/// before has written, some go over to another keyspace, some values are in pieces.
+fn journalled_batch(index: u64, random: &mut Random) -> Vec<Change> {
+    let keys = 1050 + random.below(100);
+    (0..keys)
+        .map(|key| {
+            let removed = random.chance(1, 6);
+            let length = if random.chance(1, 100) { 2000 } else { 30 };
+            let keyspace = usize::from(key % 7 == 0);
+            let mut change = change(keyspace, key, removed, || value(index, key, length));
+            expire(&mut change, random.chance(1, 4).then_some(1_000_000 + index));
+            change
         })
         .collect()
 }
