@@ -133,10 +133,9 @@
  * One process at a time can have a directory open. Open stores after fork(), not before: in the
  * child of a process that had ever opened one, every function except the sledstore_version and
  * sledstore_status families, sledstore_build_info() and sledstore_has_feature() answers
- * SLEDSTORE_FORKED or nothing, and the files are not touched. exec() is fine. While such a child
- * lives without exec(), the parent cannot close the store: sledstore_close() waits 10 seconds, answers
- * SLEDSTORE_BUSY, and the directory stays locked until the child has ended. The library stays loaded
- * after dlclose().
+ * SLEDSTORE_FORKED or nothing, and the files are not touched. exec() is fine. The parent goes on as if
+ * there were no child, and can close the store while the child lives. The library stays loaded after
+ * dlclose().
  *
  * BUGS IN THE LIBRARY
  *

@@ -1,156 +1,241 @@
-//! Durable means durable: sled's sync points become real ones.
+//! What becomes of the logs of our stores, as the calls to the system tell it that sled makes.
 //!
-//! On Linux sled ends each write of its log with `sync_file_range`, which writes pages out but
-//! neither the file's size nor the disk's cache, and re-uses parts of the log on the strength of
-//! it. After a power cut such a log can lack what was acknowledged, or not open at all. Syncing on
-//! top afterwards does not mend that, because by then sled has overwritten what it believed safe.
-//! But where the kernel answers `ENOSYS`, sled falls back to `fsync` for that write.
-//!
-//! So this library has a `sync_file_range` of its own. sled, which is linked into the same
-//! library, calls it in the place of libc's; for the logs of our stores it answers `ENOSYS`, and
-//! for every other file it makes the system call that libc would have made. The symbol is hidden:
-//! a shared library does not show it to the program, and where everything is linked into one
-//! program, other callers get what they would have got.
-//!
-//! There is a `rename` of the same kind. When sled opens a log it writes a snapshot of its page table,
-//! gives it its name, and then overwrites with zeros what the snapshot does not speak of. If the power
-//! is cut before that name is durable, the next opening goes by the snapshot of before, finds zeros in
-//! the middle of the log, and takes them for its end. So the name is made durable first.
+//! sled does not tell everything that happens to its log: a read that fails while it opens is the end
+//! of the log to it, a failed sync of its periodic flush only a line for a logger. So its calls end at
+//! functions of our own, in `stand_ins.rs`. They look the file up here, and note what has failed.
 
-use std::collections::BTreeSet;
-use std::ffi::{c_char, CStr, OsStr};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::{current, sleep};
 
-use super::directory::log_file;
+use super::lock::{Deadline, POLL};
 
 /// The logs of the stores that are open, by device and file number.
-static LOGS: RwLock<BTreeSet<FileId>> = RwLock::new(BTreeSet::new());
+static LOGS: RwLock<BTreeMap<FileId, Arc<Log>>> = RwLock::new(BTreeMap::new());
 
-/// How often sled was sent to `fsync`.
-static DIVERTED: AtomicU64 = AtomicU64::new(0);
+/// Whether there ever was a log that must not be changed. While there was none, writing does not have
+/// to ask which file it is.
+static ANY_UNREADABLE: AtomicBool = AtomicBool::new(false);
 
 type FileId = (u64, u64);
 
-/// While this lives, sled syncs the log that it was made for with `fsync`.
+/// What is known of one log. It counts from the moment that sled locks the log until it does so anew.
 #[derive(Debug)]
-pub(super) struct DurableLog(FileId);
+pub(super) struct Log {
+    id: FileId,
+    /// Whether sled is reading the log to find out what is in it.
+    opening: AtomicBool,
+    /// The number of the first error of reading it meanwhile; 0 is none.
+    unread: AtomicI32,
+    /// The number of the first error of writing or syncing it; 0 is none.
+    failed: AtomicI32,
+    lock: Mutex<SledsLock>,
+}
+
+#[derive(Debug)]
+struct SledsLock {
+    /// Whether the next lock on the log is sled's.
+    awaited: bool,
+    held: Option<Held>,
+}
+
+/// The lock that sled has on its log. It belongs to the open file and not to the process, so a forked
+/// child that has the file open keeps it, unless somebody gives it back by name.
+#[derive(Debug)]
+struct Held {
+    /// sled's own descriptor.
+    sleds: RawFd,
+    /// A duplicate of it, with which the lock can be given back once sled has closed its own; `None`
+    /// if there was no descriptor to spare.
+    ours: Option<File>,
+    process: u32,
+}
+
+impl Log {
+    fn new(id: FileId) -> Self {
+        Self {
+            id,
+            opening: AtomicBool::new(true),
+            unread: AtomicI32::new(0),
+            failed: AtomicI32::new(0),
+            lock: Mutex::new(SledsLock { awaited: true, held: None }),
+        }
+    }
+
+    /// The log that `file` is, if it is one of ours.
+    pub(super) fn of(file: RawFd) -> Option<Arc<Log>> {
+        let logs = LOGS.read().unwrap_or_else(PoisonError::into_inner);
+        if logs.is_empty() {
+            return None;
+        }
+        logs.get(&file_id(file)?).cloned()
+    }
+
+    /// The log at `path`, if it is one of ours.
+    pub(super) fn at(path: &Path) -> Option<Arc<Log>> {
+        if LOGS.read().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return None;
+        }
+        let found = std::fs::metadata(path).ok()?;
+        let logs = LOGS.read().unwrap_or_else(PoisonError::into_inner);
+        logs.get(&(found.dev(), found.ino())).cloned()
+    }
+
+    /// A read has failed. While sled opens the log, it takes that for the end, so nothing may be
+    /// changed from now on. Later sled tells it to whoever has called, except in its own thread, which
+    /// only ends then.
+    pub(super) fn read_failed(&self, error: i32) {
+        if self.opening.load(Ordering::SeqCst) {
+            let _ = self.unread.compare_exchange(0, error, Ordering::SeqCst, Ordering::SeqCst);
+            ANY_UNREADABLE.store(true, Ordering::SeqCst);
+        } else if current().name() == Some(PERIODIC_THREAD) {
+            self.write_failed(error);
+        }
+    }
+
+    /// A write or a sync has failed.
+    pub(super) fn write_failed(&self, error: i32) {
+        let _ = self.failed.compare_exchange(0, error, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// The first failure of writing or syncing.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        match self.failed.load(Ordering::Acquire) {
+            0 => None,
+            error => Some(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// Fails if the log could not be read while it was opened.
+    pub(super) fn was_read(&self) -> io::Result<()> {
+        match self.unread.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// `file` has just been locked.
+    pub(super) fn locked(&self, file: RawFd) {
+        let mut lock = self.lock();
+        if !lock.awaited {
+            return;
+        }
+        // SAFETY: the descriptor is open, and its duplicate belongs to nobody else yet.
+        let ours = unsafe {
+            use std::os::fd::FromRawFd;
+            let duplicate = libc::fcntl(file, libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1);
+            (duplicate >= 0).then(|| File::from_raw_fd(duplicate))
+        };
+        lock.held = Some(Held { sleds: file, ours, process: std::process::id() });
+        // Who had it open before is done with it.
+        self.opening.store(true, Ordering::SeqCst);
+        self.unread.store(0, Ordering::SeqCst);
+        self.failed.store(0, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SledsLock> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of sled's thread that flushes from time to time.
+const PERIODIC_THREAD: &str = "log flusher";
+
+/// Whether a log may have to be kept from changes.
+pub(super) fn any_is_unreadable() -> bool {
+    ANY_UNREADABLE.load(Ordering::SeqCst)
+}
+
+fn file_id(file: RawFd) -> Option<FileId> {
+    let mut status = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `status` is room for one result.
+    if unsafe { libc::fstat(file, status.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: `fstat` has filled it, since it answered 0.
+    let status = unsafe { status.assume_init() };
+    Some((status.st_dev, status.st_ino))
+}
+
+impl Held {
+    /// Whether sled has closed its file: nobody else closes it, and when its number is given out
+    /// again, then for another file.
+    fn is_over(&self, id: FileId) -> bool {
+        file_id(self.sleds) != Some(id)
+    }
+
+    fn give_back(self) {
+        // In a forked child the lock is still the parent's.
+        if self.process == std::process::id() {
+            let _ = self.ours.map(|file| file.unlock());
+        }
+    }
+}
+
+/// While this lives, the stand-ins take care of the log that it was made for.
+#[derive(Debug)]
+pub(super) struct DurableLog(Arc<Log>);
 
 impl DurableLog {
-    /// Creates the log if it is not there, makes the directory entry of it durable, and takes care
-    /// of it from now on.
-    pub(super) fn watch(log: &Path) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(log)?;
+    /// Creates the log if it is not there, and takes care of it from now on.
+    pub(super) fn watch(path: &Path) -> io::Result<Self> {
+        let file =
+            File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         let found = file.metadata()?;
         let id = (found.dev(), found.ino());
-        LOGS.write().unwrap_or_else(PoisonError::into_inner).insert(id);
-        Ok(Self(id))
+        let mut logs = LOGS.write().unwrap_or_else(PoisonError::into_inner);
+        // It is there already if threads of an earlier opening still have it open.
+        let log = Arc::clone(logs.entry(id).or_insert_with(|| Arc::new(Log::new(id))));
+        log.lock().awaited = true;
+        Ok(Self(log))
+    }
+
+    pub(super) fn log(&self) -> &Arc<Log> {
+        &self.0
+    }
+
+    /// An opening has failed, and is perhaps tried again: the lock is sled's alone.
+    pub(super) fn leave_lock(&self) {
+        if let Some(held) = &mut self.0.lock().held {
+            held.ours = None;
+        }
+    }
+
+    /// sled has read what it wants to read before it changes anything; fails if it could not.
+    pub(super) fn opened(&self) -> io::Result<()> {
+        self.0.opening.store(false, Ordering::SeqCst);
+        self.0.was_read()
+    }
+
+    /// Waits until sled is done with the log, and gives its lock back. Says whether it was done in
+    /// time; if not, sled's threads keep the lock, and are looked after until this process ends.
+    pub(super) fn end(self, deadline: &Deadline) -> bool {
+        // Whoever locks it next is not sled.
+        self.0.lock().awaited = false;
+        while self.0.lock().held.as_ref().is_some_and(|held| !held.is_over(self.0.id)) {
+            if deadline.has_passed() {
+                self.leave_lock();
+                std::mem::forget(self);
+                return false;
+            }
+            sleep(POLL);
+        }
+        if let Some(held) = self.0.lock().held.take() {
+            held.give_back();
+        }
+        true
     }
 }
 
 impl Drop for DurableLog {
     fn drop(&mut self) {
-        LOGS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        LOGS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.0.id);
     }
-}
-
-/// How often sled was sent to `fsync` so far, in this process. For tests and statistics.
-pub fn diverted_syncs() -> u64 {
-    DIVERTED.load(Ordering::Relaxed)
-}
-
-// The symbols have to be in the same object file as something that is always used, because a linker
-// takes only those object files out of a Rust library that it needs: so everything is in this one
-// module.
-macro_rules! stand_in {
-    ($name:literal, $jump:literal, $answer:ident) => {
-        core::arch::global_asm!(
-            concat!(".globl ", $name),
-            concat!(".hidden ", $name),
-            concat!(".type ", $name, ",@function"),
-            concat!($name, ":"),
-            concat!($jump, " {answer}"),
-            concat!(".size ", $name, ", . - ", $name),
-            answer = sym $answer,
-        );
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-stand_in!("sync_file_range", "jmp", sync_file_range);
-#[cfg(target_arch = "x86_64")]
-stand_in!("rename", "jmp", rename);
-#[cfg(target_arch = "aarch64")]
-stand_in!("sync_file_range", "b", sync_file_range);
-#[cfg(target_arch = "aarch64")]
-stand_in!("rename", "b", rename);
-
-/// What our `rename` does: the same as libc's, and where sled has just put a snapshot of its page
-/// table in its place, that name is made durable before sled goes on.
-extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
-    // SAFETY: the arguments are the caller's own, and two current directories make `renameat` do what
-    // `rename` does.
-    let result = unsafe { libc::renameat(libc::AT_FDCWD, from, libc::AT_FDCWD, to) };
-    if result != 0 {
-        return result;
-    }
-    // SAFETY: the kernel has just read it as a path, so it is a string that ends.
-    let to = unsafe { CStr::from_ptr(to) };
-    let directory = snapshot_directory(Path::new(OsStr::from_bytes(to.to_bytes())));
-    match directory.map_or(Ok(()), |directory| File::open(directory)?.sync_all()) {
-        Ok(()) => result,
-        Err(error) => {
-            let code = error.raw_os_error().unwrap_or(libc::EIO);
-            // SAFETY: libc promises a valid pointer to this thread's errno.
-            unsafe { *libc::__errno_location() = code };
-            -1
-        }
-    }
-}
-
-/// The directory of one of our stores, if `path` is a snapshot in it.
-fn snapshot_directory(path: &Path) -> Option<&Path> {
-    let logs = LOGS.read().unwrap_or_else(PoisonError::into_inner);
-    let is_snapshot = path.file_name()?.as_bytes().starts_with(b"snap.");
-    if logs.is_empty() || !is_snapshot {
-        return None;
-    }
-    let directory = path.parent()?;
-    let log = std::fs::metadata(log_file(directory)).ok()?;
-    logs.contains(&(log.dev(), log.ino())).then_some(directory)
-}
-
-/// What our `sync_file_range` does.
-extern "C" fn sync_file_range(fd: RawFd, offset: i64, length: i64, flags: u32) -> i32 {
-    if is_ours(fd) {
-        DIVERTED.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: libc promises a valid pointer to this thread's errno.
-        unsafe { *libc::__errno_location() = libc::ENOSYS };
-        return -1;
-    }
-    // SAFETY: the arguments are the caller's own, passed on as libc would; the kernel checks them.
-    // On 64-bit systems each of them takes one register, in this order.
-    unsafe { libc::syscall(libc::SYS_sync_file_range, fd, offset, length, flags) as i32 }
-}
-
-fn is_ours(fd: RawFd) -> bool {
-    let logs = LOGS.read().unwrap_or_else(PoisonError::into_inner);
-    if logs.is_empty() {
-        return false;
-    }
-    let mut status = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: `status` is room for one result.
-    if unsafe { libc::fstat(fd, status.as_mut_ptr()) } != 0 {
-        return false;
-    }
-    // SAFETY: `fstat` has filled it, since it answered 0.
-    let status = unsafe { status.assume_init() };
-    logs.contains(&(status.st_dev, status.st_ino))
 }

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use super::{Failure, Reason, Result};
 
 const FILE_NAME: &str = "sledstore.lock";
-const POLL: Duration = Duration::from_millis(2);
+pub(super) const POLL: Duration = Duration::from_millis(2);
+
+/// sled's lock outlives its owner by some milliseconds; so long is always waited for it.
+pub(super) const LINGER: Duration = Duration::from_millis(500);
 
 /// The lock files that this process holds, by device and file number: the operating system tells
 /// that a lock is held, and not by whom.
@@ -124,15 +127,14 @@ impl Deadline {
     }
 }
 
-/// Waits until sled's own lock on its log is free, for at most `limit`; says whether it is.
+/// Waits until sled's own lock on its log is free, at most until `deadline`; says whether it is.
 ///
 /// sled's threads hold the log open for some milliseconds after the last handle is dropped. A
 /// directory without a log, or one that cannot be read, has no lock to wait for.
-pub(super) fn wait_for_sled(log: &Path, limit: Duration) -> bool {
+pub(super) fn wait_for_sled(log: &Path, deadline: &Deadline) -> bool {
     let Ok(file) = File::open(log) else {
         return true;
     };
-    let deadline = Deadline::after(limit);
     loop {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) if !deadline.has_passed() => sleep(POLL),

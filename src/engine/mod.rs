@@ -26,15 +26,17 @@ mod pieces;
 mod room;
 mod script;
 mod shield;
+mod stand_ins;
+mod start;
 mod tree;
 mod witness;
 
 pub use bytes::Bytes;
-#[doc(hidden)]
-pub use durable::diverted_syncs;
 pub use failure::{Failure, Reason};
 /// The engine's own tree, as the raw door `SledStore::open_tree` hands it out.
 pub use sled::Tree as RawTree;
+#[doc(hidden)]
+pub use stand_ins::diverted_syncs;
 
 pub(crate) use commit::{commit, commit_blind, commit_one, Step};
 pub(crate) use cursor::Cursor;

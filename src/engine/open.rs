@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::thread::sleep;
+use std::sync::Arc;
 use std::time::Duration;
 
 use oxistore_core::StoreError;
@@ -11,16 +10,15 @@ use oxistore_core::StoreError;
 use super::durable::DurableLog;
 use super::flusher::Flusher;
 use super::journal::{self, Journal};
-use super::lock::{wait_for_sled, Deadline, DirectoryLock};
+use super::lock::{wait_for_sled, Deadline, DirectoryLock, LINGER};
 use super::mend;
 use super::pieces::{Limits, Pieces};
 use super::room::Room;
-use super::shield::{is_lock_error, shield};
+use super::shield::shield;
+use super::stand_ins;
+use super::start::{discard, open_or_set_aside, spare_threads};
 use super::witness::Witness;
 use super::{directory, Failure, RawTree, Reason, Result, Tree};
-
-/// sled panics below 256 bytes and is of no use below this.
-const SMALLEST_CACHE: u64 = 1 << 20;
 
 /// Segment sizes that new stores may have. sled allows 256 bytes to 16 MiB, but small segments turn
 /// nearly every page into a file of its own, and at 16 MiB an offset in sled's buffer header can
@@ -32,12 +30,6 @@ const SEGMENT_SIZE: usize = 8 << 20;
 
 /// The segment size that sled takes by itself, and the reference with it.
 const SLEDS_SEGMENT_SIZE: usize = 512 << 10;
-
-/// sled's lock outlives its owner by some milliseconds; so long is always waited for it.
-const LINGER: Duration = Duration::from_millis(500);
-
-/// sled's pool of 7 threads and its flusher, our own, and one to spare.
-const THREADS: usize = 10;
 
 /// How long a close waits for sled's threads to let go of the log.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -171,13 +163,15 @@ impl Engine {
         let Parts { journal, db, flusher, log, lock, .. } = parts;
         drop(journal);
         let closed = flusher.close(db);
-        let limit = CLOSE_LIMIT.min(self.room.patience());
-        let free = wait_for_sled(&directory::log_file(self.path()), limit);
-        drop(log);
+        let deadline = Deadline::after(CLOSE_LIMIT.min(self.room.patience()));
+        let free =
+            log.end(&deadline) && wait_for_sled(&directory::log_file(self.path()), &deadline);
         if self.temporary {
             let _ = fs::remove_dir_all(self.path());
         }
         drop(lock);
+        // sled's threads may have met their last failure only now.
+        let closed = closed.and_then(|()| self.room.may_write());
         closed.and(if free { Ok(()) } else { Err(still_held(self.path())) })
     }
 }
@@ -204,7 +198,27 @@ impl Parts {
         let io = |source| Failure::from_io("open", path, &source);
         let is_new = mend::prepare(path)?;
         directory::read_through(&directory::log_file(path)).map_err(io)?;
+        stand_ins::prepare();
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
+        room.heed(log.log());
+        match Self::open_watched(room, options, is_new, &log) {
+            Ok((db, limits, flusher)) => Ok((db, limits, flusher, log)),
+            Err(error) => {
+                // While sled's threads are there, what must not be changed has to be kept from them.
+                log.end(&Deadline::after(LINGER));
+                Err(error)
+            }
+        }
+    }
+
+    fn open_watched(
+        room: &Arc<Room>,
+        options: &Options,
+        is_new: bool,
+        log: &DurableLog,
+    ) -> Result<(sled::Db, Limits, Flusher)> {
+        let path = room.path();
+        let io = |source| Failure::from_io("open", path, &source);
         let size = match is_new {
             true => options.segment_size.unwrap_or(SEGMENT_SIZE),
             false => {
@@ -212,19 +226,41 @@ impl Parts {
                 existing.unwrap_or(SLEDS_SEGMENT_SIZE)
             }
         };
-        let db = open_or_set_aside(path, options, size)?;
+        let db = open_or_set_aside(path, options, size, log)?;
+        match Self::start(room, options, is_new, size, &db, log) {
+            Ok(flusher) => Ok((db, Limits::of(size), flusher)),
+            Err(error) => {
+                log.leave_lock();
+                discard(path, db);
+                Err(error)
+            }
+        }
+    }
+
+    /// What sled has opened becomes a store.
+    fn start(
+        room: &Arc<Room>,
+        options: &Options,
+        is_new: bool,
+        size: usize,
+        db: &sled::Db,
+        log: &DurableLog,
+    ) -> Result<Flusher> {
+        let path = room.path();
+        let io = |source| Failure::from_io("open", path, &source);
         // A mark says that there is a store, so the store's files come first.
         directory::make_durable(path).map_err(io)?;
-        let witness = Witness::summon(&db, room, size, options.salvage)?;
+        let witness = Witness::summon(db, room, size, options.salvage);
+        log.opened().map_err(io)?;
+        let witness = witness?;
         mend::forget_set_aside(path).map_err(io)?;
         // The rest is durable; the name of the mark is new.
         directory::sync(path).map_err(io)?;
         if is_new {
             mend::finish_creation(path).map_err(io)?;
         }
-        journal::redo(&db, room, options.salvage)?;
-        let flusher = Flusher::start(db.clone(), witness, Arc::clone(room))?;
-        Ok((db, Limits::of(size), flusher, log))
+        journal::redo(db, room, options.salvage)?;
+        Flusher::start(db.clone(), witness, Arc::clone(room))
     }
 }
 
@@ -247,7 +283,7 @@ fn lock(path: &Path, options: &Options) -> Result<DirectoryLock> {
 
 /// What can keep sled's lock when all handles of ours are gone.
 const STILL_HELD: &str =
-    "its log is still open: a raw tree of it is in use, or a process that was forked lives on";
+    "its log is still open: a raw tree of it is in use, or the disk does not answer";
 
 fn still_held(path: &Path) -> StoreError {
     Failure::error("close", path, Reason::Busy, STILL_HELD)
@@ -270,68 +306,4 @@ fn check(path: &Path, options: &Options) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// sled panics or hangs where it cannot start its threads, so as many are tried first.
-fn spare_threads(path: &Path) -> Result<()> {
-    let gate = Mutex::new(());
-    let closed = gate.lock();
-    std::thread::scope(|scope| {
-        let wait = || drop(gate.lock());
-        let start = |_| std::thread::Builder::new().spawn_scoped(scope, wait).map(drop);
-        let started = (0..THREADS).try_for_each(start);
-        drop(closed);
-        started.map_err(|source| Failure::from_io("start the threads of", path, &source))
-    })
-}
-
-/// Opens sled; where it finds bad data and has a snapshot of its page table, once more without it:
-/// the snapshot can be what is bad, and the log alone says the same.
-fn open_or_set_aside(path: &Path, options: &Options, segment_size: usize) -> Result<sled::Db> {
-    let io = |source| Failure::from_io("open", path, &source);
-    let first = open_sled(path, options, segment_size);
-    if !matches!(first, Err(StoreError::Corruption(_))) {
-        return first;
-    }
-    if !mend::set_snapshots_aside(path).map_err(io)? {
-        return first;
-    }
-    let second = open_sled(path, options, segment_size);
-    if second.is_ok() {
-        return second;
-    }
-    mend::put_snapshots_back(path).map_err(io)?;
-    first
-}
-
-fn open_sled(path: &Path, options: &Options, segment_size: usize) -> Result<sled::Db> {
-    let deadline = Deadline::after(options.lock_timeout.max(LINGER));
-    loop {
-        // A configuration serves one opening: sled's clones share state and panic when changed.
-        let config = configure(path, options, segment_size);
-        let mut locked = false;
-        let opened = shield("open", path, || {
-            config.open().inspect_err(|error| {
-                locked = matches!(error, sled::Error::Io(source) if is_lock_error(source));
-            })
-        });
-        if !locked || deadline.has_passed() {
-            return opened;
-        }
-        sleep(Duration::from_millis(2));
-    }
-}
-
-fn configure(path: &Path, options: &Options, segment_size: usize) -> sled::Config {
-    let mode =
-        if options.high_throughput { sled::Mode::HighThroughput } else { sled::Mode::LowSpace };
-    let mut config = sled::Config::new()
-        .path(path)
-        .mode(mode)
-        .segment_size(segment_size)
-        .flush_every_ms(options.flush_every_ms.map(|every| every.max(1)));
-    if let Some(capacity) = options.cache_capacity {
-        config = config.cache_capacity(capacity.max(SMALLEST_CACHE));
-    }
-    config
 }

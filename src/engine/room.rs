@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use oxistore_core::StoreError;
 
+use super::durable::Log;
 use super::gate::Gate;
-use super::Result;
+use super::{Failure, Result};
 
 /// Commits of several steps after which sled is made to write out. Each of them costs sled two
 /// buffers, and sled queues buffers without bound.
@@ -31,6 +32,8 @@ pub(super) struct Room {
     patience: Duration,
     poisoned: AtomicBool,
     first_error: Mutex<Option<StoreError>>,
+    /// What has happened to the log, also where sled tells nobody of it.
+    log: OnceLock<Arc<Log>>,
     /// All writes since the store was created.
     writes: AtomicU64,
     /// What was written since the last time that somebody took it upon himself to write it out.
@@ -46,6 +49,7 @@ impl Room {
             patience,
             poisoned: AtomicBool::new(false),
             first_error: Mutex::new(None),
+            log: OnceLock::new(),
             writes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -57,6 +61,12 @@ impl Room {
         &self.path
     }
 
+    /// The log of the store is this one.
+    pub(super) fn heed(&self, log: &Arc<Log>) {
+        // There is one opening for each room.
+        let _ = self.log.set(Arc::clone(log));
+    }
+
     /// The longest that anybody waits for a flush or a close.
     pub(super) fn patience(&self) -> Duration {
         self.patience
@@ -65,7 +75,10 @@ impl Room {
     /// Fails with the first error if there was one.
     pub(super) fn may_write(&self) -> Result<()> {
         if !self.poisoned.load(Ordering::Acquire) {
-            return Ok(());
+            return match self.log.get().and_then(|log| log.failure()) {
+                None => Ok(()),
+                Some(source) => self.judge(Err(Failure::from_io("flush", &self.path, &source))),
+            };
         }
         let first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
         match &*first {

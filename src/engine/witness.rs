@@ -68,6 +68,8 @@ impl Witness {
         }
         shield(operation, path, || db.flush().map(drop))?;
         self.log.sync_data().map_err(io)?;
+        // A failure that one of sled's threads was told, and we were not.
+        room.may_write()?;
         if self.log.metadata().map_err(io)?.nlink() == 0 {
             let text = "somebody has removed the store's files";
             return Err(Failure::error(operation, path, Reason::Os, text));

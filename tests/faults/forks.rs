@@ -52,7 +52,6 @@ fn child_forks_with_a_store_open() {
 }
 
 #[test]
-#[ignore = "open: sled's own lock lives on in the child, see docs/engine.md"]
 fn a_forked_process_that_does_nothing_does_not_keep_the_store_locked() {
     let directory = scratch();
     let mut process = child::start("forks::child_forks_with_a_store_open", directory.path());

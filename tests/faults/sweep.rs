@@ -103,7 +103,6 @@ fn a_sync_that_fails_once_is_told() {
 }
 
 #[test]
-#[ignore = "open: nobody is told of this one, see docs/engine.md"]
 fn a_sync_of_the_engines_own_that_fails_once_is_told() {
     Sweep { flush_every: 2, ..Sweep::of(Kind::Fsync, libc::EIO, 1) }.run(POINTS);
 }
@@ -138,7 +137,6 @@ fn a_rename_that_fails_is_told_and_nothing_is_lost() {
 }
 
 #[test]
-#[ignore = "open: a read that fails after the log was read through, see docs/engine.md"]
 fn a_read_that_fails_once_is_told_and_nothing_is_lost() {
     Sweep { told: false, reopened: true, ..Sweep::of(Kind::Read, libc::EIO, 1) }.run(Some(14));
 }
@@ -161,7 +159,6 @@ fn a_sector_that_cannot_be_read_is_told_and_nothing_else_is_lost() {
 }
 
 #[test]
-#[ignore = "open: a read that fails after the log was read through, see docs/engine.md"]
 fn a_disk_that_cannot_be_read_is_told_and_nothing_is_lost() {
     Sweep { reopened: true, ..Sweep::of(Kind::Read, libc::EIO, 0) }.run(Some(20));
 }

@@ -1,0 +1,259 @@
+//! Functions that stand in for those of libc, where sled calls them for the logs of our stores.
+//!
+//! They are symbols of this library with the names of libc's. sled, and the Rust library that it goes
+//! through, are linked into the same library, and so call these. The symbols are hidden: a shared
+//! library does not show them to the program, and where everything is linked into one program, other
+//! callers get what they would have got, because each of them acts on our logs only.
+//!
+//! * `sync_file_range`: durable means durable. On Linux sled ends each write of its log with it, which
+//!   writes pages out but neither the file's size nor the disk's cache, and re-uses parts of the log on
+//!   the strength of it. After a power cut such a log can lack what was acknowledged, or not open at
+//!   all. Syncing on top afterwards does not mend that, because by then sled has overwritten what it
+//!   believed safe. But where the kernel answers `ENOSYS`, sled falls back to `fsync` for that write.
+//! * `rename`: when sled opens a log it writes a snapshot of its page table, gives it its name, and then
+//!   overwrites with zeros what the snapshot does not speak of. If the power is cut before that name is
+//!   durable, the next opening goes by the snapshot of before, finds zeros in the middle of the log, and
+//!   takes them for its end. So the name is made durable first.
+//! * `pread64`: when a read fails while sled opens a log, sled takes that for the end, and overwrites
+//!   everything behind it. So then `pwrite64` and `ftruncate64` change that log no more, and `rename` and
+//!   `unlink` change no snapshot and no blob beside it, until it is opened anew.
+//! * `fsync` and `pwrite64`: that they failed is noted, because sled does not tell it of all its threads.
+//! * `flock`: the lock is remembered, so that it can be given back although a forked child has it too.
+//!
+//! Each goes on to the function of libc that does the same under another name; for `fsync` there is
+//! none, and it is looked up.
+
+use std::ffi::{c_char, c_void, CStr, OsStr};
+use std::fs::File;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use super::directory::log_file;
+use super::durable::{any_is_unreadable, Log};
+
+/// How often sled was sent to `fsync`.
+static DIVERTED: AtomicU64 = AtomicU64::new(0);
+
+/// libc's `fsync`, once it has been looked up.
+static REAL_FSYNC: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+
+/// How often sled was sent to `fsync` so far, in this process. For tests and statistics.
+pub fn diverted_syncs() -> u64 {
+    DIVERTED.load(Ordering::Relaxed)
+}
+
+/// To be called before sled opens a log. A linker takes only those object files out of a Rust library
+/// that it needs, and the call is why it needs the one that the symbols are in: so they are all in this
+/// one module, beside what this refers to.
+pub(super) fn prepare() {
+    let _ = real_fsync();
+}
+
+macro_rules! stand_in {
+    ($name:ident) => {
+        #[cfg(target_arch = "x86_64")]
+        stand_in!($name, "jmp");
+        #[cfg(target_arch = "aarch64")]
+        stand_in!($name, "b");
+    };
+    ($name:ident, $jump:literal) => {
+        core::arch::global_asm!(
+            concat!(".globl ", stringify!($name)),
+            concat!(".hidden ", stringify!($name)),
+            concat!(".type ", stringify!($name), ",@function"),
+            concat!(stringify!($name), ":"),
+            concat!($jump, " {answer}"),
+            concat!(".size ", stringify!($name), ", . - ", stringify!($name)),
+            answer = sym $name,
+        );
+    };
+}
+
+stand_in!(sync_file_range);
+stand_in!(rename);
+stand_in!(unlink);
+stand_in!(pread64);
+stand_in!(pwrite64);
+stand_in!(ftruncate64);
+stand_in!(fsync);
+stand_in!(flock);
+
+/// What our `sync_file_range` does.
+extern "C" fn sync_file_range(fd: RawFd, offset: i64, length: i64, flags: u32) -> i32 {
+    if Log::of(fd).is_some() {
+        DIVERTED.fetch_add(1, Ordering::Relaxed);
+        set_errno(libc::ENOSYS);
+        return -1;
+    }
+    // SAFETY: the arguments are the caller's own, passed on as libc would; the kernel checks them.
+    // On 64-bit systems each of them takes one register, in this order.
+    unsafe { libc::syscall(libc::SYS_sync_file_range, fd, offset, length, flags) as i32 }
+}
+
+/// What our `pread64` does: the same as libc's, and a failure is noted.
+extern "C" fn pread64(fd: RawFd, to: *mut c_void, size: usize, offset: i64) -> isize {
+    // SAFETY: the arguments are the caller's own, and this is the same function under another name.
+    let read = unsafe { libc::pread(fd, to, size, offset) };
+    if read < 0 {
+        note(fd, Log::read_failed);
+    }
+    read
+}
+
+/// What our `pwrite64` does: the same as libc's, and a failure is noted; nothing, where sled could not
+/// read the log.
+extern "C" fn pwrite64(fd: RawFd, from: *const c_void, size: usize, offset: i64) -> isize {
+    if is_unreadable(fd) {
+        return -1;
+    }
+    // SAFETY: the arguments are the caller's own, and this is the same function under another name.
+    let written = unsafe { libc::pwrite(fd, from, size, offset) };
+    if written < 0 {
+        note(fd, Log::write_failed);
+    }
+    written
+}
+
+/// What our `ftruncate64` does: the same as libc's, or nothing, where sled could not read the log.
+extern "C" fn ftruncate64(fd: RawFd, length: i64) -> i32 {
+    if is_unreadable(fd) {
+        return -1;
+    }
+    // SAFETY: the arguments are the caller's own, and this is the same function under another name.
+    unsafe { libc::ftruncate(fd, length) }
+}
+
+/// What our `fsync` does: the same as libc's, and a failure is noted.
+extern "C" fn fsync(fd: RawFd) -> i32 {
+    let result = match real_fsync() {
+        // SAFETY: it takes no pointers.
+        Some(real) => unsafe { real(fd) },
+        // SAFETY: as above; it is what libc's function does.
+        None => unsafe { libc::syscall(libc::SYS_fsync, fd) as i32 },
+    };
+    if result != 0 {
+        note(fd, Log::write_failed);
+    }
+    result
+}
+
+/// What our `flock` does: the same as libc's, and where sled has just locked a log, that is noted.
+extern "C" fn flock(fd: RawFd, operation: i32) -> i32 {
+    // SAFETY: it takes no pointers; this is all that libc's function does.
+    let result = unsafe { libc::syscall(libc::SYS_flock, fd, operation) as i32 };
+    if result == 0 && operation & libc::LOCK_EX != 0 {
+        if let Some(log) = Log::of(fd) {
+            log.locked(fd);
+        }
+    }
+    result
+}
+
+/// What our `rename` does: the same as libc's, and where sled has just put a snapshot of its page
+/// table in its place, that name is made durable before sled goes on. Where it could not read the log,
+/// the snapshot does not get its name.
+extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
+    let is_refused = || {
+        let (from, to) = (path(&from)?, path(&to)?);
+        // What we have set aside ourselves may be put back.
+        snapshot_directory(from)?;
+        unreadable(snapshot_directory(to)?)
+    };
+    if let Some(error) = any_is_unreadable().then(is_refused).flatten() {
+        set_errno(error);
+        return -1;
+    }
+    // SAFETY: the arguments are the caller's own, and two current directories make `renameat` do what
+    // `rename` does.
+    let result = unsafe { libc::renameat(libc::AT_FDCWD, from, libc::AT_FDCWD, to) };
+    if result != 0 {
+        return result;
+    }
+    let directory = path(&to).and_then(snapshot_directory);
+    let directory = directory.filter(|directory| Log::at(&log_file(directory)).is_some());
+    match directory.map_or(Ok(()), |directory| File::open(directory)?.sync_all()) {
+        Ok(()) => result,
+        Err(error) => {
+            set_errno(error.raw_os_error().unwrap_or(libc::EIO));
+            -1
+        }
+    }
+}
+
+/// What our `unlink` does: the same as libc's, but no blob is removed where sled could not read the
+/// log: it would remove those that it has not read of.
+extern "C" fn unlink(name: *const c_char) -> i32 {
+    let is_refused = || {
+        let blobs = path(&name)?.parent()?;
+        unreadable(blobs.parent().filter(|_| blobs.ends_with("blobs"))?)
+    };
+    if let Some(error) = any_is_unreadable().then(is_refused).flatten() {
+        set_errno(error);
+        return -1;
+    }
+    // SAFETY: the argument is the caller's own; without flags `unlinkat` does what `unlink` does.
+    unsafe { libc::unlinkat(libc::AT_FDCWD, name, 0) }
+}
+
+/// A path that a caller has handed over, as long as the caller's call lasts.
+fn path(text: &*const c_char) -> Option<&Path> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the caller has to hand over a string that ends.
+    let text = unsafe { CStr::from_ptr(*text) };
+    Some(Path::new(OsStr::from_bytes(text.to_bytes())))
+}
+
+/// The directory that `path` is in, if it has the name of a snapshot.
+fn snapshot_directory(path: &Path) -> Option<&Path> {
+    let is_snapshot = path.file_name()?.as_bytes().starts_with(b"snap.");
+    path.parent().filter(|_| is_snapshot)
+}
+
+/// Why the log in `directory` must not be changed, if it is one of ours that sled could not read.
+fn unreadable(directory: &Path) -> Option<i32> {
+    Log::at(&log_file(directory))?.was_read().err()?.raw_os_error()
+}
+
+/// Whether `fd` is a log that sled could not read; errno is set then.
+fn is_unreadable(fd: RawFd) -> bool {
+    if !any_is_unreadable() {
+        return false;
+    }
+    let error = Log::of(fd).and_then(|log| log.was_read().err()?.raw_os_error());
+    error.inspect(|error| set_errno(*error)).is_some()
+}
+
+/// Notes the error that is in errno, if `fd` is a log of ours, and leaves it there. A call that was
+/// interrupted has not failed: the Rust library makes it again.
+fn note(fd: RawFd, failed: fn(&Log, i32)) {
+    let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    if error == libc::EINTR {
+        return;
+    }
+    if let Some(log) = Log::of(fd) {
+        failed(&log, error);
+    }
+    set_errno(error);
+}
+
+fn set_errno(error: i32) {
+    // SAFETY: libc promises a valid pointer to this thread's errno.
+    unsafe { *libc::__errno_location() = error };
+}
+
+/// libc's `fsync`, or that of a library that was loaded before it; `None` in a program without a
+/// dynamic linker.
+fn real_fsync() -> Option<unsafe extern "C" fn(RawFd) -> i32> {
+    let mut found = REAL_FSYNC.load(Ordering::Relaxed);
+    if found.is_null() {
+        // SAFETY: the name ends with a zero byte. Hidden symbols, as ours, are not found.
+        found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"fsync".as_ptr()) };
+        REAL_FSYNC.store(found, Ordering::Relaxed);
+    }
+    // SAFETY: a function with this name is libc's, or can be called as if it were.
+    (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, _>(found) })
+}
