@@ -5,6 +5,7 @@ mod common;
 mod corruption;
 mod cycles;
 mod disk;
+mod doubt;
 mod forks;
 mod inject;
 mod life;
