@@ -217,7 +217,11 @@ pub unsafe extern "C" fn sledstore_release(
 ///                  when the store is closed; NULL on failure.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed;
+/// A store has room for a bounded number of keyspaces: 29,000 with names of 10 bytes or 2,500 with
+/// names of 255, where segments have 8 MiB as they have by default; smaller segments have room for
+/// as much less as they are smaller. A keyspace that is there always opens; dropping one makes room.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too many;
 /// SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
 /// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
 ///

@@ -28,7 +28,8 @@ use oxistore_core::StoreError;
 
 use super::commit::Step;
 use super::flusher::Flusher;
-use super::pieces::{Change, Limits};
+use super::limits::Limits;
+use super::pieces::Change;
 use super::room::Room;
 use super::script::{Head, Reader, Writer};
 use super::shield::shield;

@@ -18,6 +18,7 @@ mod failure;
 mod flusher;
 mod gate;
 mod journal;
+mod limits;
 mod lock;
 mod mark;
 mod mend;

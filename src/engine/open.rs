@@ -10,9 +10,10 @@ use oxistore_core::StoreError;
 use super::durable::DurableLog;
 use super::flusher::Flusher;
 use super::journal::{self, Journal};
+use super::limits::Limits;
 use super::lock::{wait_for_sled, Deadline, DirectoryLock, LINGER};
 use super::mend;
-use super::pieces::{Limits, Pieces};
+use super::pieces::Pieces;
 use super::room::Room;
 use super::shield::shield;
 use super::stand_ins;
@@ -126,6 +127,11 @@ impl Engine {
         let names = shield("list the trees of", self.path(), || Ok(self.parts().db.tree_names()))?;
         let own = b"__sled__default";
         Ok(names.iter().filter(|name| &name[..] != own).map(|name| name.to_vec()).collect())
+    }
+
+    /// Whether the page that lists all trees holds trees of these names.
+    pub(crate) fn has_room_for<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> bool {
+        self.parts().limits.have_room_for(names)
     }
 
     /// Waits until everything written so far is on the disk.

@@ -25,40 +25,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::limits::Limits;
 use super::Bytes;
 
 const ENTRY: u8 = 0;
 const PIECE: u8 = 1;
 
-/// The longest value that stays in one piece, however large segments are: a larger page is slower
-/// to write again when a neighbour changes.
-const LONGEST_IN_ONE: usize = 64 << 10;
-
-/// The longest key, where segments are large enough for it.
-const LONGEST_KEY: usize = 4096;
-
 const TORN: &str = "a write of this key has failed in the middle, open the store again";
-
-/// Rows in a leaf of sled's, and keys in one of its inner pages, at most; a few more than were seen.
-const ROWS_IN_LEAF: usize = 22;
-const KEYS_IN_INNER_PAGE: usize = 325;
-
-/// What may be put into the pages of a store so that none becomes a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    pub(super) key: usize,
-    /// The longest value, and the longest piece of one, that is not cut.
-    pub(super) value: usize,
-}
-
-impl Limits {
-    pub(super) fn of(segment_size: usize) -> Self {
-        let page = segment_size / 4 - 64;
-        let key = (page / KEYS_IN_INNER_PAGE).min(LONGEST_KEY);
-        let value = (page / ROWS_IN_LEAF).saturating_sub(key + 32).min(LONGEST_IN_ONE);
-        Self { key, value }
-    }
-}
 
 /// The values in pieces of one tree.
 pub(super) struct Pieces {
@@ -352,19 +325,6 @@ fn removal(tree: &sled::Tree, key: Vec<u8>) -> RawStep<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_fullest_pages_fit_into_a_quarter_of_a_segment() {
-        for shift in 16..=23 {
-            let segment_size = 1 << shift;
-            let limits = Limits::of(segment_size);
-            let page = segment_size / 4 - 52;
-            assert!(ROWS_IN_LEAF * (limits.key + limits.value) < page, "{segment_size}");
-            assert!(KEYS_IN_INNER_PAGE * limits.key < page, "{segment_size}");
-            assert!(limits.value > 0 && limits.key > 0, "{segment_size}");
-        }
-        assert_eq!(Limits::of(8 << 20), Limits { key: LONGEST_KEY, value: LONGEST_IN_ONE });
-    }
 
     #[test]
     fn an_entry_is_read_as_it_was_written() {

@@ -1,8 +1,12 @@
 //! One keyspace: its two trees, its expiries, its count.
 
+use std::collections::BTreeSet;
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use oxistore_core::StoreError;
+
 use super::expiries::Expiries;
+use super::limits::check_name;
 use super::locks::{read, write};
 use super::tally::Tally;
 use crate::engine::{Cursor, Engine, Failure, Reason, Result, Tree};
@@ -42,7 +46,7 @@ impl Keyspace {
     /// Opens or creates the keyspace `name` and loads its expiries.
     pub(super) fn open(engine: &Engine, store_id: u64, id: u64, name: &[u8]) -> Result<Self> {
         let [sidecar, pieces] = names_beside(name);
-        if !engine.tree_names()?.iter().any(|known| known == name) {
+        if Self::is_new(engine, name)? {
             // A crash in the middle of a drop may have left them; what is in them is nobody's.
             engine.drop_tree(&sidecar)?;
             engine.drop_tree(&pieces)?;
@@ -52,6 +56,26 @@ impl Keyspace {
         let expiries = load(&trees.sidecar)?;
         let state = RwLock::new(State::Open(trees));
         Ok(Self { id, store_id, name: name.into(), state, expiries, tally: Tally::default() })
+    }
+
+    /// Whether there is no keyspace `name` yet. Refuses it if there is no room for one more; the
+    /// caller keeps others from creating one meanwhile.
+    pub(super) fn is_new(engine: &Engine, name: &[u8]) -> Result<bool> {
+        let known = engine.tree_names()?;
+        if known.iter().any(|known| known == name) {
+            return Ok(false);
+        }
+        // Each keyspace counts with all its trees: some are made only when they are needed, when it
+        // is too late to refuse.
+        let mut all: BTreeSet<_> = known.into_iter().collect();
+        all.insert(name.to_vec());
+        let keyspaces = all.iter().filter(|name| check_name(name).is_ok());
+        let beside: Vec<_> = keyspaces.flat_map(|name| names_beside(name)).collect();
+        all.extend(beside);
+        match engine.has_room_for(all.iter().map(Vec::as_slice)) {
+            true => Ok(true),
+            false => Err(too_many(name)),
+        }
     }
 
     /// Removes the trees of the keyspace `name`, which nobody uses; says whether they were there.
@@ -123,6 +147,14 @@ fn names_beside(name: &[u8]) -> [Vec<u8>; 2] {
         DEFAULT => kind.to_vec(),
         name => [kind, b":", name].concat(),
     })
+}
+
+fn too_many(name: &[u8]) -> StoreError {
+    let name = name.escape_ascii();
+    StoreError::Unsupported(format!(
+        "the keyspace \"{name}\" cannot be created: there are too many; fewer, shorter names or \
+         larger segments leave room"
+    ))
 }
 
 /// Entries that are not 8 bytes long are somebody else's mistake, and count as no expiry.

@@ -145,7 +145,12 @@ impl Shared {
 
     pub(super) fn raw_tree(&self, name: &[u8]) -> Result<RawTree> {
         check_name(name)?;
-        self.with_engine(|engine| engine.raw_tree(name))
+        self.with_engine(|engine| {
+            // A tree that is made here is a keyspace too, so the same holds for it.
+            let _keyspaces = lock(&self.keyspaces);
+            Keyspace::is_new(engine, name)?;
+            engine.raw_tree(name)
+        })
     }
 
     pub(super) fn flush(&self) -> Result<()> {

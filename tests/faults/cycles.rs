@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use sledstore::SledStore;
+use sledstore::{SledStore, SledStoreBuilder, StoreError};
 
 use crate::common::{rows, scratch, without_hanging};
 
@@ -71,4 +71,48 @@ fn a_thousand_keyspaces_open_and_come_back() {
         }
         store.close().expect("close again");
     });
+}
+
+/// A value that is cut into pieces, which lie in a tree that is made for them.
+const LARGE: [u8; 20_000] = [7; 20_000];
+
+/// Creates keyspaces until one is refused; answers with how many there are.
+fn create_until_refused(store: &SledStore, name: impl Fn(u64) -> String, from: u64) -> u64 {
+    for number in from.. {
+        match store.keyspace(name(number)) {
+            Ok(keyspace) => keyspace.put(b"large", &LARGE).unwrap(),
+            Err(StoreError::Unsupported(text)) => {
+                assert!(text.contains(&name(number)) && text.contains("too many"), "{text}");
+                return number;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    unreachable!("there is a limit")
+}
+
+#[test]
+fn keyspaces_are_refused_before_their_list_becomes_a_file() {
+    for padding in [1, 200] {
+        let directory = scratch();
+        let path = directory.path().join("db");
+        let name = |number: u64| format!("{number:0padding$} of many");
+        let store = SledStoreBuilder::new().segment_size(64 << 10).build(&path).unwrap();
+        let made = create_until_refused(&store, name, 0);
+        assert!(made > 20, "{made}");
+        assert!(matches!(store.open_tree(name(made)), Err(StoreError::Unsupported(_))));
+        store.close().unwrap();
+        let store = SledStore::open(&path).unwrap();
+        assert_eq!(store.keyspace_names().unwrap().len() as u64, made + 1);
+        // Not to be refused, whether they are known in this process already or not.
+        for number in (0..made).chain(0..made) {
+            let keyspace = store.keyspace(name(number)).unwrap();
+            assert_eq!(rows(&keyspace), [(b"large".to_vec(), LARGE.to_vec())]);
+        }
+        assert_eq!(create_until_refused(&store, name, made), made);
+        assert!(store.drop_keyspace(name(made / 2)).unwrap());
+        assert_eq!(create_until_refused(&store, name, made), made + 1, "one more");
+        store.close().unwrap();
+        assert_eq!(fs::read_dir(path.join("blobs")).unwrap().count(), 0, "{padding}");
+    }
 }
