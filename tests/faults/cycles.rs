@@ -74,7 +74,7 @@ fn a_thousand_keyspaces_open_and_come_back() {
 }
 
 /// A value that is cut into pieces, which lie in a tree that is made for them.
-const LARGE: [u8; 20_000] = [7; 20_000];
+static LARGE: [u8; 20_000] = [7; 20_000];
 
 /// Creates keyspaces until one is refused; answers with how many there are.
 fn create_until_refused(store: &SledStore, name: impl Fn(u64) -> String, from: u64) -> u64 {
