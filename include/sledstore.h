@@ -113,9 +113,10 @@
  * write, nor half of a batch.
  *
  * If a write or a flush fails, nobody knows what of the writes since the last flush has reached the
- * disk. From then on every write and flush answers with that first failure; reads go on. Close the
- * store and open it again: what was flushed is there. If the disk does not answer for 60 seconds, a
- * flush and a close give up with SLEDSTORE_TIMEOUT.
+ * disk. From then on every write and flush answers with that first failure. Reads go on, but for keys
+ * of a write that failed in its middle, or all keys if that was a batch of 1,000 changes or more:
+ * those answer with the failure too. Close the store and open it again: what was flushed is there. If
+ * the disk does not answer for 60 seconds, a flush and a close give up with SLEDSTORE_TIMEOUT.
  *
  * A store that has lost its last writes all the same, because its files were damaged or an old copy
  * was put in their place, is mostly noticed when it is opened: SLEDSTORE_CORRUPTION, unless it is

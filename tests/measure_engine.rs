@@ -148,3 +148,21 @@ fn what_stays_on_the_disk() {
         println!("40 values of 1 MiB, written {} times: {:.1} MB", turn + 1, size(&store));
     }
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn large_batches() {
+    println!("rows in a batch: seconds until applied, and until flushed");
+    for rows in [900, 1000, 10_000, 100_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStoreBuilder::new().build(directory.path().join("store")).unwrap();
+        let value = value(100, 1);
+        let mut batch = sledstore::SledBatch::new();
+        (0..rows).for_each(|number| batch.put(&key(number), &value).unwrap());
+        let start = Instant::now();
+        store.apply(&batch).unwrap();
+        let applied = start.elapsed().as_secs_f64();
+        store.flush().unwrap();
+        println!("{rows}: {applied:.3}, {:.3}", start.elapsed().as_secs_f64());
+    }
+}
