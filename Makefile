@@ -2,7 +2,7 @@
 # Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
 
 .DEFAULT_GOAL := help
-.PHONY: help all quickstart test powerloss header install uninstall clean
+.PHONY: help all quickstart examples test powerloss header install uninstall clean
 
 # The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
 # linked with one release start with every other release of that number.
@@ -30,6 +30,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(wildcard build.rs) $(shel
 
 help:
 	@echo 'make quickstart   build the library and examples/quickstart.c, and run it'
+	@echo 'make examples     build and run the programs in examples/ that need no data'
 	@echo 'make test         run every test: Rust, C, the header, an installation'
 	@echo 'make powerloss    cut the power 1,000 times and look at what is left (STATES=n for n times)'
 	@echo 'make all          build the shared and the static library into build/'
@@ -69,15 +70,22 @@ $(STATIC): $(SHARED)
 	fi
 
 # $ORIGIN is the directory that the program lies in, so that it finds the library without an installation.
-build/quickstart: examples/quickstart.c include/sledstore.h $(SHARED)
-	$(CC) -std=c99 -pedantic -Wall -Wextra $(CPPFLAGS) $(CFLAGS) -Iinclude $< -o $@ \
+EXAMPLES := $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
+
+$(EXAMPLES): build/%: examples/%.c include/sledstore.h $(SHARED)
+	$(CC) -std=c99 -pedantic -Wall -Wextra -pthread $(CPPFLAGS) $(CFLAGS) -Iinclude $< -o $@ \
 		$(LDFLAGS) -Lbuild -lsledstore -Wl,-rpath,'$$ORIGIN'
+
+# Each of these checks itself and fails if it saw anything wrong.
+examples: $(EXAMPLES)
+	build/bank
+	build/snapshot
 
 quickstart: build/quickstart
 	rm -rf build/quickstart.data
 	build/quickstart
 
-test: all build/quickstart
+test: all build/quickstart examples
 	$(CARGO) test --locked
 	tests/install/run
 

@@ -25,6 +25,8 @@ TEST(features_are_known_by_name)
 {
     CHECK(sledstore_has_feature("ttl"));
     CHECK(sledstore_has_feature("keyspaces"));
+    CHECK(sledstore_has_feature("snapshots"));
+    CHECK(sledstore_has_feature("transactions"));
     CHECK(sledstore_has_feature("batch"));
     CHECK(sledstore_has_feature("iterators"));
     CHECK(!sledstore_has_feature("compression"));
@@ -143,6 +145,8 @@ TEST(constants_have_their_published_values)
     CHECK_NUMBER(3, SLEDSTORE_KIND_ITER);
     CHECK_NUMBER(4, SLEDSTORE_KIND_VALUE);
     CHECK_NUMBER(5, SLEDSTORE_KIND_ERROR);
+    CHECK_NUMBER(6, SLEDSTORE_KIND_SNAPSHOT);
+    CHECK_NUMBER(7, SLEDSTORE_KIND_TXN);
     CHECK_NUMBER(1, SLEDSTORE_OPEN_MUST_EXIST);
     CHECK_NUMBER(2, SLEDSTORE_OPEN_MUST_CREATE);
     CHECK_NUMBER(4, SLEDSTORE_OPEN_COMPRESSION);
@@ -154,6 +158,7 @@ TEST(constants_have_their_published_values)
     CHECK_NUMBER(1, SLEDSTORE_ITER_LOWER_EXCLUSIVE);
     CHECK_NUMBER(2, SLEDSTORE_ITER_UPPER_INCLUSIVE);
     CHECK_NUMBER(4, SLEDSTORE_ITER_KEYS_ONLY);
+    CHECK_NUMBER(8, SLEDSTORE_ITER_LIVE);
 }
 
 TEST(struct_layout_never_changes)
@@ -168,15 +173,16 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(0, offsetof(sledstore_pair, key));
     CHECK_NUMBER(16, offsetof(sledstore_pair, value));
 
-    CHECK_NUMBER(48, sizeof(sledstore_open_options)); /* no padding at the end */
+    CHECK_NUMBER(56, sizeof(sledstore_open_options)); /* no padding at the end */
     CHECK_NUMBER(0, offsetof(sledstore_open_options, struct_size));
     CHECK_NUMBER(8, offsetof(sledstore_open_options, flags));
     CHECK_NUMBER(16, offsetof(sledstore_open_options, cache_capacity));
     CHECK_NUMBER(24, offsetof(sledstore_open_options, segment_size));
-    CHECK_NUMBER(32, offsetof(sledstore_open_options, flush_every_ms));
-    CHECK_NUMBER(36, offsetof(sledstore_open_options, lock_timeout_ms));
-    CHECK_NUMBER(40, offsetof(sledstore_open_options, mode));
-    CHECK_NUMBER(44, offsetof(sledstore_open_options, reserved));
+    CHECK_NUMBER(32, offsetof(sledstore_open_options, snapshot_memory));
+    CHECK_NUMBER(40, offsetof(sledstore_open_options, flush_every_ms));
+    CHECK_NUMBER(44, offsetof(sledstore_open_options, lock_timeout_ms));
+    CHECK_NUMBER(48, offsetof(sledstore_open_options, mode));
+    CHECK_NUMBER(52, offsetof(sledstore_open_options, reserved));
 
     CHECK_NUMBER(64, sizeof(sledstore_iter_options));
     CHECK_NUMBER(0, offsetof(sledstore_iter_options, struct_size));
@@ -184,6 +190,12 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(16, offsetof(sledstore_iter_options, lower));
     CHECK_NUMBER(32, offsetof(sledstore_iter_options, upper));
     CHECK_NUMBER(48, offsetof(sledstore_iter_options, prefix));
+
+    CHECK_NUMBER(32, sizeof(sledstore_txn_callback));
+    CHECK_NUMBER(0, offsetof(sledstore_txn_callback, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_txn_callback, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_txn_callback, run));
+    CHECK_NUMBER(24, offsetof(sledstore_txn_callback, destroy));
 }
 
 TEST(init_macros_set_the_size_and_nothing_else)
@@ -201,6 +213,10 @@ TEST(init_macros_set_the_size_and_nothing_else)
     CHECK(iter.lower.data == NULL && iter.lower.len == 0);
     CHECK(iter.upper.data == NULL && iter.upper.len == 0);
     CHECK(iter.prefix.data == NULL && iter.prefix.len == 0);
+
+    sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
+    CHECK_NUMBER(sizeof callback, callback.struct_size);
+    CHECK(callback.ctx == NULL && callback.run == NULL && callback.destroy == NULL);
 }
 
 /* ---- live handles ------------------------------------------------------------------------ */

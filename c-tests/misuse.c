@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEPS = 20000, KINDS = 6, MOST = 12, STALE = 64 };
+enum { STEPS = 20000, KINDS = 8, MOST = 12, STALE = 64 };
 
 /* ---- chance ------------------------------------------------------------------------------ */
 
@@ -93,6 +93,10 @@ static int32_t free_handle(size_t kind, void *handle)
         return sledstore_iter_free(handle);
     case SLEDSTORE_KIND_VALUE:
         return sledstore_value_free(handle);
+    case SLEDSTORE_KIND_SNAPSHOT:
+        return sledstore_snapshot_free(handle);
+    case SLEDSTORE_KIND_TXN:
+        return sledstore_txn_rollback(handle, NULL);
     default:
         return sledstore_error_free(handle);
     }
@@ -178,6 +182,9 @@ static uint64_t ttl(void)
 #define STORE handle_of(SLEDSTORE_KIND_STORE)
 #define BATCH handle_of(SLEDSTORE_KIND_BATCH)
 #define ITER handle_of(SLEDSTORE_KIND_ITER)
+#define SNAPSHOT handle_of(SLEDSTORE_KIND_SNAPSHOT)
+#define TXN handle_of(SLEDSTORE_KIND_TXN)
+#define KEYSPACE (below(2) == 0 ? NULL : STORE)
 #define BYTES(some) (some).data, (some).len
 
 /* ---- stores ------------------------------------------------------------------------------ */
@@ -245,7 +252,7 @@ static void rare_call(void)
     case 4: settle(sledstore_size_on_disk(STORE, OUT(&number), why)); break;
     case 5: settle(sledstore_count(STORE, OUT(&number), why)); break;
     case 6: settle(sledstore_purge_expired(STORE, OUT(&number), why)); break;
-    case 7: settle(sledstore_live_handles((int32_t)below(8), OUT(&count), why)); break;
+    case 7: settle(sledstore_live_handles((int32_t)below(10), OUT(&count), why)); break;
     }
 }
 
@@ -368,6 +375,92 @@ static void move(void)
     }
 }
 
+/* ---- snapshots and transactions ---------------------------------------------------------- */
+
+static void begin(void)
+{
+    sledstore_snapshot *snapshot = NULL;
+    sledstore_txn *txn = NULL;
+    if (below(2) == 0) {
+        if (settle(sledstore_snapshot_new(STORE, OUT(&snapshot), why))) {
+            remember(SLEDSTORE_KIND_SNAPSHOT, snapshot, 0);
+        }
+    } else if (settle(sledstore_txn_begin(STORE, OUT(&txn), why))) {
+        remember(SLEDSTORE_KIND_TXN, txn, 0);
+    }
+}
+
+static void read_moment(void)
+{
+    sledstore_value *values[3] = {NULL, NULL, NULL};
+    sledstore_bytes keys[3] = {bytes(), bytes(), bytes()};
+    sledstore_iter *iter = NULL;
+    unsigned char buffer[8];
+    size_t needed;
+    uint64_t number;
+    bool done = false;
+    switch (below(11)) {
+    case 0:
+        done = settle(sledstore_snapshot_get(SNAPSHOT, KEYSPACE, BYTES(*keys), OUT(values), why));
+        break;
+    case 1: done = settle(sledstore_txn_get(TXN, KEYSPACE, BYTES(*keys), OUT(values), why)); break;
+    case 2:
+        done = settle(sledstore_snapshot_get_many(SNAPSHOT, KEYSPACE, OUT(keys), below(4),
+                                                  OUT(values), why));
+        break;
+    case 3:
+        done = settle(sledstore_txn_get_many(TXN, KEYSPACE, OUT(keys), below(4), OUT(values), why));
+        break;
+    case 4:
+        settle(sledstore_snapshot_get_into(SNAPSHOT, KEYSPACE, BYTES(*keys), OUT(buffer), below(9),
+                                           OUT(&needed), why));
+        break;
+    case 5:
+        settle(sledstore_txn_get_into(TXN, KEYSPACE, BYTES(*keys), OUT(buffer), below(9),
+                                      OUT(&needed), why));
+        break;
+    case 6: settle(sledstore_snapshot_contains(SNAPSHOT, KEYSPACE, BYTES(*keys), why)); break;
+    case 7: settle(sledstore_txn_contains(TXN, KEYSPACE, BYTES(*keys), why)); break;
+    case 8: settle(sledstore_snapshot_count(SNAPSHOT, KEYSPACE, OUT(&number), why)); break;
+    case 9:
+        done = settle(sledstore_snapshot_iter_new(SNAPSHOT, KEYSPACE, NULL, OUT(&iter), why));
+        break;
+    case 10: done = settle(sledstore_txn_iter_new(TXN, KEYSPACE, NULL, OUT(&iter), why)); break;
+    }
+    if (done && iter != NULL) {
+        remember(SLEDSTORE_KIND_ITER, iter, 0);
+    }
+    for (size_t at = 0; done && at < 3; at++) {
+        if (values[at] != NULL) {
+            remember(SLEDSTORE_KIND_VALUE, values[at], 0);
+        }
+    }
+}
+
+static void write_moment(void)
+{
+    sledstore_bytes key = bytes(), value = bytes();
+    switch (below(3)) {
+    case 0: settle(sledstore_txn_put(TXN, KEYSPACE, BYTES(key), BYTES(value), why)); break;
+    case 1:
+        settle(sledstore_txn_put_with_ttl(TXN, KEYSPACE, BYTES(key), BYTES(value), ttl(), why));
+        break;
+    case 2: settle(sledstore_txn_delete(TXN, KEYSPACE, BYTES(key), why)); break;
+    }
+}
+
+static void commit(void)
+{
+    sledstore_txn *txn = TXN;
+    settle(sledstore_txn_commit(txn, why));
+    for (size_t at = 0; at < counts[SLEDSTORE_KIND_TXN]; at++) {
+        if (live[SLEDSTORE_KIND_TXN][at].handle == txn) {
+            forget(SLEDSTORE_KIND_TXN, at); /* it is gone, committed or not */
+            return;
+        }
+    }
+}
+
 /* ---- values, errors, freeing ------------------------------------------------------------- */
 
 static void look(void)
@@ -402,7 +495,9 @@ static void step(void)
 {
     static void (*const calls[])(void) = {point_call, point_call, get,  get_many, batch_call,
                                           batch_call, move,       move, look,     new_batch,
-                                          new_iter,   tree_names, free_something, open_tree};
+                                          new_iter,   tree_names, free_something, open_tree,
+                                          begin,      commit,     read_moment,    read_moment,
+                                          write_moment};
     static void (*const slow_calls[])(void) = {open_store, open_store, close_store, rare_call};
     failure = NULL;
     why = below(3) == 0 ? NULL : &failure;

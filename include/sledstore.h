@@ -59,9 +59,9 @@
  *
  * HANDLES
  *
- * sledstore, sledstore_batch, sledstore_iter, sledstore_value and sledstore_error are handles: they
- * look like pointers, but are numbers that the library looks up. Do not follow them, and do not
- * calculate with them. A NULL, a freed handle, a handle of another type, a random number: each gives
+ * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_value and
+ * sledstore_error are handles: they look like pointers, but are numbers that the library looks up. Do
+ * not follow them, and do not calculate with them. A NULL, a freed handle, a handle of another type, a random number: each gives
  * a status (or the empty answer that the function documents) and does no harm, also when another
  * thread frees the handle at that moment.
  *
@@ -105,6 +105,19 @@
  * An empty value is a value; that a key is not there is told by the status. Keys that expire are not
  * there from that millisecond on, for every function.
  *
+ * ONE MOMENT
+ *
+ * Each call that writes is one step: a read sees all of it or nothing, also of a batch over
+ * keyspaces and of a transaction. Two reads are two moments, and a writer may come in between. Three
+ * things show one moment, however long they take and whoever writes meanwhile: a sledstore_snapshot, over
+ * all keyspaces; a sledstore_iter; and a sledstore_txn, which also writes, as if its reads and its
+ * writes had happened at one moment, or tells that they cannot have (SLEDSTORE_TXN_CONFLICT). None of
+ * them makes a writer wait.
+ *
+ * The price is memory: while one of them is open, each row that is overwritten or deleted for the first
+ * time is kept. The open option snapshot_memory bounds that, and an iterator with SLEDSTORE_ITER_LIVE
+ * does without.
+ *
  * WHAT LASTS
  *
  * A write that returned is seen by every read that begins afterwards. It survives the death of the
@@ -124,10 +137,32 @@
  *
  * THREADS
  *
- * A store, a value and an error may be used by any number of threads at once. A batch and an
- * iterator are for one thread at a time; the second is told SLEDSTORE_BUSY, and nothing is harmed. No
+ * A store, a snapshot, a value and an error may be used by any number of threads at once. A batch, an
+ * iterator and a transaction are for one thread at a time; the second is told SLEDSTORE_BUSY, and
+ * nothing is harmed. A parameter that is a pointer to const may be used by many threads at once. No
  * function has to be called on a particular thread, but a thread needs 128 KiB of stack. No function
  * may be called from a signal handler, and no thread may be ended by pthread_cancel() inside a call.
+ *
+ * CALLBACKS
+ *
+ * A function in a callback struct is a function of that type, which may be called until destroy was.
+ * It is called on the thread that made the call, and the library holds no lock meanwhile, so it may
+ * call the library. It must return: no exception and no longjmp() may leave it.
+ *
+ *     static int32_t deposit(void *amount, sledstore_txn *txn) {
+ *       uint64_t balance = 0;
+ *       size_t len;
+ *       int32_t status =
+ *           sledstore_txn_get_into(txn, NULL, "balance", 7, &balance, sizeof balance, &len, NULL);
+ *       if (status < 0) return status;
+ *       balance += *(uint64_t *)amount;
+ *       return sledstore_txn_put(txn, NULL, "balance", 7, &balance, sizeof balance, NULL);
+ *     }
+ *
+ *     sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
+ *     callback.ctx = &amount;
+ *     callback.run = deposit;
+ *     status = sledstore_txn_run(store, &callback, &error);
  *
  * PROCESSES
  *
@@ -141,7 +176,7 @@
  * BUGS IN THE LIBRARY
  *
  * A bug that the library notices in itself ends the call with SLEDSTORE_PANIC, not the process, and
- * prints a line to stderr. A batch or iterator that it happened in answers SLEDSTORE_PANIC from then
+ * prints a line to stderr. A batch, iterator or transaction that it happened in answers SLEDSTORE_PANIC from then
  * on; free it. Running out of memory ends the process.
  */
 
@@ -171,11 +206,14 @@
 #endif
 
 /* All defaults, to start from: sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT; */
-#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0 }
+#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* All rows, to start from: sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT; */
 #define SLEDSTORE_ITER_OPTIONS_INIT                                                                \
   { sizeof(sledstore_iter_options), 0, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } }
+
+/* To start from: sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT; */
+#define SLEDSTORE_TXN_CALLBACK_INIT { sizeof(sledstore_txn_callback), NULL, NULL, NULL }
 
 
 /**
@@ -202,6 +240,16 @@
  * Handles of the type sledstore_error, for sledstore_live_handles().
  */
 #define SLEDSTORE_KIND_ERROR 5
+
+/**
+ * Handles of the type sledstore_snapshot, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_SNAPSHOT 6
+
+/**
+ * Handles of the type sledstore_txn, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_TXN 7
 
 /**
  * For sledstore_open_options.flags: there has to be a store in the directory already. If there is
@@ -264,6 +312,12 @@
  * For sledstore_iter_options.flags: show keys only; all values have length 0.
  */
 #define SLEDSTORE_ITER_KEYS_ONLY 4
+
+/**
+ * For sledstore_iter_options.flags: show the keyspace as it is at each move, not as it was when the
+ * iterator was made. Nothing is kept in memory for such an iterator. Only for sledstore_iter_new().
+ */
+#define SLEDSTORE_ITER_LIVE 8
 
 /**
  * What a call answered.
@@ -352,7 +406,7 @@ enum sledstore_status
    */
   SLEDSTORE_CLOSED = -102,
   /**
-   * In use: by another thread, or (for a close) by iterators that are still open.
+   * In use: by another thread, or (for a close) by what is still open on the store.
    */
   SLEDSTORE_BUSY = -103,
   /**
@@ -399,7 +453,8 @@ typedef int32_t sledstore_status;
  * the others. Every function works on every one of them.
  *
  * Any number of threads may use one handle at once. The store is open until sledstore_close() is
- * called on any of its handles, or until the last of them was released and the last iterator freed.
+ * called on any of its handles, or until the last of them was released and the last iterator,
+ * snapshot and transaction is gone.
  * A batch that names a keyspace does not keep the store open. Since 0.1.0.
  */
 typedef struct sledstore sledstore;
@@ -435,10 +490,12 @@ typedef struct sledstore_error sledstore_error;
  * direction may change at any time. However many rows there are, an iterator holds only a few of
  * them in memory.
  *
- * It shows the keyspace as it is at each move, not as it was at one moment. A row that is there
- * throughout is shown exactly once by a pass in one direction, in order. A row that is written or
- * deleted during the pass may or may not be shown. A row is always shown whole: its value is one
- * that its key had.
+ * It shows one moment: the keyspace as it was when the iterator was made, or, made by
+ * sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
+ * shows. Writers go on meanwhile; see sledstore_snapshot for what that costs. With
+ * SLEDSTORE_ITER_LIVE it shows the keyspace as it is at each move instead: a row that is there
+ * throughout is shown exactly once by a pass in one direction, in order; a row that is written or
+ * deleted during the pass may or may not be shown; and its value is always one that its key had.
  *
  * After a failure each further move answers with the same failure, until sledstore_iter_first(),
  * sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
@@ -447,6 +504,43 @@ typedef struct sledstore_error sledstore_error;
  * use it at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
  */
 typedef struct sledstore_iter sledstore_iter;
+
+/**
+ * All keyspaces of a store as they were at one moment: the one in which it was made.
+ *
+ * Making one copies nothing, and takes the same time for a store of any size. Writers go on, and do
+ * not wait for it. While it lives, each key that is overwritten or deleted for the first time keeps
+ * what it was in memory, until the last snapshot that needs it is freed; see
+ * sledstore_snapshot_stats(), and snapshot_memory in sledstore_open_options, which bounds that.
+ *
+ * Of a batch or a transaction it shows all writes or none. Keys that had expired when it was made are
+ * not in it; keys that expire later stay. A keyspace that is made later is empty in it, and one
+ * that is dropped is gone from it: reads of it answer SLEDSTORE_CLOSED.
+ *
+ * A snapshot keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. Any number of threads may
+ * use it at once. Since 0.1.0.
+ */
+typedef struct sledstore_snapshot sledstore_snapshot;
+
+/**
+ * Reads and writes over all keyspaces of a store that happen as if at one moment.
+ *
+ * All reads show the store as it was when the transaction began, with what the transaction itself
+ * has written since. Nobody else sees its writes before sledstore_txn_commit() makes them, all or
+ * none, in memory, on disk, and across a crash. It is serializable: a commit answers
+ * SLEDSTORE_TXN_CONFLICT and changes nothing if a key that was read, also one that was not there, or
+ * a key in a stretch that an iterator went over, was changed since the transaction began. So a
+ * transaction that commits might have run alone. A transaction that only writes has no conflicts, and
+ * one that only reads always commits. Overwriting a key with the value that it has is a change; that a
+ * key expires is none.
+ *
+ * Transactions lock nothing: any number may be open at once, and whoever commits first wins.
+ * sledstore_txn_run() begins again after a conflict.
+ *
+ * A transaction keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may use it
+ * at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
+ */
+typedef struct sledstore_txn sledstore_txn;
 
 /**
  * Bytes that the library gave out: a value, or a name. They never change.
@@ -484,6 +578,12 @@ typedef struct sledstore_open_options {
    * shorter: up to a 1300th of it, 403 bytes for 524288.
    */
   uint64_t segment_size;
+  /**
+   * How many bytes of memory the rows may take that are kept for snapshots, iterators and
+   * transactions because they were overwritten or deleted. Past that the oldest of these ends: its
+   * reads answer SLEDSTORE_CAPACITY_EXCEEDED. Writers never wait for it. 0: no bound.
+   */
+  uint64_t snapshot_memory;
   /**
    * Flush so many milliseconds after a write at the latest. 0: 500. SLEDSTORE_FLUSH_NEVER: only
    * when sledstore_flush() is called and when the store is closed.
@@ -565,6 +665,32 @@ typedef struct sledstore_iter_options {
    */
   struct sledstore_bytes prefix;
 } sledstore_iter_options;
+
+/**
+ * The work of a transaction, for sledstore_txn_run(). Start from SLEDSTORE_TXN_CALLBACK_INIT. Since
+ * 0.1.0.
+ */
+typedef struct sledstore_txn_callback {
+  /**
+   * sizeof(sledstore_txn_callback).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Does the work, with the transaction txn, and answers with a status: SLEDSTORE_OK to have it
+   * committed, SLEDSTORE_TXN_CONFLICT to begin again, anything else to have it rolled back. It may be
+   * called several times, so it should change nothing but the transaction. It must return, and not
+   * throw or jump out.
+   */
+  int32_t (*run)(void *ctx, struct sledstore_txn *txn);
+  /**
+   * Called once with ctx before sledstore_txn_run() returns, whatever its status. May be NULL.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_txn_callback;
 
 #ifdef __cplusplus
 extern "C" {
@@ -733,7 +859,8 @@ SLEDSTORE_API const char *sledstore_build_info(void);
 /**
  * Says whether this build has a feature.
  *
- * @param name  its name: "batch", "compression", "iterators", "keyspaces" or "ttl".
+ * @param name  its name: "batch", "compression", "iterators", "keyspaces",
+ *              "snapshots", "transactions" or "ttl".
  * @return      true if it is there; false if it is not, for an unknown name and for NULL.
  *
  * Threads: any number at once; also in the child of a fork. Since 0.1.0.
@@ -825,10 +952,10 @@ sledstore_status sledstore_open_temporary(const struct sledstore_open_options *o
  *
  * @param store  any handle of the store.
  * @param error  see sledstore_error; may be NULL. After SLEDSTORE_BUSY its message says how many
- *               iterators are open, or how many threads are in calls.
+ *               iterators, snapshots and transactions are open, or how many threads are in calls.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators are open, or calls of other threads did not
- * come back; SLEDSTORE_REENTRANT: this thread is inside a call on the store, that is, in a
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls of
+ * other threads did not come back; SLEDSTORE_REENTRANT: this thread is inside a call on the store, that is, in a
  * callback; SLEDSTORE_CLOSED: it was closed before, or another thread is closing it; the handle
  * statuses; the engine statuses.
  *
@@ -840,8 +967,8 @@ sledstore_status sledstore_close(struct sledstore *store,
                                  struct sledstore_error **error);
 
 /**
- * Gives one handle up. The store is closed when its last handle was given up and its last iterator
- * freed, whichever comes last; that last call then returns when the directory can be opened again.
+ * Gives one handle up. The store is closed when its last handle was given up and its last iterator,
+ * snapshot and transaction is gone, whichever comes last; that last call then returns when the directory can be opened again.
  *
  * This is for hosts that free things in any order, such as garbage collectors. It cannot tell
  * whether the last flush succeeded; sledstore_close() can.
@@ -1505,7 +1632,7 @@ sledstore_status sledstore_batch_delete_many(const struct sledstore *store,
                                              struct sledstore_error **error);
 
 /**
- * Creates an iterator over a keyspace. It stands outside of the rows: move it first.
+ * Creates an iterator over a keyspace, as it is now. It stands outside of the rows: move it first.
  *
  * @param store    a handle of the keyspace. It may be released before the iterator is freed.
  * @param options  see sledstore_iter_options; NULL: all rows.
@@ -1534,8 +1661,9 @@ sledstore_status sledstore_iter_new(const struct sledstore *store,
  * @param error  see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no row; SLEDSTORE_INVALID_ARGUMENT: row is NULL;
- * SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CLOSED: also if its keyspace was
- * dropped; the handle statuses; the engine statuses.
+ * SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
+ * shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_CLOSED: also if its
+ * keyspace was dropped or its transaction has ended; the handle statuses; the engine statuses.
  *
  * Threads: one at a time for each iterator. Since 0.1.0.
  */
@@ -1670,6 +1798,507 @@ sledstore_status sledstore_iter_next_batch(struct sledstore_iter *iter,
  * iterator is gone after it. Since 0.1.0.
  */
 SLEDSTORE_API sledstore_status sledstore_iter_free(struct sledstore_iter *iter);
+
+/**
+ * Makes a snapshot of all keyspaces of a store.
+ *
+ * @param store     a handle of the keyspace that NULL shall mean in the functions below. It may be
+ *                  released before the snapshot is freed.
+ * @param snapshot  receives the snapshot, to be freed with sledstore_snapshot_free(); NULL on
+ *                  failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: snapshot is NULL; SLEDSTORE_CAPACITY_EXCEEDED:
+ * too many live handles; SLEDSTORE_CLOSED: also while another thread is closing the store; the handle
+ * statuses; the engine statuses.
+ *
+ * Threads: any number at once. It waits for a write that is under way. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_new(const struct sledstore *store,
+                                        struct sledstore_snapshot **snapshot,
+                                        struct sledstore_error **error);
+
+/**
+ * Reads the value that a key had, without copying it.
+ *
+ * @param snapshot  the snapshot.
+ * @param keyspace  a handle of a keyspace of the same store; NULL: the one that the snapshot was made
+ *                  from.
+ * @param key       the key.
+ * @param key_len   its length in bytes; 0 is a key like any other.
+ * @param value     receives the value, to be freed with sledstore_value_free(); NULL unless
+ *                  SLEDSTORE_OK. An empty value is a value: SLEDSTORE_OK, with length 0.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key was not there, or had expired;
+ * SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
+ * SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the snapshot
+ * has ended, because what was kept took more than snapshot_memory, or too many live handles; the handle
+ * statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_get(const struct sledstore_snapshot *snapshot,
+                                        const struct sledstore *keyspace,
+                                        const void *key,
+                                        size_t key_len,
+                                        struct sledstore_value **value,
+                                        struct sledstore_error **error);
+
+/**
+ * Reads the value that a key had into a buffer of the caller's. Creates nothing that has to be freed.
+ *
+ * To learn the length only, call it with dst NULL and capacity 0.
+ *
+ * @param snapshot  the snapshot.
+ * @param keyspace  as in sledstore_snapshot_get().
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param dst       the buffer. The whole value is written to it, or nothing; no NUL is added. May
+ *                  be NULL if capacity is 0.
+ * @param capacity  how many bytes the buffer has.
+ * @param needed    receives the length of the value, also with SLEDSTORE_BUFFER_TOO_SMALL; 0 on
+ *                  everything else.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
+ * needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; otherwise
+ * as sledstore_snapshot_get().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_get_into(const struct sledstore_snapshot *snapshot,
+                                             const struct sledstore *keyspace,
+                                             const void *key,
+                                             size_t key_len,
+                                             void *dst,
+                                             size_t capacity,
+                                             size_t *needed,
+                                             struct sledstore_error **error);
+
+/**
+ * Reads the values that several keys had, all at the one moment.
+ *
+ * @param snapshot  the snapshot.
+ * @param keyspace  as in sledstore_snapshot_get().
+ * @param keys      the keys. May be NULL if count is 0.
+ * @param count     how many there are.
+ * @param values    an array of count entries. Each receives the value of the key in the same place,
+ *                  to be freed with sledstore_value_free(), or NULL if the key was not there; all are
+ *                  NULL on failure. May be NULL if count is 0.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK, also if keys were not there; SLEDSTORE_INVALID_ARGUMENT: keys or values is
+ * NULL and count is not 0, or a key has data NULL and a length; otherwise as
+ * sledstore_snapshot_get().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_get_many(const struct sledstore_snapshot *snapshot,
+                                             const struct sledstore *keyspace,
+                                             const struct sledstore_bytes *keys,
+                                             size_t count,
+                                             struct sledstore_value **values,
+                                             struct sledstore_error **error);
+
+/**
+ * Says whether a key was there.
+ *
+ * @param snapshot  the snapshot.
+ * @param keyspace  as in sledstore_snapshot_get().
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it was there; SLEDSTORE_KEY_NOT_FOUND: it was not, or had expired;
+ * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; otherwise as
+ * sledstore_snapshot_get().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_contains(const struct sledstore_snapshot *snapshot,
+                                             const struct sledstore *keyspace,
+                                             const void *key,
+                                             size_t key_len,
+                                             struct sledstore_error **error);
+
+/**
+ * Counts the keys that a keyspace had. It walks over them, so it takes as long as there are many.
+ *
+ * @param snapshot  the snapshot.
+ * @param keyspace  as in sledstore_snapshot_get().
+ * @param count     receives the number; 0 on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; otherwise as
+ * sledstore_snapshot_get().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_count(const struct sledstore_snapshot *snapshot,
+                                          const struct sledstore *keyspace,
+                                          uint64_t *count,
+                                          struct sledstore_error **error);
+
+/**
+ * Creates an iterator over a keyspace as the snapshot shows it. It stands outside of the rows: move
+ * it first. It goes on when the snapshot is freed, and holds its moment until it is freed itself.
+ *
+ * @param snapshot  the snapshot.
+ * @param keyspace  as in sledstore_snapshot_get().
+ * @param options   see sledstore_iter_options; NULL: all rows. SLEDSTORE_ITER_LIVE is not for this.
+ * @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE; otherwise as sledstore_iter_new(). Its
+ * moves answer SLEDSTORE_CAPACITY_EXCEEDED where sledstore_snapshot_get() would.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_iter_new(const struct sledstore_snapshot *snapshot,
+                                             const struct sledstore *keyspace,
+                                             const struct sledstore_iter_options *options,
+                                             struct sledstore_iter **iter,
+                                             struct sledstore_error **error);
+
+/**
+ * Frees a snapshot. What was kept for it alone is gone with it.
+ *
+ * @param snapshot  the snapshot; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_REENTRANT: this thread is inside a call on the snapshot, that is, in a callback;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. A call of another thread on the snapshot comes to its end undisturbed, and the
+ * snapshot is gone after it. Since 0.1.0.
+ */
+SLEDSTORE_API sledstore_status sledstore_snapshot_free(struct sledstore_snapshot *snapshot);
+
+/**
+ * Tells what snapshots, iterators and transactions hold in memory, all of this store together.
+ *
+ * @param store     any handle of the store.
+ * @param moments   receives how many of them hold a moment; a snapshot and its iterators hold one
+ *                  together. May be NULL; 0 on failure.
+ * @param versions  receives how many overwritten or deleted rows are kept for them. May be NULL; 0 on
+ *                  failure.
+ * @param bytes     receives how many bytes of memory those rows take, roughly. May be NULL; 0 on
+ *                  failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; the handle statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_stats(const struct sledstore *store,
+                                          uint64_t *moments,
+                                          uint64_t *versions,
+                                          uint64_t *bytes,
+                                          struct sledstore_error **error);
+
+/**
+ * Begins a transaction.
+ *
+ * @param store  a handle of the keyspace that NULL shall mean in the functions below. It may be
+ *               released before the transaction ends.
+ * @param txn    receives the transaction, to be given to sledstore_txn_commit() or
+ *               sledstore_txn_rollback(); NULL on failure.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: txn is NULL; SLEDSTORE_CAPACITY_EXCEEDED: too
+ * many live handles; SLEDSTORE_CLOSED: also while another thread is closing the store; the handle
+ * statuses; the engine statuses.
+ *
+ * Threads: any number at once. It waits for a write that is under way. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_begin(const struct sledstore *store,
+                                     struct sledstore_txn **txn,
+                                     struct sledstore_error **error);
+
+/**
+ * Reads the value of a key, without copying it.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  a handle of a keyspace of the same store; NULL: the one on which the transaction was
+ *                  begun.
+ * @param key       the key.
+ * @param key_len   its length in bytes; 0 is a key like any other.
+ * @param value     receives the value, to be freed with sledstore_value_free(); NULL unless
+ *                  SLEDSTORE_OK. An empty value is a value: SLEDSTORE_OK, with length 0.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or had expired when the
+ * transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
+ * SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the moment that
+ * the transaction shows has ended, because what was kept took more than snapshot_memory, or too many
+ * live handles; SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it
+ * was committed or rolled back; the handle statuses; the engine statuses.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_get(struct sledstore_txn *txn,
+                                   const struct sledstore *keyspace,
+                                   const void *key,
+                                   size_t key_len,
+                                   struct sledstore_value **value,
+                                   struct sledstore_error **error);
+
+/**
+ * Reads the value of a key into a buffer of the caller's. Creates nothing that has to be freed.
+ *
+ * To learn the length only, call it with dst NULL and capacity 0.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param dst       the buffer. The whole value is written to it, or nothing; no NUL is added. May
+ *                  be NULL if capacity is 0.
+ * @param capacity  how many bytes the buffer has.
+ * @param needed    receives the length of the value, also with SLEDSTORE_BUFFER_TOO_SMALL; 0 on
+ *                  everything else.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
+ * needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; otherwise
+ * as sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_get_into(struct sledstore_txn *txn,
+                                        const struct sledstore *keyspace,
+                                        const void *key,
+                                        size_t key_len,
+                                        void *dst,
+                                        size_t capacity,
+                                        size_t *needed,
+                                        struct sledstore_error **error);
+
+/**
+ * Reads the values of several keys.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param keys      the keys. May be NULL if count is 0.
+ * @param count     how many there are.
+ * @param values    an array of count entries. Each receives the value of the key in the same place,
+ *                  to be freed with sledstore_value_free(), or NULL if the key is not there; all are
+ *                  NULL on failure. May be NULL if count is 0.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK, also if keys are not there; SLEDSTORE_INVALID_ARGUMENT: keys or values is
+ * NULL and count is not 0, or a key has data NULL and a length; otherwise as sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_get_many(struct sledstore_txn *txn,
+                                        const struct sledstore *keyspace,
+                                        const struct sledstore_bytes *keys,
+                                        size_t count,
+                                        struct sledstore_value **values,
+                                        struct sledstore_error **error);
+
+/**
+ * Says whether a key is there. It counts as read.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it is there; SLEDSTORE_KEY_NOT_FOUND: it is not, or had expired when the
+ * transaction began; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; otherwise as
+ * sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_contains(struct sledstore_txn *txn,
+                                        const struct sledstore *keyspace,
+                                        const void *key,
+                                        size_t key_len,
+                                        struct sledstore_error **error);
+
+/**
+ * Writes the value of a key, like sledstore_put(), once the transaction is committed.
+ *
+ * @param txn        the transaction.
+ * @param keyspace   as in sledstore_txn_get().
+ * @param key        the key, up to 4096 bytes. It is copied.
+ * @param key_len    its length in bytes.
+ * @param value      the value, up to 1073741824 bytes (1 GiB). It is copied.
+ * @param value_len  its length in bytes.
+ * @param error      see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is one of
+ * another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
+ * SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it was committed
+ * or rolled back; the handle statuses. After a failure the transaction is as before.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_put(struct sledstore_txn *txn,
+                                   const struct sledstore *keyspace,
+                                   const void *key,
+                                   size_t key_len,
+                                   const void *value,
+                                   size_t value_len,
+                                   struct sledstore_error **error);
+
+/**
+ * Writes the value of a key that expires, like sledstore_put_with_ttl(), once the transaction is
+ * committed.
+ *
+ * @param txn        the transaction.
+ * @param keyspace   as in sledstore_txn_get().
+ * @param key        the key, up to 4096 bytes. It is copied.
+ * @param key_len    its length in bytes.
+ * @param value      the value, up to 1073741824 bytes (1 GiB). It is copied.
+ * @param value_len  its length in bytes.
+ * @param ttl_ms     after how many milliseconds the key expires, counted from the commit.
+ * @param error      see sledstore_error; may be NULL.
+ *
+ * Statuses: as sledstore_txn_put().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_put_with_ttl(struct sledstore_txn *txn,
+                                            const struct sledstore *keyspace,
+                                            const void *key,
+                                            size_t key_len,
+                                            const void *value,
+                                            size_t value_len,
+                                            uint64_t ttl_ms,
+                                            struct sledstore_error **error);
+
+/**
+ * Deletes a key, like sledstore_delete(), once the transaction is committed.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param key       the key. It is copied.
+ * @param key_len   its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
+ * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is using
+ * the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle statuses. After
+ * a failure the transaction is as before.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_delete(struct sledstore_txn *txn,
+                                      const struct sledstore *keyspace,
+                                      const void *key,
+                                      size_t key_len,
+                                      struct sledstore_error **error);
+
+/**
+ * Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those that
+ * it makes while the iterator is open. What it goes over counts as read, as far as it goes. When the
+ * transaction has ended its moves answer SLEDSTORE_CLOSED, and it still has to be freed.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param options   see sledstore_iter_options; NULL: all rows. SLEDSTORE_ITER_LIVE is not for this.
+ * @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE, or if keyspace is one of another
+ * store; SLEDSTORE_BUSY: another thread is using the transaction; otherwise as sledstore_iter_new().
+ * Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
+                                        const struct sledstore *keyspace,
+                                        const struct sledstore_iter_options *options,
+                                        struct sledstore_iter **iter,
+                                        struct sledstore_error **error);
+
+/**
+ * Makes all writes of a transaction, or none, and ends it. What was written is seen by every read that
+ * begins afterwards; it survives a power loss once it is flushed, see sledstore_flush().
+ *
+ * @param txn    the transaction. It is gone after every status but SLEDSTORE_BUSY, SLEDSTORE_REENTRANT,
+ *               SLEDSTORE_FORKED and those that say that it is no live transaction.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was changed, and nothing
+ * was written; begin a new one and do all of it again; SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
+ * had read has ended, see sledstore_txn_get(), and nothing was written; SLEDSTORE_BUSY: another thread is
+ * using it; SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
+ * SLEDSTORE_CLOSED: it was committed or rolled back before, or a keyspace that it wrote to was dropped,
+ * and nothing was written; the handle statuses; the engine statuses.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_commit(struct sledstore_txn *txn,
+                                      struct sledstore_error **error);
+
+/**
+ * Forgets all writes of a transaction, and ends it.
+ *
+ * @param txn    the transaction; NULL does nothing. It is gone after SLEDSTORE_OK.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: another thread is using it;
+ * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run(); SLEDSTORE_CLOSED:
+ * it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
+                                        struct sledstore_error **error);
+
+/**
+ * Runs a callback in a transaction and commits it; if another writer came in between, begins again, up
+ * to 100 times, with growing pauses. There is an
+ * example under CALLBACKS in the head of this file.
+ *
+ * Inside of the callback, txn is used like any other transaction, but is not committed or rolled back:
+ * sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone when the
+ * callback has returned. The callback may use the library in every other way, but cannot close or
+ * release the handle that this call was given; what it writes past the transaction stays.
+ *
+ * @param store     as in sledstore_txn_begin().
+ * @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once, unless the
+ *                  status is SLEDSTORE_FORKED or the struct itself is not valid.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither SLEDSTORE_OK
+ * nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status: nothing was written;
+ * SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was written;
+ * SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is wrong;
+ * SLEDSTORE_UNSUPPORTED: a member that this version does not have; otherwise as sledstore_txn_begin() and
+ * sledstore_txn_commit().
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_run(const struct sledstore *store,
+                                   const struct sledstore_txn_callback *callback,
+                                   struct sledstore_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 15] = [
     "status",
     "error",
     "value",
@@ -20,6 +20,9 @@ const PARTS: [&str; 12] = [
     "expiry",
     "batch",
     "iterator",
+    "snapshot",
+    "transaction",
+    "run",
 ];
 
 const C_STANDARDS: [&str; 3] = ["c99", "c11", "c17"];
@@ -208,14 +211,16 @@ CHECK(open_flags, (SLEDSTORE_OPEN_MUST_EXIST | SLEDSTORE_OPEN_MUST_CREATE
     | SLEDSTORE_OPEN_SALVAGE) == 31);
 CHECK(modes, SLEDSTORE_MODE_LOW_SPACE == 1 && SLEDSTORE_MODE_HIGH_THROUGHPUT == 2);
 CHECK(iter_flags, (SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSIVE
-    | SLEDSTORE_ITER_KEYS_ONLY) == 7);
+    | SLEDSTORE_ITER_KEYS_ONLY | SLEDSTORE_ITER_LIVE) == 15);
 CHECK(kinds, SLEDSTORE_KIND_STORE == 1 && SLEDSTORE_KIND_BATCH == 2 && SLEDSTORE_KIND_ITER == 3
-    && SLEDSTORE_KIND_VALUE == 4 && SLEDSTORE_KIND_ERROR == 5);
+    && SLEDSTORE_KIND_VALUE == 4 && SLEDSTORE_KIND_ERROR == 5
+    && SLEDSTORE_KIND_SNAPSHOT == 6 && SLEDSTORE_KIND_TXN == 7);
 CHECK(statuses, SLEDSTORE_OK == 0 && SLEDSTORE_OTHER == -12 && SLEDSTORE_END == 100
     && SLEDSTORE_INVALID_ARGUMENT == -100 && SLEDSTORE_READ_ONLY_FILESYSTEM == -110);
 CHECK(status_size, sizeof(sledstore_status) == 4);
 CHECK(bytes_size, sizeof(sledstore_bytes) == 16 && sizeof(sledstore_pair) == 32);
-CHECK(options_size, sizeof(sledstore_open_options) == 48 && sizeof(sledstore_iter_options) == 64);
+CHECK(options_size, sizeof(sledstore_open_options) == 56 && sizeof(sledstore_iter_options) == 64
+    && sizeof(sledstore_txn_callback) == 32);
 sledstore_status use(sledstore_error **error);
 sledstore_status use(sledstore_error **error) {
   sledstore_open_options open = SLEDSTORE_OPEN_OPTIONS_INIT;

@@ -15,6 +15,7 @@ use std::path::Path;
 use super::error::Fail;
 use super::handle::{self, Guard, Opaque, Token};
 use super::options::{sledstore_iter_options, sledstore_open_options};
+use super::run::sledstore_txn_callback;
 use super::status::sledstore_status as Status;
 
 /// Bytes that somebody else owns: a pointer and a length, in and out.
@@ -66,6 +67,8 @@ unsafe impl Plain for sledstore_pair {}
 unsafe impl Plain for sledstore_open_options {}
 // SAFETY: as above.
 unsafe impl Plain for sledstore_iter_options {}
+// SAFETY: as above; a function that may be NULL has no forbidden pattern either.
+unsafe impl Plain for sledstore_txn_callback {}
 
 /// An options struct of the caller: it starts with its size, and later versions may append to it.
 ///
@@ -81,7 +84,7 @@ pub(super) unsafe trait Options: Plain {
 
 // SAFETY: `repr(C)`, the size first; the size is asserted to be the sum of the members.
 unsafe impl Options for sledstore_open_options {
-    const FIRST_SIZE: usize = 48;
+    const FIRST_SIZE: usize = 56;
     const NAME: &'static str = "sledstore_open_options";
 }
 
@@ -91,9 +94,16 @@ unsafe impl Options for sledstore_iter_options {
     const NAME: &'static str = "sledstore_iter_options";
 }
 
+// SAFETY: as above.
+unsafe impl Options for sledstore_txn_callback {
+    const FIRST_SIZE: usize = 32;
+    const NAME: &'static str = "sledstore_txn_callback";
+}
+
 // Padding could hide a later member that is shorter than it.
-const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 3 * 8 + 4 * 4);
+const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 4 * 8 + 4 * 4);
 const _: () = assert!(size_of::<sledstore_iter_options>() == 8 + 8 + 3 * 16);
+const _: () = assert!(size_of::<sledstore_txn_callback>() == 4 * 8);
 
 /// No options struct will ever be longer: a larger size is a mistake.
 const LONGEST_OPTIONS: usize = 4096;
@@ -323,6 +333,10 @@ impl OutputArray<u8> {
     /// The caller's buffer: not cleared, because only whole results are written.
     pub(super) fn buffer(first: *mut c_void, capacity: usize) -> Self {
         OutputArray { first: first.cast(), count: capacity, kind: PhantomData }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
     /// Copies all bytes, or none and returns false.

@@ -50,7 +50,6 @@ impl Fail {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn status(&self) -> Status {
         self.status
     }

@@ -27,8 +27,10 @@ use super::hazard::{self, ThreadRecord};
 use super::iterator::IteratorObject;
 use super::library;
 use super::slots::{self, Slot};
+use super::snapshot::SnapshotObject;
 use super::status::sledstore_status as Status;
 use super::store::StoreObject;
+use super::transaction::TransactionObject;
 use super::value::ValueObject;
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -55,10 +57,19 @@ pub(super) enum Kind {
     Iterator = library::SLEDSTORE_KIND_ITER as u8,
     Value = library::SLEDSTORE_KIND_VALUE as u8,
     Error = library::SLEDSTORE_KIND_ERROR as u8,
+    Snapshot = library::SLEDSTORE_KIND_SNAPSHOT as u8,
+    Transaction = library::SLEDSTORE_KIND_TXN as u8,
 }
 
-pub(super) const KINDS: [Kind; 5] =
-    [Kind::Store, Kind::Batch, Kind::Iterator, Kind::Value, Kind::Error];
+pub(super) const KINDS: [Kind; 7] = [
+    Kind::Store,
+    Kind::Batch,
+    Kind::Iterator,
+    Kind::Value,
+    Kind::Error,
+    Kind::Snapshot,
+    Kind::Transaction,
+];
 
 impl Kind {
     pub(super) fn from_number(number: u64) -> Option<Kind> {
@@ -73,6 +84,8 @@ impl Kind {
             Kind::Iterator => "an iterator",
             Kind::Value => "a value",
             Kind::Error => "an error",
+            Kind::Snapshot => "a snapshot",
+            Kind::Transaction => "a transaction",
         }
     }
 }
@@ -84,6 +97,8 @@ pub(super) enum Object {
     Iterator(Box<IteratorObject>),
     Value(ValueObject),
     Error(ErrorObject),
+    Snapshot(Box<SnapshotObject>),
+    Transaction(Box<TransactionObject>),
 }
 
 /// The opaque types of the header, each with the object behind it.

@@ -1,6 +1,7 @@
 //! Iterators: the rows of a keyspace in order, both ways.
 
 use std::ffi::c_void;
+use std::sync::Arc;
 
 use super::arguments::{sledstore_bytes, sledstore_pair, Output, OutputArray};
 use super::error::{sledstore_error, Fail};
@@ -8,11 +9,11 @@ use super::exclusive::Exclusive;
 use super::guard;
 use super::handle::{self, Object, Opaque};
 use super::options::sledstore_iter_options;
-use super::shared::{Child, Ticket};
+use super::shared::{Child, SharedStore, Ticket};
 use super::status::sledstore_status;
-use super::store::{sledstore, StoreObject};
+use super::store::sledstore;
 use super::value::address;
-use crate::{Iter, IterOptions, Row, StoreError};
+use crate::{Iter, Row, StoreError};
 
 /// Moves over the rows of a keyspace, in the order of their keys, compared byte by byte.
 ///
@@ -22,10 +23,12 @@ use crate::{Iter, IterOptions, Row, StoreError};
 /// direction may change at any time. However many rows there are, an iterator holds only a few of
 /// them in memory.
 ///
-/// It shows the keyspace as it is at each move, not as it was at one moment. A row that is there
-/// throughout is shown exactly once by a pass in one direction, in order. A row that is written or
-/// deleted during the pass may or may not be shown. A row is always shown whole: its value is one
-/// that its key had.
+/// It shows one moment: the keyspace as it was when the iterator was made, or, made by
+/// sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
+/// shows. Writers go on meanwhile; see sledstore_snapshot for what that costs. With
+/// SLEDSTORE_ITER_LIVE it shows the keyspace as it is at each move instead: a row that is there
+/// throughout is shown exactly once by a pass in one direction, in order; a row that is written or
+/// deleted during the pass may or may not be shown; and its value is always one that its key had.
 ///
 /// After a failure each further move answers with the same failure, until sledstore_iter_first(),
 /// sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
@@ -63,14 +66,18 @@ impl Opaque for sledstore_iter {
     }
 }
 
-impl Walk {
-    fn new(store: &StoreObject, options: IterOptions) -> Result<Self, Fail> {
-        // First the ticket: from here on a close is refused.
-        let ticket = store.shared.add_child(Child::Iterator)?;
-        let iterator = store.keyspace.cursor(options)?;
-        Ok(Walk { iterator, shown: Vec::new(), _ticket: ticket })
-    }
+/// A handle to an iterator, over whatever `make` makes one.
+pub(super) fn create(
+    shared: &Arc<SharedStore>,
+    make: impl FnOnce() -> Result<Iter, Fail>,
+) -> Result<*mut sledstore_iter, Fail> {
+    // First the ticket: from here on a close is refused.
+    let _ticket = shared.add_child(Child::Iterator)?;
+    let walk = Walk { iterator: make()?, shown: Vec::new(), _ticket };
+    Ok(handle::insert::<sledstore_iter>(Exclusive::new(walk))?.publish())
+}
 
+impl Walk {
     /// Makes moves until there are `most` rows, or no more.
     fn show(
         &mut self,
@@ -144,7 +151,7 @@ fn go_to(
     })
 }
 
-/// Creates an iterator over a keyspace. It stands outside of the rows: move it first.
+/// Creates an iterator over a keyspace, as it is now. It stands outside of the rows: move it first.
 ///
 /// @param store    a handle of the keyspace. It may be released before the iterator is freed.
 /// @param options  see sledstore_iter_options; NULL: all rows.
@@ -168,8 +175,8 @@ pub unsafe extern "C" fn sledstore_iter_new(
     guard::enter(error, |call| {
         iter.required("iter")?;
         let options = call.options(options)?.to_store(call)?;
-        let walk = Walk::new(&*call.object(store)?, options)?;
-        iter.set(handle::insert::<sledstore_iter>(Exclusive::new(walk))?.publish());
+        let store = call.object(store)?;
+        iter.set(create(&store.shared, || Ok(store.keyspace.cursor(options)?))?);
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -182,8 +189,9 @@ pub unsafe extern "C" fn sledstore_iter_new(
 /// @param error  see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no row; SLEDSTORE_INVALID_ARGUMENT: row is NULL;
-/// SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CLOSED: also if its keyspace was
-/// dropped; the handle statuses; the engine statuses.
+/// SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
+/// shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_CLOSED: also if its
+/// keyspace was dropped or its transaction has ended; the handle statuses; the engine statuses.
 ///
 /// Threads: one at a time for each iterator. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -18,6 +18,10 @@ pub const SLEDSTORE_KIND_ITER: i32 = 3;
 pub const SLEDSTORE_KIND_VALUE: i32 = 4;
 /// Handles of the type sledstore_error, for sledstore_live_handles().
 pub const SLEDSTORE_KIND_ERROR: i32 = 5;
+/// Handles of the type sledstore_snapshot, for sledstore_live_handles().
+pub const SLEDSTORE_KIND_SNAPSHOT: i32 = 6;
+/// Handles of the type sledstore_txn, for sledstore_live_handles().
+pub const SLEDSTORE_KIND_TXN: i32 = 7;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
@@ -43,11 +47,13 @@ const fn number(text: &str) -> u32 {
 }
 
 /// What this build can do. A name that is not here is a feature that it does not have.
-const FEATURES: [(&CStr, bool); 5] = [
+const FEATURES: [(&CStr, bool); 7] = [
     (c"batch", true),
     (c"compression", false),
     (c"iterators", true),
     (c"keyspaces", true),
+    (c"snapshots", true),
+    (c"transactions", true),
     (c"ttl", true),
 ];
 
@@ -86,7 +92,8 @@ pub extern "C" fn sledstore_build_info() -> *const c_char {
 
 /// Says whether this build has a feature.
 ///
-/// @param name  its name: "batch", "compression", "iterators", "keyspaces" or "ttl".
+/// @param name  its name: "batch", "compression", "iterators", "keyspaces",
+///              "snapshots", "transactions" or "ttl".
 /// @return      true if it is there; false if it is not, for an unknown name and for NULL.
 ///
 /// Threads: any number at once; also in the child of a fork. Since 0.1.0.

@@ -18,8 +18,11 @@ mod library;
 mod maintenance;
 mod options;
 mod point;
+mod run;
+mod snapshot;
 mod status;
 mod store;
+mod transaction;
 mod value;
 
 mod arguments;

@@ -59,6 +59,10 @@ pub struct sledstore_open_options {
     /// 8388608. A store that exists keeps its own. 0: 8388608. With less than that, keys have to be
     /// shorter: up to a 1300th of it, 403 bytes for 524288.
     pub segment_size: u64,
+    /// How many bytes of memory the rows may take that are kept for snapshots, iterators and
+    /// transactions because they were overwritten or deleted. Past that the oldest of these ends: its
+    /// reads answer SLEDSTORE_CAPACITY_EXCEEDED. Writers never wait for it. 0: no bound.
+    pub snapshot_memory: u64,
     /// Flush so many milliseconds after a write at the latest. 0: 500. SLEDSTORE_FLUSH_NEVER: only
     /// when sledstore_flush() is called and when the store is closed.
     pub flush_every_ms: u32,
@@ -108,6 +112,9 @@ impl sledstore_open_options {
         if self.cache_capacity != 0 {
             builder = builder.cache_capacity(self.cache_capacity);
         }
+        if self.snapshot_memory != 0 {
+            builder = builder.snapshot_memory(self.snapshot_memory);
+        }
         if self.segment_size != 0 {
             // The handle table demands a 64-bit target, so nothing is cut off.
             builder = builder.segment_size(self.segment_size as usize);
@@ -131,9 +138,14 @@ pub const SLEDSTORE_ITER_LOWER_EXCLUSIVE: u64 = 1;
 pub const SLEDSTORE_ITER_UPPER_INCLUSIVE: u64 = 2;
 /// For sledstore_iter_options.flags: show keys only; all values have length 0.
 pub const SLEDSTORE_ITER_KEYS_ONLY: u64 = 4;
+/// For sledstore_iter_options.flags: show the keyspace as it is at each move, not as it was when the
+/// iterator was made. Nothing is kept in memory for such an iterator. Only for sledstore_iter_new().
+pub const SLEDSTORE_ITER_LIVE: u64 = 8;
 
-const ALL_ITER_FLAGS: u64 =
-    SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSIVE | SLEDSTORE_ITER_KEYS_ONLY;
+const ALL_ITER_FLAGS: u64 = SLEDSTORE_ITER_LOWER_EXCLUSIVE
+    | SLEDSTORE_ITER_UPPER_INCLUSIVE
+    | SLEDSTORE_ITER_KEYS_ONLY
+    | SLEDSTORE_ITER_LIVE;
 
 /// Which rows an iterator shows: those that satisfy all of these. Start from
 /// SLEDSTORE_ITER_OPTIONS_INIT and set what you need. The library copies the bytes during the call.
@@ -166,8 +178,8 @@ impl sledstore_iter_options {
         let lower = limit(call, "lower", self.lower, !has(SLEDSTORE_ITER_LOWER_EXCLUSIVE))?;
         let upper = limit(call, "upper", self.upper, has(SLEDSTORE_ITER_UPPER_INCLUSIVE))?;
         let prefix = call.byte_struct("prefix", self.prefix)?.to_vec();
-        let keys_only = has(SLEDSTORE_ITER_KEYS_ONLY);
-        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false, live: true })
+        let (keys_only, live) = (has(SLEDSTORE_ITER_KEYS_ONLY), has(SLEDSTORE_ITER_LIVE));
+        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false, live })
     }
 }
 

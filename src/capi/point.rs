@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::arguments::{sledstore_bytes, Output, OutputArray};
 use super::error::sledstore_error;
 use super::guard;
-use super::status::sledstore_status;
+use super::status::{presence, sledstore_status};
 use super::store::sledstore;
 use super::value::{self, sledstore_value};
 use crate::{SledStore, StoreError};
@@ -36,9 +36,7 @@ pub unsafe extern "C" fn sledstore_get(
     guard::enter(error, |call| {
         value.required("value")?;
         let key = call.bytes("key", key, key_len)?;
-        let found = call.object(store)?.keyspace.get_pinned(key)?;
-        value.set(value::publish(Some(found.ok_or(StoreError::KeyNotFound)?))?);
-        Ok(sledstore_status::SLEDSTORE_OK)
+        value::give(&value, call.object(store)?.keyspace.get_pinned(key)?)
     })
 }
 
@@ -77,12 +75,7 @@ pub unsafe extern "C" fn sledstore_get_into(
         dst.required("dst")?;
         needed.required("needed")?;
         let key = call.bytes("key", key, key_len)?;
-        let found = call.object(store)?.keyspace.get_pinned(key)?.ok_or(StoreError::KeyNotFound)?;
-        needed.set(found.len());
-        match dst.copy(&found) {
-            true => Ok(sledstore_status::SLEDSTORE_OK),
-            false => Err(value::too_small("dst", found.len(), capacity)),
-        }
+        value::copy(&dst, &needed, call.object(store)?.keyspace.get_pinned(key)?)
     })
 }
 
@@ -141,10 +134,7 @@ pub unsafe extern "C" fn sledstore_contains(
 ) -> sledstore_status {
     guard::enter(error, |call| {
         let key = call.bytes("key", key, key_len)?;
-        Ok(match call.object(store)?.keyspace.contains(key)? {
-            true => sledstore_status::SLEDSTORE_OK,
-            false => sledstore_status::SLEDSTORE_KEY_NOT_FOUND,
-        })
+        Ok(presence(call.object(store)?.keyspace.contains(key)?))
     })
 }
 

@@ -19,10 +19,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy)]
 pub(super) enum Child {
     Iterator,
+    Snapshot,
+    Transaction,
 }
 
 /// The names of the children, one and many, by their number.
-const CHILDREN: [(&str, &str); 1] = [("iterator", "iterators")];
+const CHILDREN: [(&str, &str); 3] =
+    [("iterator", "iterators"), ("snapshot", "snapshots"), ("transaction", "transactions")];
 
 /// One per open store, shared by its handles and children.
 pub(super) struct SharedStore {

@@ -52,7 +52,7 @@ pub enum sledstore_status {
     SLEDSTORE_WRONG_HANDLE = -101,
     /// The handle was freed, its store was closed, or its keyspace was dropped.
     SLEDSTORE_CLOSED = -102,
-    /// In use: by another thread, or (for a close) by iterators that are still open.
+    /// In use: by another thread, or (for a close) by what is still open on the store.
     SLEDSTORE_BUSY = -103,
     /// Not allowed from inside a callback of the same handle.
     SLEDSTORE_REENTRANT = -104,
@@ -140,6 +140,19 @@ const TABLE: [(Status, &CStr, &CStr); 26] = [
 
 fn lookup(status: i32) -> Option<&'static (Status, &'static CStr, &'static CStr)> {
     TABLE.iter().find(|(known, _, _)| *known as i32 == status)
+}
+
+/// The status with this number, if there is one.
+pub(super) fn known(status: i32) -> Option<Status> {
+    lookup(status).map(|(status, _, _)| *status)
+}
+
+/// What a question for a key answers.
+pub(super) fn presence(is_there: bool) -> Status {
+    match is_there {
+        true => Status::SLEDSTORE_OK,
+        false => Status::SLEDSTORE_KEY_NOT_FOUND,
+    }
 }
 
 impl Status {

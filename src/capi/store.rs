@@ -20,7 +20,8 @@ use crate::{Bytes, SledStore};
 /// the others. Every function works on every one of them.
 ///
 /// Any number of threads may use one handle at once. The store is open until sledstore_close() is
-/// called on any of its handles, or until the last of them was released and the last iterator freed.
+/// called on any of its handles, or until the last of them was released and the last iterator,
+/// snapshot and transaction is gone.
 /// A batch that names a keyspace does not keep the store open. Since 0.1.0.
 #[allow(non_camel_case_types)]
 pub struct sledstore;
@@ -152,10 +153,10 @@ fn watch_for_forks() -> Result<(), Fail> {
 ///
 /// @param store  any handle of the store.
 /// @param error  see sledstore_error; may be NULL. After SLEDSTORE_BUSY its message says how many
-///               iterators are open, or how many threads are in calls.
+///               iterators, snapshots and transactions are open, or how many threads are in calls.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators are open, or calls of other threads did not
-/// come back; SLEDSTORE_REENTRANT: this thread is inside a call on the store, that is, in a
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls of
+/// other threads did not come back; SLEDSTORE_REENTRANT: this thread is inside a call on the store, that is, in a
 /// callback; SLEDSTORE_CLOSED: it was closed before, or another thread is closing it; the handle
 /// statuses; the engine statuses.
 ///
@@ -177,8 +178,8 @@ pub unsafe extern "C" fn sledstore_close(
     })
 }
 
-/// Gives one handle up. The store is closed when its last handle was given up and its last iterator
-/// freed, whichever comes last; that last call then returns when the directory can be opened again.
+/// Gives one handle up. The store is closed when its last handle was given up and its last iterator,
+/// snapshot and transaction is gone, whichever comes last; that last call then returns when the directory can be opened again.
 ///
 /// This is for hosts that free things in any order, such as garbage collectors. It cannot tell
 /// whether the last flush succeeded; sledstore_close() can.

@@ -2,11 +2,12 @@
 
 use std::ffi::c_void;
 
+use super::arguments::{Output, OutputArray};
 use super::error::Fail;
 use super::guard;
 use super::handle::{self, Fresh, Object, Opaque, Token};
 use super::status::{sledstore_status as Status, sledstore_status};
-use crate::Bytes;
+use crate::{Bytes, StoreError};
 
 /// Bytes that the library gave out: a value, or a name. They never change.
 ///
@@ -50,6 +51,29 @@ pub(super) fn publish_all(
     let values: Vec<Option<Fresh<sledstore_value>>> = values.collect::<Result<_, Fail>>()?;
     let publish = |value: Option<Fresh<_>>| value.map_or(std::ptr::null_mut(), Fresh::publish);
     Ok(values.into_iter().map(publish).collect())
+}
+
+/// Gives a value that was read, or says that there is none.
+pub(super) fn give(
+    place: &Output<*mut sledstore_value>,
+    found: Option<Bytes>,
+) -> Result<Status, Fail> {
+    place.set(publish(Some(found.ok_or(StoreError::KeyNotFound)?))?);
+    Ok(Status::SLEDSTORE_OK)
+}
+
+/// Copies a value that was read into the caller's buffer, or says that there is none.
+pub(super) fn copy(
+    dst: &OutputArray<u8>,
+    needed: &Output<usize>,
+    found: Option<Bytes>,
+) -> Result<Status, Fail> {
+    let found = found.ok_or(StoreError::KeyNotFound)?;
+    needed.set(found.len());
+    match dst.copy(&found) {
+        true => Ok(Status::SLEDSTORE_OK),
+        false => Err(too_small("dst", found.len(), dst.count())),
+    }
 }
 
 /// The caller's buffer or array has no room for all that is needed.

@@ -55,6 +55,7 @@ pub use builder::{SledMode, SledStoreBuilder};
 pub use clock::Clock;
 pub use iterator::{Iter, IterOptions, Keys, Row};
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
+pub(crate) use retry::retry;
 pub use snapshot::SledSnapshot;
 pub use transaction::{SledTransaction, TransactionKeyspace};
 pub use versions::SnapshotStats;

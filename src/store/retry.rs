@@ -45,16 +45,8 @@ impl SledStore {
     /// [`StoreError::TxnConflict`] when each attempt met another writer; otherwise as
     /// [`SledTransaction::commit`].
     pub fn transact<T>(&self, mut work: impl FnMut(&SledTransaction) -> Result<T>) -> Result<T> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS {
-            match self.attempt(&mut work) {
-                Err(StoreError::TxnConflict) => {}
-                answer => return answer,
-            }
-            sleep(part_of(pause));
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-        self.attempt(&mut work)
+        let is_conflict = |error: &StoreError| matches!(error, StoreError::TxnConflict);
+        retry(is_conflict, || self.attempt(&mut work))
     }
 
     fn attempt<T>(&self, work: &mut impl FnMut(&SledTransaction) -> Result<T>) -> Result<T> {
@@ -63,6 +55,23 @@ impl SledStore {
         transaction.commit()?;
         Ok(answer)
     }
+}
+
+/// Makes attempts until one has no conflict, or there were too many.
+pub(crate) fn retry<T, E>(
+    is_conflict: impl Fn(&E) -> bool,
+    mut attempt: impl FnMut() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(error) if is_conflict(&error) => {}
+            answer => return answer,
+        }
+        sleep(part_of(pause));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    attempt()
 }
 
 /// A random part of `pause`, so that two that met do not meet again.

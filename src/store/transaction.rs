@@ -288,6 +288,11 @@ impl TransactionKeyspace {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
+    /// The same without copies.
+    pub fn get_many_pinned(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
+        keys.iter().map(|key| self.get_pinned(key)).collect()
+    }
+
     /// Whether `key` is there and had not expired.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
         Ok(self.get_pinned(key)?.is_some())
