@@ -2,7 +2,7 @@
 # Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
 
 .DEFAULT_GOAL := help
-.PHONY: help all quickstart examples test powerloss header install uninstall clean
+.PHONY: help all quickstart examples test bench powerloss header install uninstall clean
 
 # The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
 # linked with one release start with every other release of that number.
@@ -32,6 +32,7 @@ help:
 	@echo 'make quickstart   build the library and examples/quickstart.c, and run it'
 	@echo 'make examples     build and run the programs in examples/ that need no data'
 	@echo 'make test         run every test: Rust, C, the header, an installation'
+	@echo 'make bench        measure what things cost, beside raw sled'
 	@echo 'make powerloss    cut the power 1,000 times and look at what is left (STATES=n for n times)'
 	@echo 'make all          build the shared and the static library into build/'
 	@echo 'make install      install both with header and pkg-config file below PREFIX ($(PREFIX))'
@@ -93,6 +94,10 @@ test: all build/quickstart examples
 STATES ?= 1000
 powerloss:
 	SLEDSTORE_POWERLOSS_STATES=$(STATES) $(CARGO) test --locked --test powerloss -- --nocapture
+
+# Ratios of times, measured in one run, as a table in Markdown.
+bench:
+	$(CARGO) bench --locked --bench '*'
 
 header:
 	SLEDSTORE_UPDATE_HEADER=1 $(CARGO) test --locked --test header
