@@ -9,3 +9,4 @@ mod hammer;
 mod kills;
 mod large;
 mod swaps;
+mod transactions;

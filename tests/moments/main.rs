@@ -1,5 +1,6 @@
 //! One moment: snapshots, iterators and transactions.
 
+mod histories;
 mod isolation;
 mod model;
 mod public_trait;
