@@ -24,17 +24,10 @@ static size_t length(const sledstore_batch *batch)
     return len;
 }
 
-static sledstore *open_tree(const sledstore *store, const char *name)
-{
-    sledstore *keyspace;
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT(name), &keyspace, &error));
-    return keyspace;
-}
-
 TEST(batch_writes_over_keyspaces_together)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     sledstore_batch *batch = new_batch();
     uint64_t ttl_ms;
     check_put(store, "old", "value");
@@ -61,7 +54,7 @@ TEST(batch_writes_over_keyspaces_together)
 TEST(applied_batch_can_be_applied_again_elsewhere)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
@@ -131,7 +124,7 @@ TEST(batch_with_a_keyspace_of_another_store_changes_nothing)
 TEST(batch_with_a_dropped_keyspace_changes_nothing)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("a"), TEXT("1"), &error));
@@ -146,12 +139,12 @@ TEST(batch_with_a_dropped_keyspace_changes_nothing)
 TEST(batch_keeps_hold_of_a_keyspace_whose_handle_was_released)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(words, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
-    words = open_tree(store, "words");
+    words = check_open_tree(store, "words");
     CHECK_VALUE(words, "a", "1");
     free_batch(batch);
     check_close(store);
@@ -160,7 +153,7 @@ TEST(batch_keeps_hold_of_a_keyspace_whose_handle_was_released)
 TEST(batch_does_not_hold_a_store_open)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("a"), TEXT("1"), &error));
     check_close(store);

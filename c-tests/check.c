@@ -231,6 +231,14 @@ sledstore *check_open(const char *name)
     return store;
 }
 
+sledstore *check_open_tree(const sledstore *store, const char *name)
+{
+    sledstore *keyspace = NULL;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT(name), &keyspace, &error));
+    CHECK(keyspace != NULL);
+    return keyspace;
+}
+
 void check_put(const sledstore *store, const char *key, const char *value)
 {
     CHECK_STATUS(SLEDSTORE_OK, sledstore_put(store, TEXT(key), TEXT(value), &error));

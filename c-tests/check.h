@@ -132,6 +132,7 @@ sledstore_bytes check_text(const char *text);
 const char *check_path(const char *name);
 
 sledstore *check_open(const char *name);    /* at check_path(name), created if need be */
+sledstore *check_open_tree(const sledstore *store, const char *name);
 void check_put(const sledstore *store, const char *key, const char *value);
 size_t check_live(int32_t kind);            /* handles alive; kind 0: all */
 void check_close(sledstore *store);

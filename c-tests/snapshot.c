@@ -17,13 +17,6 @@ static void free_snapshot(sledstore_snapshot *snapshot)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_snapshot_free(snapshot));
 }
 
-static sledstore *open_tree(const sledstore *store, const char *name)
-{
-    sledstore *keyspace;
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT(name), &keyspace, &error));
-    return keyspace;
-}
-
 /* What the snapshot says of a key, in each of the ways to ask; NULL: it was not there. */
 static void expect(const sledstore_snapshot *snapshot, const sledstore *keyspace, const char *key,
                    const char *expected)
@@ -83,7 +76,7 @@ static sledstore_iter *iter_of(const sledstore_snapshot *snapshot, const sledsto
 
 TEST(snapshot_shows_all_keyspaces_as_they_were)
 {
-    sledstore *store = check_open("store"), *words = open_tree(store, "words");
+    sledstore *store = check_open("store"), *words = check_open_tree(store, "words");
     check_put(store, "apple", "red");
     check_put(store, "pear", "green");
     check_put(words, "apple", "fruit");
@@ -248,7 +241,7 @@ TEST(released_store_lives_until_its_snapshot_is_freed)
 
 TEST(dropped_keyspace_is_gone_from_snapshots)
 {
-    sledstore *store = check_open("store"), *words = open_tree(store, "words");
+    sledstore *store = check_open("store"), *words = check_open_tree(store, "words");
     check_put(words, "a", "1");
     sledstore_snapshot *snapshot = new_snapshot(store);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_tree(store, TEXT("words"), &error));

@@ -4,19 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static sledstore *open_tree(const sledstore *store, const char *name)
-{
-    sledstore *keyspace = NULL;
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT(name), &keyspace, &error));
-    CHECK(keyspace != NULL);
-    return keyspace;
-}
-
 TEST(reopened_store_has_everything)
 {
     sledstore *store;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), NULL, &store, &error));
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     check_put(store, "U+2603", "SNOWMAN");
     check_put(words, "snowman", "U+2603");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_put_with_ttl(store, TEXT("session"), TEXT("token"),
@@ -24,7 +16,7 @@ TEST(reopened_store_has_everything)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_close(store, &error));
 
     CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), NULL, &store, &error));
-    words = open_tree(store, "words");
+    words = check_open_tree(store, "words");
     CHECK_VALUE(store, "U+2603", "SNOWMAN");
     CHECK_VALUE(words, "snowman", "U+2603");
     uint64_t ttl_ms;
@@ -54,8 +46,8 @@ TEST(store_can_be_closed_and_reopened_in_a_loop)
 TEST(close_ends_every_handle_of_the_store)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
-    sledstore *again = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
+    sledstore *again = check_open_tree(store, "words");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_close(words, &error)); /* whichever handle is given */
     sledstore *handles[] = {store, words, again};
     for (size_t at = 0; at < 3; at++) {
@@ -69,7 +61,7 @@ TEST(close_ends_every_handle_of_the_store)
 TEST(close_is_busy_while_iterators_are_open)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     sledstore_iter *first, *second;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(store, NULL, &first, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(words, NULL, &second, &error));
@@ -117,7 +109,7 @@ TEST(close_of_null_is_refused)
 TEST(release_of_the_last_handle_closes)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     check_put(store, "key", "value");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(store, &error));
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_contains(store, TEXT("key"), &error));
@@ -163,8 +155,8 @@ TEST(release_of_null_is_refused)
 TEST(keyspaces_keep_their_keys_apart)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
-    sledstore *defaults = open_tree(store, "default"); /* another handle of the same keyspace */
+    sledstore *words = check_open_tree(store, "words");
+    sledstore *defaults = check_open_tree(store, "default"); /* another handle of the same keyspace */
     check_put(store, "key", "in default");
     check_put(words, "key", "in words");
     CHECK_VALUE(defaults, "key", "in default");
@@ -216,7 +208,7 @@ TEST(reserved_and_empty_keyspace_names_are_refused)
 TEST(dropped_keyspace_is_gone_and_its_handles_say_closed)
 {
     sledstore *store = check_open("store");
-    sledstore *words = open_tree(store, "words");
+    sledstore *words = check_open_tree(store, "words");
     check_put(words, "snowman", "U+2603");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_tree(store, TEXT("words"), &error));
 
@@ -225,7 +217,7 @@ TEST(dropped_keyspace_is_gone_and_its_handles_say_closed)
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_put(words, TEXT("a"), TEXT("b"), &error));
     CHECK_STATUS(SLEDSTORE_NOT_FOUND, sledstore_drop_tree(store, TEXT("words"), &error));
 
-    sledstore *fresh = open_tree(store, "words"); /* a new and empty one of that name */
+    sledstore *fresh = check_open_tree(store, "words"); /* a new and empty one of that name */
     CHECK_COUNT(fresh, 0);
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_put(words, TEXT("a"), TEXT("b"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(words, &error)); /* still a handle to give up */
@@ -249,8 +241,8 @@ TEST(keyspace_that_cannot_be_dropped_stays)
 TEST(tree_names_are_all_there_in_order)
 {
     sledstore *store = check_open("store");
-    open_tree(store, "words");
-    open_tree(store, "alpha");
+    check_open_tree(store, "words");
+    check_open_tree(store, "alpha");
     size_t count;
     CHECK_STATUS(SLEDSTORE_BUFFER_TOO_SMALL, sledstore_tree_names(store, NULL, 0, &count, &error));
     CHECK_NUMBER(3, count);
@@ -270,7 +262,7 @@ TEST(tree_names_are_all_there_in_order)
 TEST(tree_names_fill_all_or_nothing)
 {
     sledstore *store = check_open("store");
-    open_tree(store, "words");
+    check_open_tree(store, "words");
     size_t count = 77;
     sledstore_value *guard = (sledstore_value *)(uintptr_t)0x1234;
     sledstore_value *names[2] = {guard, guard};

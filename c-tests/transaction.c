@@ -18,13 +18,6 @@ static void put(sledstore_txn *txn, const char *key, const char *value)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, TEXT(key), TEXT(value), &error));
 }
 
-static sledstore *open_tree(const sledstore *store, const char *name)
-{
-    sledstore *keyspace;
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT(name), &keyspace, &error));
-    return keyspace;
-}
-
 /* What the transaction says of a key, in each of the ways to ask; NULL: it is not there. */
 static void expect(sledstore_txn *txn, const sledstore *keyspace, const char *key,
                    const char *expected)
@@ -52,7 +45,7 @@ static void expect(sledstore_txn *txn, const sledstore *keyspace, const char *ke
 
 TEST(committed_transaction_wrote_everything_over_keyspaces)
 {
-    sledstore *store = check_open("store"), *words = open_tree(store, "words");
+    sledstore *store = check_open("store"), *words = check_open_tree(store, "words");
     check_put(store, "old", "value");
     sledstore_txn *txn = begin(store);
     put(txn, "a", "1");
@@ -162,7 +155,7 @@ TEST(key_that_came_into_a_scanned_range_is_a_conflict)
 
 TEST(iterator_of_a_transaction_shows_its_writes_and_ends_with_it)
 {
-    sledstore *store = check_open("store"), *words = open_tree(store, "words");
+    sledstore *store = check_open("store"), *words = check_open_tree(store, "words");
     sledstore_iter *iter, *other;
     sledstore_pair row;
     check_put(store, "a", "1");
@@ -201,7 +194,7 @@ TEST(released_store_lives_until_its_transaction_has_ended)
 
 TEST(transaction_over_a_dropped_keyspace_writes_nothing)
 {
-    sledstore *store = check_open("store"), *words = open_tree(store, "words");
+    sledstore *store = check_open("store"), *words = check_open_tree(store, "words");
     sledstore_txn *txn = begin(store);
     put(txn, "a", "1");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, words, TEXT("a"), TEXT("1"), &error));

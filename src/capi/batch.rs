@@ -7,7 +7,7 @@ use super::arguments::{sledstore_bytes, sledstore_pair, Output};
 use super::error::sledstore_error;
 use super::exclusive::Exclusive;
 use super::guard;
-use super::handle::{self, Object, Opaque};
+use super::handle::{self, opaque};
 use super::status::sledstore_status;
 use super::store::sledstore;
 use crate::SledBatch;
@@ -24,21 +24,7 @@ pub struct sledstore_batch;
 /// What a batch handle stands for.
 pub(super) type BatchObject = Exclusive<SledBatch>;
 
-impl Opaque for sledstore_batch {
-    type Object = BatchObject;
-    const KIND: handle::Kind = handle::Kind::Batch;
-
-    fn wrap(object: BatchObject) -> Object {
-        Object::Batch(object)
-    }
-
-    fn inside(object: &Object) -> Option<&BatchObject> {
-        match object {
-            Object::Batch(batch) => Some(batch),
-            _ => None,
-        }
-    }
-}
+opaque!(sledstore_batch, Batch, BatchObject);
 
 /// Creates an empty batch.
 ///

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::arguments::Output;
 use super::guard;
-use super::handle::{self, Object, Opaque, Token};
+use super::handle::{self, opaque, Token};
 use super::status::{self, sledstore_status as Status, sledstore_status};
 use crate::{Failure, Reason, StoreError};
 
@@ -96,21 +96,7 @@ pub(super) struct ErrorObject {
     os_code: i32,
 }
 
-impl Opaque for sledstore_error {
-    type Object = ErrorObject;
-    const KIND: handle::Kind = handle::Kind::Error;
-
-    fn wrap(object: ErrorObject) -> Object {
-        Object::Error(object)
-    }
-
-    fn inside(object: &Object) -> Option<&ErrorObject> {
-        match object {
-            Object::Error(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+opaque!(sledstore_error, Error, ErrorObject);
 
 /// Gives the caller an error, if the status is a failure and there is a place for it.
 pub(super) fn report(fail: Fail, place: &Output<*mut sledstore_error>) -> Status {

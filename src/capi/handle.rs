@@ -109,6 +109,28 @@ pub(super) trait Opaque {
     fn inside(object: &Object) -> Option<&Self::Object>;
 }
 
+/// Says which object stands behind an opaque type: `opaque!(type, kind, object)`.
+macro_rules! opaque {
+    ($opaque:ty, $kind:ident, $object:ty) => {
+        impl $crate::capi::handle::Opaque for $opaque {
+            type Object = $object;
+            const KIND: $crate::capi::handle::Kind = $crate::capi::handle::Kind::$kind;
+
+            fn wrap(object: $object) -> $crate::capi::handle::Object {
+                $crate::capi::handle::Object::$kind(object.into())
+            }
+
+            fn inside(object: &$crate::capi::handle::Object) -> Option<&$object> {
+                match object {
+                    $crate::capi::handle::Object::$kind(inside) => Some(inside),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(super) use opaque;
+
 /// A handle as C holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Token(u64);

@@ -7,7 +7,7 @@ use super::arguments::{sledstore_bytes, sledstore_pair, Output, OutputArray};
 use super::error::{sledstore_error, Fail};
 use super::exclusive::Exclusive;
 use super::guard;
-use super::handle::{self, Object, Opaque};
+use super::handle::{self, opaque};
 use super::options::sledstore_iter_options;
 use super::shared::{Child, SharedStore, Ticket};
 use super::status::sledstore_status;
@@ -50,21 +50,7 @@ pub(super) struct Walk {
     _ticket: Ticket,
 }
 
-impl Opaque for sledstore_iter {
-    type Object = IteratorObject;
-    const KIND: handle::Kind = handle::Kind::Iterator;
-
-    fn wrap(object: IteratorObject) -> Object {
-        Object::Iterator(Box::new(object))
-    }
-
-    fn inside(object: &Object) -> Option<&IteratorObject> {
-        match object {
-            Object::Iterator(iterator) => Some(iterator),
-            _ => None,
-        }
-    }
-}
+opaque!(sledstore_iter, Iterator, IteratorObject);
 
 /// A handle to an iterator, over whatever `make` makes one.
 pub(super) fn create(

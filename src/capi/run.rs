@@ -30,16 +30,17 @@ pub struct sledstore_txn_callback {
     pub destroy: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
 }
 
+type Run = unsafe extern "C" fn(ctx: *mut c_void, txn: *mut sledstore_txn) -> i32;
+
 /// The callback of one call: destroyed at its end.
 struct Callback(sledstore_txn_callback);
 
 impl Callback {
     /// One attempt: begins, calls, commits.
-    fn attempt(&self, call: &Call, store: &StoreObject) -> Result<(), Fail> {
+    fn attempt(&self, run: Run, call: &Call, store: &StoreObject) -> Result<(), Fail> {
         let begun = Begun::new(store, true)?;
         let txn = handle::insert::<sledstore_txn>(Exclusive::new(Some(begun)))?;
         let handle = txn.token().to_pointer::<sledstore_txn>();
-        let run = self.0.run.ok_or_else(|| Fail::invalid("run: the function is NULL"))?;
         // SAFETY: the manual: "a function in a callback struct is a function of that type, which may be
         // called until destroy was". The handle is live, and no lock is held.
         let answer = unsafe { run(self.0.ctx, handle) };
@@ -100,12 +101,11 @@ pub unsafe extern "C" fn sledstore_txn_run(
 ) -> sledstore_status {
     guard::enter(error, |call| {
         let callback = Callback(call.options(callback)?);
-        if callback.0.run.is_none() {
-            return Err(Fail::invalid("callback: there is no function to run"));
-        }
+        let missing = || Fail::invalid("callback: there is no function to run");
+        let run = callback.0.run.ok_or_else(missing)?;
         let store = call.object(store)?;
         let is_conflict = |fail: &Fail| fail.status() == sledstore_status::SLEDSTORE_TXN_CONFLICT;
-        crate::store::retry(is_conflict, || callback.attempt(call, &store))?;
+        crate::store::retry(is_conflict, || callback.attempt(run, call, &store))?;
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::arguments::{sledstore_bytes, Call, Output, OutputArray};
 use super::error::{sledstore_error, Fail};
 use super::guard;
-use super::handle::{self, Object, Opaque};
+use super::handle::{self, opaque};
 use super::iterator::{self, sledstore_iter};
 use super::options::sledstore_iter_options;
 use super::shared::{Child, SharedStore, Ticket};
@@ -39,21 +39,7 @@ pub(super) struct SnapshotObject {
     _ticket: Ticket,
 }
 
-impl Opaque for sledstore_snapshot {
-    type Object = SnapshotObject;
-    const KIND: handle::Kind = handle::Kind::Snapshot;
-
-    fn wrap(object: SnapshotObject) -> Object {
-        Object::Snapshot(Box::new(object))
-    }
-
-    fn inside(object: &Object) -> Option<&SnapshotObject> {
-        match object {
-            Object::Snapshot(snapshot) => Some(snapshot),
-            _ => None,
-        }
-    }
-}
+opaque!(sledstore_snapshot, Snapshot, SnapshotObject);
 
 impl SnapshotObject {
     /// Lets `read` see the snapshot of a keyspace; NULL is the one that it was made from.

@@ -7,7 +7,7 @@ use super::arguments::{Output, OutputArray};
 use super::error::{sledstore_error, Fail};
 use super::fork;
 use super::guard;
-use super::handle::{self, Object, Opaque, Token};
+use super::handle::{self, opaque, Token};
 use super::options::{sledstore_open_options, SLEDSTORE_OPEN_MUST_EXIST};
 use super::shared::{SharedStore, PATIENCE};
 use super::status::sledstore_status;
@@ -38,21 +38,7 @@ impl StoreObject {
     }
 }
 
-impl Opaque for sledstore {
-    type Object = StoreObject;
-    const KIND: handle::Kind = handle::Kind::Store;
-
-    fn wrap(object: StoreObject) -> Object {
-        Object::Store(object)
-    }
-
-    fn inside(object: &Object) -> Option<&StoreObject> {
-        match object {
-            Object::Store(store) => Some(store),
-            _ => None,
-        }
-    }
-}
+opaque!(sledstore, Store, StoreObject);
 
 /// Opens the store in a directory, and creates it with all its parent directories if it is not
 /// there.

@@ -8,7 +8,7 @@ use super::arguments::{sledstore_bytes, Call, Output, OutputArray};
 use super::error::{sledstore_error, Fail};
 use super::exclusive::{Exclusive, Hold};
 use super::guard;
-use super::handle::{self, Object, Opaque, Token};
+use super::handle::{self, opaque, Token};
 use super::iterator::{self, sledstore_iter};
 use super::options::sledstore_iter_options;
 use super::shared::{Child, SharedStore, Ticket};
@@ -49,21 +49,7 @@ pub(super) struct Begun {
     _ticket: Ticket,
 }
 
-impl Opaque for sledstore_txn {
-    type Object = TransactionObject;
-    const KIND: handle::Kind = handle::Kind::Transaction;
-
-    fn wrap(object: TransactionObject) -> Object {
-        Object::Transaction(Box::new(object))
-    }
-
-    fn inside(object: &Object) -> Option<&TransactionObject> {
-        match object {
-            Object::Transaction(transaction) => Some(transaction),
-            _ => None,
-        }
-    }
-}
+opaque!(sledstore_txn, Transaction, TransactionObject);
 
 impl Begun {
     pub(super) fn new(store: &StoreObject, is_run: bool) -> Result<Self, Fail> {

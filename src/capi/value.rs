@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::arguments::{Output, OutputArray};
 use super::error::Fail;
 use super::guard;
-use super::handle::{self, Fresh, Object, Opaque, Token};
+use super::handle::{self, opaque, Fresh, Token};
 use super::status::{sledstore_status as Status, sledstore_status};
 use crate::{Bytes, StoreError};
 
@@ -20,21 +20,7 @@ pub struct sledstore_value;
 /// What a value handle stands for.
 pub(super) struct ValueObject(pub(super) Bytes);
 
-impl Opaque for sledstore_value {
-    type Object = ValueObject;
-    const KIND: handle::Kind = handle::Kind::Value;
-
-    fn wrap(object: ValueObject) -> Object {
-        Object::Value(object)
-    }
-
-    fn inside(object: &Object) -> Option<&ValueObject> {
-        match object {
-            Object::Value(value) => Some(value),
-            _ => None,
-        }
-    }
-}
+opaque!(sledstore_value, Value, ValueObject);
 
 /// A handle to these bytes, and NULL for None.
 pub(super) fn publish(bytes: Option<Bytes>) -> Result<*mut sledstore_value, Fail> {

@@ -1,6 +1,7 @@
 //! A process that is killed at any moment leaves whole writes behind, and everything that it had
 //! flushed.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -102,6 +103,15 @@ fn child_writes_until_it_is_killed() {
     let keyspaces = Keyspaces::of(&store);
     let written = AtomicU64::new(keyspaces.check());
     child::say("open");
+    write_and_flush(&store, &written, |done| {
+        keyspaces.write(done);
+        done + 1
+    });
+}
+
+/// In a child: makes one write after the other, and tells the parent how many were there before each
+/// flush. `write` gets the number of those that are there and answers with the next number.
+pub fn write_and_flush(store: &SledStore, written: &AtomicU64, write: impl Fn(u64) -> u64) {
     thread::scope(|scope| {
         // Without pause, so that flushes and kills fall into the middle of writes.
         scope.spawn(|| loop {
@@ -110,10 +120,34 @@ fn child_writes_until_it_is_killed() {
             child::say(&done.to_string());
         });
         loop {
-            keyspaces.write(written.load(Ordering::SeqCst));
-            written.fetch_add(1, Ordering::SeqCst);
+            written.store(write(written.load(Ordering::SeqCst)), Ordering::SeqCst);
         }
     });
+}
+
+/// Starts the child `part` and kills it: every fifth one while it opens, the others after up to
+/// `most_messages` flushes and a bit. Answers with the last number that it flushed, if it came to that.
+pub fn start_and_kill(
+    part: &str,
+    directory: &Path,
+    kill: u64,
+    most_messages: u64,
+    random: &mut Random,
+) -> Option<u64> {
+    let number = |message: &str| message.parse::<u64>().expect("a number");
+    let mut flushed = None;
+    let mut child = child::start(part, directory);
+    if kill % 5 != 4 {
+        child.expect("open");
+        for _ in 0..random.below(most_messages) {
+            flushed = Some(number(&child.next_message().expect("the child goes on")));
+        }
+    }
+    // No wait for anything: it spreads the kills over the time between two messages.
+    thread::sleep(ms(random.below(12)));
+    let rest = child.kill();
+    let last = rest.iter().rfind(|message| *message != "open");
+    last.map(|message| number(message)).or(flushed)
 }
 
 #[test]
@@ -127,22 +161,9 @@ fn a_kill_at_any_moment_tears_no_write_and_loses_nothing_that_was_flushed() {
             directory = scratch();
             flushed = 0;
         }
-        let mut child = child::start("kills::child_writes_until_it_is_killed", directory.path());
-        // Some are killed while they open, the others after some flushes and a bit.
-        if kill % 5 != 4 {
-            child.expect("open");
-            for _ in 0..random.below(40) {
-                let message = child.next_message().expect("the child goes on");
-                flushed = message.parse().expect("a number");
-            }
-        }
-        // No wait for anything: it spreads the kills over the time between two messages.
-        thread::sleep(ms(random.below(12)));
-        for message in child.kill() {
-            if message != "open" {
-                flushed = message.parse().expect("a number");
-            }
-        }
+        let part = "kills::child_writes_until_it_is_killed";
+        let said = start_and_kill(part, directory.path(), kill, 40, &mut random);
+        flushed = said.unwrap_or(flushed);
         let store = SledStore::open(directory.path()).expect("the store opens after a kill");
         let there = Keyspaces::of(&store).check();
         assert!(there >= flushed, "kill {kill}: {there} rounds, but {flushed} were flushed");

@@ -2,14 +2,14 @@
 //! many of them behind, whole.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::sync::atomic::AtomicU64;
 
 use sledstore::SledStore;
 
 use crate::common::child;
 use crate::common::random::Random;
-use crate::common::{ms, rows, scratch};
+use crate::common::{rows, scratch};
+use crate::kills::{start_and_kill, write_and_flush};
 
 const KILLS: u64 = 200;
 /// What a fresh directory has to bear.
@@ -82,16 +82,7 @@ fn child_commits_until_it_is_killed() {
     let spaces = keyspaces(&store);
     let committed = AtomicU64::new(check(&store));
     child::say("open");
-    thread::scope(|scope| {
-        scope.spawn(|| loop {
-            let done = committed.load(Ordering::SeqCst);
-            store.flush().unwrap();
-            child::say(&done.to_string());
-        });
-        loop {
-            committed.store(commit(&spaces), Ordering::SeqCst);
-        }
-    });
+    write_and_flush(&store, &committed, |_| commit(&spaces));
 }
 
 #[test]
@@ -105,20 +96,8 @@ fn a_kill_at_any_moment_leaves_a_prefix_of_whole_transactions() {
             flushed = 0;
         }
         let part = "transactions::child_commits_until_it_is_killed";
-        let mut child = child::start(part, directory.path());
-        if kill % 5 != 4 {
-            child.expect("open");
-            for _ in 0..random.below(6) {
-                let message = child.next_message().expect("the child goes on");
-                flushed = message.parse().expect("a number");
-            }
-        }
-        thread::sleep(ms(random.below(12)));
-        for message in child.kill() {
-            if message != "open" {
-                flushed = message.parse().expect("a number");
-            }
-        }
+        let said = start_and_kill(part, directory.path(), kill, 6, &mut random);
+        flushed = said.unwrap_or(flushed);
         let store = SledStore::open(directory.path()).expect("the store opens after a kill");
         let there = check(&store);
         assert!(there >= flushed, "kill {kill}: {there}, but {flushed} were flushed");

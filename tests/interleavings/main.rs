@@ -15,7 +15,7 @@ use std::convert::Infallible;
 
 use locks::{lock, read, write, AtomicU64, Mutex, Ordering, RwLock};
 use loom::sync::Arc;
-use loom::thread::spawn;
+use loom::thread::{spawn, JoinHandle};
 
 use versions::{Before, Moment, Versions};
 
@@ -93,6 +93,12 @@ impl Store {
     }
 }
 
+/// Does `work` in another thread.
+fn aside(store: &Arc<Store>, work: impl FnOnce(&Store) + 'static) -> JoinHandle<()> {
+    let store = store.clone();
+    spawn(move || work(&store))
+}
+
 /// Explores all interleavings with up to three preemptions, which is where such mistakes show.
 fn explore(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -105,13 +111,10 @@ fn a_snapshot_is_not_changed_by_a_writer() {
     explore(|| {
         let store = Store::new();
         let moment = store.snapshot();
-        let writer = {
-            let store = store.clone();
-            spawn(move || {
-                store.put(0, 2);
-                store.put(0, 3);
-            })
-        };
+        let writer = aside(&store, move |store| {
+            store.put(0, 2);
+            store.put(0, 3);
+        });
         assert_eq!(store.get(&moment, 0), 1);
         assert_eq!(store.get(&moment, 0), 1);
         writer.join().unwrap();
@@ -128,10 +131,7 @@ fn the_exploration_finds_the_wrong_order_of_reading() {
     explore(|| {
         let store = Store::new();
         let moment = store.snapshot();
-        let writer = {
-            let store = store.clone();
-            spawn(move || store.put(0, 2))
-        };
+        let writer = aside(&store, move |store| store.put(0, 2));
         assert_eq!(store.get_versions_first(&moment, 0), 1);
         writer.join().unwrap();
     });
@@ -142,14 +142,8 @@ fn a_snapshot_is_not_changed_by_an_eviction_and_a_write_after_it() {
     explore(|| {
         let store = Store::new();
         let moment = store.snapshot();
-        let evicting = {
-            let store = store.clone();
-            spawn(move || store.put(0, 0))
-        };
-        let writer = {
-            let store = store.clone();
-            spawn(move || store.put(0, 2))
-        };
+        let evicting = aside(&store, move |store| store.put(0, 0));
+        let writer = aside(&store, move |store| store.put(0, 2));
         assert_eq!(store.get(&moment, 0), 1);
         evicting.join().unwrap();
         writer.join().unwrap();
@@ -161,10 +155,7 @@ fn a_snapshot_is_not_changed_by_an_eviction_and_a_write_after_it() {
 fn a_snapshot_shows_a_batch_whole_or_not_at_all() {
     explore(|| {
         let store = Store::new();
-        let writer = {
-            let store = store.clone();
-            spawn(move || store.batch(2))
-        };
+        let writer = aside(&store, move |store| store.batch(2));
         let moment = store.snapshot();
         let first = store.get(&moment, 0);
         assert_eq!(store.get(&moment, 1), first);
@@ -178,19 +169,13 @@ fn an_old_snapshot_stays_while_a_newer_one_comes_and_goes() {
     explore(|| {
         let store = Store::new();
         let old = store.snapshot();
-        let writer = {
-            let store = store.clone();
-            spawn(move || store.put(0, 2))
-        };
-        let other = {
-            let store = store.clone();
-            spawn(move || {
-                let newer = store.snapshot();
-                let seen = store.get(&newer, 0);
-                assert_eq!(store.get(&newer, 0), seen);
-                store.versions.end(&newer);
-            })
-        };
+        let writer = aside(&store, move |store| store.put(0, 2));
+        let other = aside(&store, move |store| {
+            let newer = store.snapshot();
+            let seen = store.get(&newer, 0);
+            assert_eq!(store.get(&newer, 0), seen);
+            store.versions.end(&newer);
+        });
         assert_eq!(store.get(&old, 0), 1);
         writer.join().unwrap();
         other.join().unwrap();
@@ -208,14 +193,8 @@ fn what_is_handed_down_to_an_older_snapshot_is_never_missing() {
         let newer = store.snapshot();
         // It is kept under the number of the newer one, and the older one needs it too.
         store.put(0, 2);
-        let ending = {
-            let store = store.clone();
-            spawn(move || store.versions.end(&newer))
-        };
-        let writer = {
-            let store = store.clone();
-            spawn(move || store.put(0, 3))
-        };
+        let ending = aside(&store, move |store| store.versions.end(&newer));
+        let writer = aside(&store, move |store| store.put(0, 3));
         assert_eq!(store.get(&old, 0), 1);
         ending.join().unwrap();
         writer.join().unwrap();
@@ -230,21 +209,18 @@ fn a_commit_that_leaves_its_own_moment_harms_no_other() {
     explore(|| {
         let store = Store::new();
         let (old, own) = (store.snapshot(), store.snapshot());
-        let committing = {
-            let store = store.clone();
-            spawn(move || {
-                let ending = {
-                    let _alone = write(&store.commit);
-                    let ending = store.versions.try_leave(&own);
-                    store.change(0, 2);
-                    ending
-                };
-                if let Some(ending) = ending {
-                    store.versions.settle(ending);
-                }
-                store.versions.end(&own);
-            })
-        };
+        let committing = aside(&store, move |store| {
+            let ending = {
+                let _alone = write(&store.commit);
+                let ending = store.versions.try_leave(&own);
+                store.change(0, 2);
+                ending
+            };
+            if let Some(ending) = ending {
+                store.versions.settle(ending);
+            }
+            store.versions.end(&own);
+        });
         assert_eq!(store.get(&old, 0), 1);
         assert_eq!(store.get(&old, 1), 1);
         committing.join().unwrap();
@@ -259,10 +235,7 @@ fn a_write_is_seen_as_a_change_by_whoever_took_a_snapshot_before_it() {
     explore(|| {
         let store = Store::new();
         let moment = store.snapshot();
-        let writer = {
-            let store = store.clone();
-            spawn(move || store.put(0, 2))
-        };
+        let writer = aside(&store, move |store| store.put(0, 2));
         // As a transaction does when it commits: no writer is under way.
         {
             let _alone = write(&store.commit);
@@ -279,8 +252,8 @@ fn a_snapshot_that_had_to_end_says_so_before_it_shows_anything_else() {
         let store = Store::new();
         let moment = store.snapshot();
         let ending = {
-            let (store, moment) = (store.clone(), moment.clone());
-            spawn(move || {
+            let moment = moment.clone();
+            aside(&store, move |store| {
                 store.put(0, 2);
                 store.versions.end(&moment);
             })

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 use std::thread;
 
+use crate::common::random::Random;
 use sledstore::{SledBatch, SledSnapshot, SledStore, SledTransaction, StoreError};
 
 /// The version of a key before all transactions.
@@ -164,13 +165,6 @@ fn number(value: &[u8]) -> u64 {
     u64::from_be_bytes(value.try_into().expect("8 bytes"))
 }
 
-fn next(state: &mut u64) -> u32 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    (*state >> 33) as u32
-}
-
 struct World {
     registers: SledStore,
     once: SledStore,
@@ -194,7 +188,7 @@ impl World {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    fn attempt(&self, checked: bool, state: &mut u64) {
+    fn attempt(&self, checked: bool, random: &mut Random) {
         let number_of_this = self.numbers.fetch_add(1, Ordering::SeqCst);
         let mut done = Done { number: number_of_this, begin: self.now(), ..Done::default() };
         let view = match checked {
@@ -202,26 +196,27 @@ impl World {
             false => View::Unchecked(self.registers.snapshot().unwrap()),
         };
         let mut writes = Vec::new();
-        let (one, other) = (next(state) % REGISTERS, next(state) % REGISTERS);
+        let mut below = |limit: u32| random.below(limit.into()) as u32;
+        let (one, other) = (below(REGISTERS), below(REGISTERS));
         for key in [one, other] {
             let found = view.get(&self.registers, key).expect("a register is always there");
             done.reads.push((key, number(&found)));
         }
-        let from = next(state) % (ONCE - STRETCH);
+        let from = below(ONCE - STRETCH);
         let rows = view.scan(&self.once, from);
         for key in from..from + STRETCH {
             let absent = if key % 2 == 0 { FIRST } else { GONE };
             done.reads.push((REGISTERS + key, rows.get(&key).copied().unwrap_or(absent)));
         }
         thread::yield_now();
-        if !next(state).is_multiple_of(3) {
+        if below(3) > 0 {
             writes.push((&self.registers, one, Some(number_of_this)));
             done.writes.push(one);
         }
-        let key = from + next(state) % STRETCH;
+        let key = from + below(STRETCH);
         let may =
             if key.is_multiple_of(2) { !rows.contains_key(&key) } else { rows.contains_key(&key) };
-        if may && !next(state).is_multiple_of(3) {
+        if may && below(3) > 0 {
             writes.push((&self.once, key, key.is_multiple_of(2).then_some(number_of_this)));
             done.writes.push(REGISTERS + key);
         }
@@ -237,8 +232,8 @@ impl World {
             for thread in 0..THREADS {
                 let world = &world;
                 scope.spawn(move || {
-                    let mut state = 88_172_645_463_325_252 ^ (seed * THREADS + thread + 1) << 7;
-                    (0..TRANSACTIONS).for_each(|_| world.attempt(checked, &mut state));
+                    let mut random = Random::new(seed * THREADS + thread);
+                    (0..TRANSACTIONS).for_each(|_| world.attempt(checked, &mut random));
                 });
             }
         });

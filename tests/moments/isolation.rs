@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sledstore::{SledStore, SledStoreBuilder, StoreError};
 
-use crate::Numbers;
+use crate::common::random::Random;
 
 const ACCOUNTS: u64 = 12;
 const START: u64 = 1_000;
@@ -50,7 +50,7 @@ fn a_sum_that_transactions_keep_is_the_same_in_ten_thousand_snapshots() {
         for seed in 0..3 {
             let (keyspaces, done, conflicts, moved) = (&keyspaces, &done, &conflicts, &moved);
             scope.spawn(move || {
-                let mut numbers = Numbers::new(seed + 11);
+                let mut numbers = Random::new(seed + 11);
                 while !done.load(Ordering::Relaxed) {
                     let (from, to) = (numbers.below(ACCOUNTS), numbers.below(ACCOUNTS));
                     match transfer(keyspaces, from, to, numbers.below(50)) {

@@ -8,7 +8,7 @@ use sledstore::{
     SledTransaction, StoreError,
 };
 
-use crate::Numbers;
+use crate::common::random::Random;
 
 const KEYSPACES: usize = 2;
 const KEYS: u64 = 14;
@@ -83,7 +83,7 @@ struct World {
     snapshots: Vec<(SledSnapshot, Moment, usize)>,
     iterators: Vec<(Iter, VecDeque<(Key, Value)>)>,
     transactions: Vec<OpenTransaction>,
-    numbers: Numbers,
+    numbers: Random,
     written: u64,
 }
 
@@ -109,7 +109,7 @@ impl World {
         let handles = vec![store.clone(), store.keyspace("second").unwrap()];
         let now = Moment { keyspaces: vec![Rows::new(); KEYSPACES], now: 1_000 };
         let (snapshots, iterators, transactions) = (Vec::new(), Vec::new(), Vec::new());
-        let numbers = Numbers::new(seed);
+        let numbers = Random::new(seed);
         Self { store, handles, clock, now, snapshots, iterators, transactions, numbers, written: 0 }
     }
 
