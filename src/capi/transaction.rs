@@ -59,6 +59,18 @@ impl Begun {
         Ok(Begun { transaction, shared: store.shared.clone(), is_run, _ticket })
     }
 
+    /// Lets `work` see a keyspace in the transaction; none is the one on which it was begun.
+    fn with<R>(
+        &self,
+        keyspace: Option<&StoreObject>,
+        work: impl FnOnce(&TransactionKeyspace) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        match keyspace {
+            None => work(&self.transaction),
+            Some(store) => work(&self.transaction.keyspace(&store.keyspace)?),
+        }
+    }
+
     pub(super) fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit()
     }
@@ -76,7 +88,7 @@ fn ended() -> Fail {
     Fail::new(sledstore_status::SLEDSTORE_CLOSED, "the transaction was committed or rolled back")
 }
 
-/// Lets `work` see a keyspace in the transaction; NULL is the one on which it was begun.
+/// The same for a handle of each; NULL for the keyspace is allowed.
 fn with<R>(
     call: &Call,
     txn: *const sledstore_txn,
@@ -86,11 +98,7 @@ fn with<R>(
     let object = call.object(txn)?;
     let keyspace = call.object_or_null(keyspace)?;
     let held = hold(&object)?;
-    let transaction = &begun(&held)?.transaction;
-    Ok(match keyspace {
-        None => work(transaction)?,
-        Some(store) => work(&transaction.keyspace(&store.keyspace)?)?,
-    })
+    Ok(begun(&held)?.with(keyspace.as_deref(), work)?)
 }
 
 /// Takes the transaction out of its handle, which is gone then. `is_run` is what it has to be.
@@ -403,10 +411,11 @@ pub unsafe extern "C" fn sledstore_txn_iter_new(
     guard::enter(error, |call| {
         iter.required("iter")?;
         let options = call.options(options)?.to_store(call)?;
-        let object = call.object(txn)?;
-        let shared = begun(&*hold(&object)?)?.shared.clone();
-        let walk = || with(call, txn, keyspace, |keyspace| keyspace.cursor(options));
-        iter.set(iterator::create(&shared, walk)?);
+        let (object, keyspace) = (call.object(txn)?, call.object_or_null(keyspace)?);
+        let held = hold(&object)?;
+        let begun = begun(&held)?;
+        let walk = || Ok(begun.with(keyspace.as_deref(), |keyspace| keyspace.cursor(options))?);
+        iter.set(iterator::create(&begun.shared, walk)?);
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
