@@ -178,6 +178,45 @@ TEST(forked_child_is_told_and_the_parent_is_not_disturbed)
     check_close(inherited.store);
 }
 
+struct forking {
+    pid_t child; /* 0 in the child */
+    int destroyed;
+};
+
+static int32_t fork_and_return(void *ctx, sledstore_txn *txn)
+{
+    struct forking *forking = ctx;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, TEXT("key"), TEXT("value"), &error));
+    forking->child = fork();
+    return SLEDSTORE_OK;
+}
+
+static void destroy_forking(void *ctx)
+{
+    ((struct forking *)ctx)->destroyed++;
+}
+
+TEST(callback_that_forks_is_committed_by_the_parent_only)
+{
+    sledstore *store = check_open("store");
+    struct forking forking = {-1, 0};
+    sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
+    callback.ctx = &forking;
+    callback.run = fork_and_return;
+    callback.destroy = destroy_forking;
+    sledstore_error *why = NULL;
+    int32_t status = sledstore_txn_run(store, &callback, &why);
+    if (forking.child == 0) {
+        _exit(status == SLEDSTORE_FORKED && why == NULL && forking.destroyed == 0 ? 10 : 11);
+    }
+    CHECK(forking.child > 0);
+    CHECK(status == SLEDSTORE_OK);
+    CHECK_NUMBER(1, forking.destroyed);
+    CHECK_NUMBER(10, check_wait_for((int)forking.child));
+    CHECK_VALUE(store, "key", "value");
+    check_close(store);
+}
+
 TEST(child_that_was_forked_before_the_first_open_may_open)
 {
     const char *path = check_path("store"); /* the parent's directory, for it to remove */

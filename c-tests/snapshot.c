@@ -85,12 +85,16 @@ TEST(snapshot_shows_all_keyspaces_as_they_were)
     check_put(store, "banana", "yellow");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_delete(store, TEXT("pear"), &error));
     check_put(words, "apple", "company");
+    sledstore *late = check_open_tree(store, "late"); /* it was not there yet */
+    check_put(late, "apple", "pie");
     sledstore_snapshot *after = new_snapshot(words);
 
     expect(before, NULL, "apple", "red");
     expect(before, store, "pear", "green");
     expect(before, NULL, "banana", NULL);
     expect(before, words, "apple", "fruit");
+    expect(before, late, "apple", NULL);
+    CHECK_NUMBER(0, count(before, late));
     CHECK_NUMBER(2, count(before, NULL));
     CHECK(strcmp(rows_of(iter_of(before, NULL)), "apple=red pear=green ") == 0);
     CHECK(strcmp(rows_of(iter_of(before, words)), "apple=fruit ") == 0);

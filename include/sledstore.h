@@ -2279,7 +2279,8 @@ sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
  * Inside of the callback, txn is used like any other transaction, but is not committed or rolled back:
  * sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone when the
  * callback has returned. The callback may use the library in every other way, but cannot close or
- * release the handle that this call was given; what it writes past the transaction stays.
+ * release the handle that this call was given; what it writes past the transaction stays. If it forks and
+ * returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on in the parent.
  *
  * @param store     as in sledstore_txn_begin().
  * @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once, unless the

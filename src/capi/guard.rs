@@ -21,6 +21,10 @@ pub(super) fn enter(
         return Status::SLEDSTORE_FORKED;
     }
     let result = contain(|| body(&Call::from_c()));
+    if fork::happened() {
+        // The call went through a callback that has forked, and this is the child.
+        return Status::SLEDSTORE_FORKED;
+    }
     let status = result.unwrap_or_else(|fail| error::report(fail, &error));
     hazard::end_of_call();
     status

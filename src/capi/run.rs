@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use super::arguments::Call;
 use super::error::{sledstore_error, Fail};
 use super::exclusive::Exclusive;
+use super::fork;
 use super::guard;
 use super::handle;
 use super::status::{self, sledstore_status};
@@ -44,6 +45,12 @@ impl Callback {
         // SAFETY: the manual: "a function in a callback struct is a function of that type, which may be
         // called until destroy was". The handle is live, and no lock is held.
         let answer = unsafe { run(self.0.ctx, handle) };
+        if fork::happened() {
+            // The callback has forked, and this is the child: the transaction and its locks are the
+            // parent's.
+            std::mem::forget(txn);
+            return Err(Fail::new(sledstore_status::SLEDSTORE_FORKED, "the callback has forked"));
+        }
         match answer {
             // The callback cannot have ended it.
             0 => Ok(transaction::take(call, handle, true)?.commit()?),
@@ -55,7 +62,8 @@ impl Callback {
 
 impl Drop for Callback {
     fn drop(&mut self) {
-        if let Some(destroy) = self.0.destroy {
+        // What the callback has is the parent's too.
+        if let Some(destroy) = self.0.destroy.filter(|_| !fork::happened()) {
             // SAFETY: as in `attempt`; this is the only place that calls it, once.
             unsafe { destroy(self.0.ctx) }
         }
@@ -78,7 +86,8 @@ fn refused(answer: i32) -> Fail {
 /// Inside of the callback, txn is used like any other transaction, but is not committed or rolled back:
 /// sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone when the
 /// callback has returned. The callback may use the library in every other way, but cannot close or
-/// release the handle that this call was given; what it writes past the transaction stays.
+/// release the handle that this call was given; what it writes past the transaction stays. If it forks and
+/// returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on in the parent.
 ///
 /// @param store     as in sledstore_txn_begin().
 /// @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once, unless the
