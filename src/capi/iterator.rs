@@ -13,6 +13,7 @@ use super::shared::{Child, SharedStore, Ticket};
 use super::status::sledstore_status;
 use super::store::sledstore;
 use super::value::address;
+use crate::store::Move;
 use crate::{Iter, Row, StoreError};
 
 /// Moves over the rows of a keyspace, in the order of their keys, compared byte by byte.
@@ -44,7 +45,8 @@ pub(super) type IteratorObject = Exclusive<Walk>;
 /// An iterator, and what C has of it at the moment.
 pub(super) struct Walk {
     iterator: Iter,
-    /// The rows that the last call showed. C reads them in place until the next call.
+    /// The rows that the last call showed, if it showed many. C reads them in place until the next
+    /// call. A single one stays in the iterator.
     shown: Vec<Row>,
     /// Last, so that the iterator is gone when the store counts it out.
     _ticket: Ticket,
@@ -64,37 +66,39 @@ pub(super) fn create(
 }
 
 impl Walk {
-    /// Makes moves until there are `most` rows, or no more.
-    fn show(
-        &mut self,
-        most: usize,
-        mut step: impl FnMut(&mut Iter) -> Result<Option<Row>, StoreError>,
-    ) -> Result<sledstore_status, Fail> {
+    /// Makes one move; the row stays in its place until the next one.
+    fn show(&mut self, step: Move<'_>) -> Result<Option<sledstore_pair>, StoreError> {
+        self.shown.clear();
+        Ok(self.iterator.show_row(step)?.map(pair))
+    }
+
+    /// Moves up until there are `most` rows, or no more.
+    fn show_many(&mut self, most: usize) -> Result<(), StoreError> {
         self.shown.clear();
         while self.shown.len() < most {
-            match step(&mut self.iterator) {
+            match self.iterator.take_row(Move::Next) {
                 Ok(Some(row)) => self.shown.push(row),
                 Ok(None) => break,
                 // The rows before it are not lost: the iterator repeats the error at its next move.
                 Err(_) if !self.shown.is_empty() => break,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
-        match self.shown.is_empty() {
-            true => Ok(sledstore_status::SLEDSTORE_END),
-            false => Ok(sledstore_status::SLEDSTORE_OK),
-        }
+        Ok(())
     }
+}
 
-    /// The rows as C sees them. Not before all are in their places: short keys and values are
-    /// stored in the row itself, so their address changes when the row is moved.
-    fn pairs(&self) -> impl Iterator<Item = sledstore_pair> + '_ {
-        let borrowed = |bytes: &[u8]| sledstore_bytes { data: address(bytes), len: bytes.len() };
-        let pair = move |row: &Row| sledstore_pair {
-            key: borrowed(&row.key),
-            value: borrowed(&row.value),
-        };
-        self.shown.iter().map(pair)
+/// A row as C sees it. Short keys and values are stored in the row itself, so it has to be in its
+/// place already.
+fn pair(row: &Row) -> sledstore_pair {
+    let borrowed = |bytes: &[u8]| sledstore_bytes { data: address(bytes), len: bytes.len() };
+    sledstore_pair { key: borrowed(&row.key), value: borrowed(&row.value) }
+}
+
+fn status(is_at_row: bool) -> sledstore_status {
+    match is_at_row {
+        true => sledstore_status::SLEDSTORE_OK,
+        false => sledstore_status::SLEDSTORE_END,
     }
 }
 
@@ -103,16 +107,15 @@ fn go(
     iterator: *mut sledstore_iter,
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
-    step: impl FnMut(&mut Iter) -> Result<Option<Row>, StoreError>,
+    step: Move<'_>,
 ) -> sledstore_status {
     let row = Output::cleared(row);
     guard::enter(error, |call| {
         row.required("row")?;
         let iterator = call.object(iterator)?;
-        let mut walk = iterator.hold("iterator")?;
-        let status = walk.show(1, step)?;
-        walk.pairs().for_each(|pair| row.set(pair));
-        Ok(status)
+        let shown = iterator.hold("iterator")?.show(step)?;
+        shown.into_iter().for_each(|pair| row.set(pair));
+        Ok(status(shown.is_some()))
     })
 }
 
@@ -122,7 +125,7 @@ fn go_to(
     key: (*const c_void, usize),
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
-    step: impl Fn(&mut Iter, &[u8]) -> Result<Option<Row>, StoreError>,
+    step: impl FnOnce(&[u8]) -> Move<'_>,
 ) -> sledstore_status {
     let row = Output::cleared(row);
     guard::enter(error, |call| {
@@ -130,10 +133,9 @@ fn go_to(
         // Copied, because it may be the key of a row that this iterator shows now.
         let key = call.bytes("key", key.0, key.1)?.to_vec();
         let iterator = call.object(iterator)?;
-        let mut walk = iterator.hold("iterator")?;
-        let status = walk.show(1, |iterator| step(iterator, &key))?;
-        walk.pairs().for_each(|pair| row.set(pair));
-        Ok(status)
+        let shown = iterator.hold("iterator")?.show(step(&key))?;
+        shown.into_iter().for_each(|pair| row.set(pair));
+        Ok(status(shown.is_some()))
     })
 }
 
@@ -186,7 +188,7 @@ pub unsafe extern "C" fn sledstore_iter_first(
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    go(iter, row, error, Iter::first_row)
+    go(iter, row, error, Move::First)
 }
 
 /// Goes to the last row.
@@ -204,7 +206,7 @@ pub unsafe extern "C" fn sledstore_iter_last(
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    go(iter, row, error, Iter::last_row)
+    go(iter, row, error, Move::Last)
 }
 
 /// Goes to the first row whose key is the given one or comes after it.
@@ -228,7 +230,7 @@ pub unsafe extern "C" fn sledstore_iter_seek(
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    go_to(iter, (key, key_len), row, error, Iter::seek)
+    go_to(iter, (key, key_len), row, error, |key| Move::Seek(key))
 }
 
 /// Goes to the last row whose key is the given one or comes before it.
@@ -250,7 +252,7 @@ pub unsafe extern "C" fn sledstore_iter_seek_for_prev(
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    go_to(iter, (key, key_len), row, error, Iter::seek_for_prev)
+    go_to(iter, (key, key_len), row, error, |key| Move::SeekForPrev(key))
 }
 
 /// Goes to the next row upwards; a new iterator goes to the first row.
@@ -268,7 +270,7 @@ pub unsafe extern "C" fn sledstore_iter_next(
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    go(iter, row, error, Iter::next_row)
+    go(iter, row, error, Move::Next)
 }
 
 /// Goes to the next row downwards; a new iterator goes to the last row.
@@ -286,7 +288,7 @@ pub unsafe extern "C" fn sledstore_iter_prev(
     row: *mut sledstore_pair,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    go(iter, row, error, Iter::prev_row)
+    go(iter, row, error, Move::Prev)
 }
 
 /// Makes several moves upwards in one call, as if by sledstore_iter_next().
@@ -317,10 +319,10 @@ pub unsafe extern "C" fn sledstore_iter_next_batch(
         count.required("count")?;
         let iterator = call.object(iter)?;
         let mut walk = iterator.hold("iterator")?;
-        let status = walk.show(capacity, Iter::next_row)?;
-        rows.fill(walk.pairs());
+        walk.show_many(capacity)?;
+        rows.fill(walk.shown.iter().map(pair));
         count.set(walk.shown.len());
-        Ok(status)
+        Ok(status(!walk.shown.is_empty()))
     })
 }
 

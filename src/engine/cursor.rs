@@ -1,9 +1,10 @@
 //! A place in a tree that moves in both directions.
 
+use std::collections::VecDeque;
 use std::ops::Bound;
 
 use super::shield::shield;
-use super::{Bytes, Result, Tree};
+use super::{Bytes, Result, Row, Tree};
 
 /// Moves over the rows of a tree between two bounds. It shows the tree as it is at each move.
 ///
@@ -19,9 +20,14 @@ pub(crate) struct Cursor {
     walks_started: u64,
     /// What `Pieces::changes` was before the walk began to read.
     changes: u64,
-    /// Values are not asked for, and left empty.
+    /// Values are not asked for, and may be anything.
     keys_only: bool,
+    /// What the walk has come to and nobody was shown yet.
+    left: Option<Row>,
 }
+
+/// Bytes of rows after which no more are read at once.
+const AT_ONCE: usize = 64 << 10;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
@@ -34,88 +40,82 @@ enum Place {
     Fresh,
     BeforeFirst,
     At(Bytes),
+    /// Where a range begins: before its first row on the way up, behind its last on the way down.
+    Edge(Bound<Bytes>),
     AfterLast,
 }
 
 impl Cursor {
     pub(crate) fn new(tree: Tree, lower: Bound<Bytes>, upper: Bound<Bytes>) -> Self {
-        let (place, walk) = (Place::Fresh, None);
-        Self { tree, lower, upper, place, walk, walks_started: 0, changes: 0, keys_only: false }
+        let (place, walk, left) = (Place::Fresh, None, None);
+        let (walks_started, changes, keys_only) = (0, 0, false);
+        Self { tree, lower, upper, place, walk, walks_started, changes, keys_only, left }
     }
 
-    /// The same without values, which are empty then.
+    /// The same for a caller who does not look at the values, which may be anything then.
     pub(crate) fn keys_only(self, keys_only: bool) -> Self {
         Self { keys_only, ..self }
     }
 
     /// The first row.
-    pub(crate) fn first(&mut self) -> Result<Option<(Bytes, Bytes)>> {
+    pub(crate) fn first(&mut self) -> Result<Option<Row>> {
         self.jump(Place::BeforeFirst);
         self.next()
     }
 
     /// The last row.
-    pub(crate) fn last(&mut self) -> Result<Option<(Bytes, Bytes)>> {
+    pub(crate) fn last(&mut self) -> Result<Option<Row>> {
         self.jump(Place::AfterLast);
         self.previous()
     }
 
     /// The first row whose key is `key` or above it.
-    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<(Bytes, Bytes)>> {
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<Row>> {
         if is_below(key, &self.lower) {
             return self.first();
         }
-        let range = (Bound::Included(Bytes::from(key)), self.upper.clone());
-        self.start(Direction::Up, range);
-        self.step(Direction::Up)
+        self.begin(Bound::Included(Bytes::from(key)));
+        self.next()
     }
 
     /// The last row whose key is `key` or below it.
-    pub(crate) fn seek_for_previous(&mut self, key: &[u8]) -> Result<Option<(Bytes, Bytes)>> {
+    pub(crate) fn seek_for_previous(&mut self, key: &[u8]) -> Result<Option<Row>> {
         if is_above(key, &self.upper) {
             return self.last();
         }
-        let range = (self.lower.clone(), Bound::Included(Bytes::from(key)));
-        self.start(Direction::Down, range);
-        self.step(Direction::Down)
+        self.begin(Bound::Included(Bytes::from(key)));
+        self.previous()
     }
 
     /// The row above the one that was shown last.
-    pub(crate) fn next(&mut self) -> Result<Option<(Bytes, Bytes)>> {
-        if !self.walks(Direction::Up) {
-            let lower = match &self.place {
-                Place::Fresh | Place::BeforeFirst => self.lower.clone(),
-                Place::At(key) => Bound::Excluded(key.clone()),
-                Place::AfterLast => return Ok(None),
-            };
-            self.start(Direction::Up, (lower, self.upper.clone()));
-        }
+    pub(crate) fn next(&mut self) -> Result<Option<Row>> {
         self.step(Direction::Up)
     }
 
     /// The row below the one that was shown last.
-    pub(crate) fn previous(&mut self) -> Result<Option<(Bytes, Bytes)>> {
-        if !self.walks(Direction::Down) {
-            let upper = match &self.place {
-                Place::Fresh | Place::AfterLast => self.upper.clone(),
-                Place::At(key) => Bound::Excluded(key.clone()),
-                Place::BeforeFirst => return Ok(None),
-            };
-            self.start(Direction::Down, (self.lower.clone(), upper));
-        }
+    pub(crate) fn previous(&mut self) -> Result<Option<Row>> {
         self.step(Direction::Down)
     }
 
-    /// The first row from `lower` up, which may not lie outside of the cursor's bounds.
-    pub(crate) fn begin_up(&mut self, lower: Bound<Bytes>) -> Result<Option<(Bytes, Bytes)>> {
-        self.start(Direction::Up, (lower, self.upper.clone()));
-        self.step(Direction::Up)
+    /// Goes to where a range begins: before the first row from `edge` up, or, on the way down, behind
+    /// the last one from there down. It may not lie outside of the cursor's bounds.
+    pub(crate) fn begin(&mut self, edge: Bound<Bytes>) {
+        self.jump(Place::Edge(edge));
     }
 
-    /// The first row from `upper` down, likewise.
-    pub(crate) fn begin_down(&mut self, upper: Bound<Bytes>) -> Result<Option<(Bytes, Bytes)>> {
-        self.start(Direction::Down, (self.lower.clone(), upper));
-        self.step(Direction::Down)
+    /// Adds the rows that follow to `rows`: at least one and at most `most`, fewer where they are
+    /// large. Says whether there may be more.
+    pub(crate) fn read_on(
+        &mut self,
+        down: bool,
+        most: usize,
+        rows: &mut VecDeque<Row>,
+    ) -> Result<bool> {
+        let direction = if down { Direction::Down } else { Direction::Up };
+        let Some(row) = self.step(direction)? else { return Ok(false) };
+        rows.push_back(row);
+        self.read_plain(direction, most - 1, rows);
+        Ok(true)
     }
 
     /// Grows whenever a move does not go on from the one before: rows shown until it grows again
@@ -124,17 +124,15 @@ impl Cursor {
         self.walks_started
     }
 
-    fn walks(&self, direction: Direction) -> bool {
-        matches!(&self.walk, Some((current, _)) if *current == direction)
-    }
-
     fn jump(&mut self, place: Place) {
         self.place = place;
         self.walk = None;
+        self.left = None;
     }
 
     fn start(&mut self, direction: Direction, range: (Bound<Bytes>, Bound<Bytes>)) {
         self.walk = None;
+        self.left = None;
         self.walks_started += 1;
         self.changes = self.tree.pieces.as_ref().map_or(0, |pieces| pieces.changes());
         if is_empty_range(&range) {
@@ -145,69 +143,124 @@ impl Cursor {
         self.walk = Some((direction, self.tree.inner.range::<sled::IVec, _>(bounds)));
     }
 
-    fn step(&mut self, direction: Direction) -> Result<Option<(Bytes, Bytes)>> {
+    /// Sees that there is a walk in this direction; says whether there may be rows on it.
+    fn set_out(&mut self, direction: Direction) -> bool {
+        if matches!(&self.walk, Some((current, _)) if *current == direction) {
+            return true;
+        }
+        let range = match (direction, &self.place) {
+            (Direction::Up, Place::AfterLast) | (Direction::Down, Place::BeforeFirst) => {
+                return false;
+            }
+            (Direction::Up, Place::At(key)) => (Bound::Excluded(key.clone()), self.upper.clone()),
+            (Direction::Down, Place::At(key)) => (self.lower.clone(), Bound::Excluded(key.clone())),
+            (Direction::Up, Place::Edge(edge)) => (edge.clone(), self.upper.clone()),
+            (Direction::Down, Place::Edge(edge)) => (self.lower.clone(), edge.clone()),
+            (_, Place::Fresh | Place::BeforeFirst | Place::AfterLast) => {
+                (self.lower.clone(), self.upper.clone())
+            }
+        };
+        self.start(direction, range);
+        true
+    }
+
+    fn step(&mut self, direction: Direction) -> Result<Option<Row>> {
+        if !self.set_out(direction) {
+            return Ok(None);
+        }
         loop {
-            let Some((key, found)) = self.walk_on(direction)? else { return Ok(None) };
+            let Some(Row { key, value }) = self.walk_on(direction)? else { return Ok(None) };
+            let value = self.whole_value(&key, value).inspect_err(|_| {
+                // The row was not shown: the next step has to come to it again.
+                self.walk = None;
+            })?;
             self.place = Place::At(key.clone());
-            if let Some(value) = self.whole_value(&key, found)? {
-                return Ok(Some((key, value)));
+            if let Some(value) = value {
+                return Ok(Some(Row { key, value }));
             }
         }
     }
 
-    /// The next row as the tree has it.
-    fn walk_on(&mut self, direction: Direction) -> Result<Option<(Bytes, Bytes)>> {
-        let row = match &mut self.walk {
-            None => Ok(None),
-            Some((_, walk)) => read_row(&self.tree, direction, walk),
+    /// Adds up to `most` rows that follow, as long as there is nothing about them: no write to wait
+    /// for, no pieces to put together (which nobody may ask for), no error, no end. Whatever stops
+    /// this is left for the next step.
+    fn read_plain(&mut self, direction: Direction, most: usize, rows: &mut VecDeque<Row>) {
+        let Self { tree, walk: Some((_, walk)), changes, keys_only, left, .. } = self else {
+            return;
         };
-        match row {
-            Ok(Some((key, value))) => Ok(Some((Bytes::from(key), Bytes::from(value)))),
-            Ok(None) => {
-                self.jump(match direction {
-                    Direction::Up => Place::AfterLast,
-                    Direction::Down => Place::BeforeFirst,
-                });
-                Ok(None)
+        let gate = tree.room.gate();
+        let end = rows.len() + most;
+        let mut size = rows.back().map_or(0, Row::size);
+        // sled pins its epoch for each row, which costs less where it is pinned already. Nothing waits
+        // here.
+        let _pinned = sled::pin();
+        let read = shield("read from", tree.path(), || {
+            while rows.len() < end && size < AT_ONCE && gate.is_open() {
+                let Some(row) = direction.follow(walk)? else { return Ok(()) };
+                if !gate.is_open() || !(*keys_only || tree.is_plain(&row.key, *changes)) {
+                    *left = Some(row);
+                    return Ok(());
+                }
+                size += row.size();
+                rows.push_back(row);
             }
-            Err(error) => {
-                // The place stays; the iterator may be in any state.
-                self.walk = None;
-                Err(error)
-            }
+            Ok(())
+        });
+        if read.is_err() {
+            self.walk = None;
         }
+        if let Some(last) = rows.back() {
+            self.place = Place::At(last.key.clone());
+        }
+    }
+
+    /// The next row as the tree has it, unless it may be half of a write. Keys that may be are never
+    /// passed over for that where they are gone: as long as a write that failed has left one of its
+    /// rows as it was, whoever meets that row is told.
+    fn walk_on(&mut self, direction: Direction) -> Result<Option<Row>> {
+        let Self { tree, walk, left, .. } = self;
+        let row = tree.room.may_read(&tree.inner, None).and_then(|()| match (left.take(), walk) {
+            (Some(row), _) => Ok(Some(row)),
+            (None, None) => Ok(None),
+            (None, Some((_, walk))) => shield("read from", tree.path(), || direction.follow(walk)),
+        });
+        let row = row.and_then(|row| match &row {
+            Some(found) => tree.room.may_read(&tree.inner, Some(&found.key)).map(|()| row),
+            None => Ok(None),
+        });
+        match &row {
+            Ok(Some(_)) => {}
+            Ok(None) => self.jump(match direction {
+                Direction::Up => Place::AfterLast,
+                Direction::Down => Place::BeforeFirst,
+            }),
+            // The place stays; the iterator may be in any state.
+            Err(_) => self.walk = None,
+        }
+        row
     }
 
     /// The whole value of a row in which the tree has `found`; `None` if the row has gone since.
     fn whole_value(&self, key: &[u8], found: Bytes) -> Result<Option<Bytes>> {
-        match &self.tree.pieces {
-            Some(_) if self.keys_only => Ok(Some(Bytes::default())),
-            Some(pieces) if !pieces.is_plain(key, self.changes) => self.tree.get(key),
-            _ => Ok(Some(found)),
+        match self.keys_only || self.tree.is_plain(key, self.changes) {
+            true => Ok(Some(found)),
+            false => self.tree.get(key),
         }
     }
 }
 
-/// The next row of `walk`, unless it may be half of a write. Keys that may be are never passed over
-/// for that where they are gone: as long as a write that failed has left one of its rows as it was,
-/// whoever meets that row is told.
-fn read_row(
-    tree: &Tree,
-    direction: Direction,
-    walk: &mut sled::Iter,
-) -> Result<Option<(sled::IVec, sled::IVec)>> {
-    tree.room.may_read(&tree.inner, None)?;
-    let row = shield("read from", tree.path(), || {
-        match direction {
+impl Direction {
+    fn follow(self, walk: &mut sled::Iter) -> sled::Result<Option<Row>> {
+        let row = match self {
             Direction::Up => walk.next(),
             Direction::Down => walk.next_back(),
-        }
-        .transpose()
-    })?;
-    if let Some((key, _)) = &row {
-        tree.room.may_read(&tree.inner, Some(key))?;
+        };
+        let (key, value) = match row {
+            Some(row) => row?,
+            None => return Ok(None),
+        };
+        Ok(Some(Row { key: Bytes::from(key), value: Bytes::from(value) }))
     }
-    Ok(row)
 }
 
 fn is_below(key: &[u8], lower: &Bound<Bytes>) -> bool {

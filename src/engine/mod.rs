@@ -25,6 +25,7 @@ mod mend;
 mod open;
 mod pieces;
 mod room;
+mod row;
 mod script;
 mod shield;
 mod stand_ins;
@@ -34,6 +35,7 @@ mod witness;
 
 pub use bytes::Bytes;
 pub use failure::{Failure, Reason};
+pub use row::Row;
 /// The engine's own tree, as the raw door `SledStore::open_tree` hands it out.
 pub use sled::Tree as RawTree;
 #[doc(hidden)]

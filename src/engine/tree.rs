@@ -46,6 +46,11 @@ impl Tree {
         })
     }
 
+    /// Whether what was read of `key`, after `Pieces::changes` was `changes`, is the whole value.
+    pub(super) fn is_plain(&self, key: &[u8], changes: u64) -> bool {
+        self.pieces.as_ref().is_none_or(|pieces| pieces.is_plain(key, changes))
+    }
+
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool> {
         self.room.may_read(&self.inner, Some(key))?;
         shield("read from", self.path(), || self.inner.contains_key(key))

@@ -35,9 +35,14 @@ impl Expiries {
         }
     }
 
+    /// Whether no key expires.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::SeqCst) == 0
+    }
+
     /// When `key` expires; `None` if never.
     pub(super) fn get(&self, key: &[u8]) -> Option<u64> {
-        if self.len.load(Ordering::SeqCst) == 0 {
+        if self.is_empty() {
             return None;
         }
         read(self.shard(key)).get(key).copied()
@@ -66,7 +71,7 @@ impl Expiries {
     }
 
     fn remove(&self, key: &[u8]) {
-        if self.len.load(Ordering::SeqCst) == 0 {
+        if self.is_empty() {
             return;
         }
         let mut shard = write(self.shard(key));

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use oxistore_core::{prefix_upper_bound, StoreError};
 
 use super::live::LiveRows;
-use super::merge::MomentRows;
+use super::moment::MomentRows;
 use super::scan::Scan;
 use super::shared::{Held, Kind, Open};
 use super::transaction::Work;
 use super::SledStore;
-use crate::engine::{Bytes, Cursor, Result};
+use crate::engine::{Bytes, Cursor, Result, Row};
 
 /// Which rows an iterator shows, and how.
 #[derive(Debug, Clone)]
@@ -39,18 +39,9 @@ impl Default for IterOptions {
     }
 }
 
-/// One row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The key.
-    pub key: Bytes,
-    /// The value; empty where the iterator leaves values out.
-    pub value: Bytes,
-}
-
 /// Moves over the rows of a keyspace, in the order of their keys compared as bytes.
 ///
-/// It streams: however many rows there are, it holds a few of them. It goes in both directions,
+/// It streams: however many rows there are, it holds a few of them, 64 or 64 KiB and one at most. It goes in both directions,
 /// turns round and jumps. A new iterator stands outside: its first [`Iter::next_row`] shows the
 /// first row, its first [`Iter::prev_row`] the last. Past an end it answers `None`, and turning
 /// round there shows the row at that end.
@@ -69,6 +60,8 @@ pub struct Iter {
     /// The transaction that this scans for.
     scan: Option<Scan>,
     store: SledStore,
+    /// What the last move came to, until somebody takes it.
+    current: Option<Row>,
     keys_only: bool,
     reverse: bool,
     failed: Option<StoreError>,
@@ -83,7 +76,7 @@ enum Rows {
 
 /// One move of an iterator.
 #[derive(Clone, Copy)]
-pub(super) enum Move<'a> {
+pub(crate) enum Move<'a> {
     First,
     Last,
     Seek(&'a [u8]),
@@ -155,8 +148,8 @@ impl SledStore {
             }
         };
         let IterOptions { keys_only, reverse, .. } = options;
-        let (failed, finished) = (None, false);
-        Ok(Iter { rows, scan, store: self.clone(), keys_only, reverse, failed, finished, _open })
+        let (store, current, failed, finished) = (self.clone(), None, None, false);
+        Ok(Iter { rows, scan, store, current, keys_only, reverse, failed, finished, _open })
     }
 
     /// The number of keys in this keyspace that have not expired. The first count walks the keys,
@@ -170,41 +163,52 @@ impl SledStore {
 impl Iter {
     /// Jumps to the first row.
     pub fn first_row(&mut self) -> Result<Option<Row>> {
-        self.jump(Move::First)
+        self.take_row(Move::First)
     }
 
     /// Jumps to the last row.
     pub fn last_row(&mut self) -> Result<Option<Row>> {
-        self.jump(Move::Last)
+        self.take_row(Move::Last)
     }
 
     /// Jumps to the first row whose key is `key` or above it.
     pub fn seek(&mut self, key: &[u8]) -> Result<Option<Row>> {
-        self.jump(Move::Seek(key))
+        self.take_row(Move::Seek(key))
     }
 
     /// Jumps to the last row whose key is `key` or below it.
     pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<Option<Row>> {
-        self.jump(Move::SeekForPrev(key))
+        self.take_row(Move::SeekForPrev(key))
     }
 
     /// Moves up by one row.
     pub fn next_row(&mut self) -> Result<Option<Row>> {
-        self.go(Move::Next)
+        self.take_row(Move::Next)
     }
 
     /// Moves down by one row.
     pub fn prev_row(&mut self) -> Result<Option<Row>> {
-        self.go(Move::Prev)
+        self.take_row(Move::Prev)
     }
 
-    fn jump(&mut self, to: Move<'_>) -> Result<Option<Row>> {
-        self.failed = None;
-        self.finished = false;
-        self.go(to)
+    /// Makes a move and hands out the row that it came to.
+    pub(crate) fn take_row(&mut self, step: Move<'_>) -> Result<Option<Row>> {
+        self.go(step)?;
+        Ok(self.current.take())
     }
 
-    fn go(&mut self, step: Move<'_>) -> Result<Option<Row>> {
+    /// Makes a move and shows the row that it came to, in a place where it stays until the next move.
+    pub(crate) fn show_row(&mut self, step: Move<'_>) -> Result<Option<&Row>> {
+        self.go(step)?;
+        Ok(self.current.as_ref())
+    }
+
+    fn go(&mut self, step: Move<'_>) -> Result<()> {
+        self.current = None;
+        if !matches!(step, Move::Next | Move::Prev) {
+            self.failed = None;
+            self.finished = false;
+        }
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -215,19 +219,22 @@ impl Iter {
         result
     }
 
-    fn search(&mut self, step: Move<'_>) -> Result<Option<Row>> {
-        let Iter { rows, scan, store, keys_only, .. } = self;
-        let in_use = store.keyspace.in_use(store.shared.path())?;
-        let found = match (rows, scan) {
-            (Rows::Live(rows), _) => rows.go(store, in_use.trees(), step)?,
-            (Rows::Moment(rows), None) => rows.go(&store.keyspace, None, step)?,
-            (Rows::Moment(rows), Some(scan)) => {
-                scan.note(step, |written| rows.go(&store.keyspace, Some(written), step))?
+    fn search(&mut self, step: Move<'_>) -> Result<()> {
+        let Iter { rows, scan, store, current, keys_only, .. } = self;
+        match (rows, scan) {
+            (Rows::Live(rows), _) => {
+                let in_use = store.keyspace.in_use(store.shared.path())?;
+                *current = rows.go(store, in_use.trees(), step)?;
             }
-        };
-        let row =
-            |(key, value)| Row { key, value: if *keys_only { Bytes::default() } else { value } };
-        Ok(found.map(row))
+            (Rows::Moment(rows), None) => rows.go(store, None, step, current)?,
+            (Rows::Moment(rows), Some(scan)) => {
+                scan.note(step, current, |written, row| rows.go(store, Some(written), step, row))?
+            }
+        }
+        if let Some(row) = current.as_mut().filter(|_| *keys_only) {
+            row.value = Bytes::default();
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! One keyspace: its two trees, its expiries, its count.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use oxistore_core::StoreError;
@@ -9,7 +10,7 @@ use super::expiries::Expiries;
 use super::limits::check_name;
 use super::locks::{read, write};
 use super::tally::Tally;
-use crate::engine::{Cursor, Engine, Failure, Reason, Result, Tree};
+use crate::engine::{Cursor, Engine, Failure, Reason, Result, Row, Tree};
 
 /// The name of the keyspace that every store has.
 pub(super) const DEFAULT: &[u8] = b"default";
@@ -29,6 +30,8 @@ pub(super) struct Keyspace {
     store_id: u64,
     name: Box<[u8]>,
     state: RwLock<State>,
+    /// Whether `state` is another one than open.
+    gone: AtomicBool,
     expiries: Expiries,
     tally: Tally,
 }
@@ -41,6 +44,12 @@ pub(super) enum State {
 
 /// The trees of a keyspace, which stay until this is given back.
 pub(super) struct InUse<'a>(RwLockReadGuard<'a, State>);
+
+/// A keyspace that no operation is under way in.
+pub(super) struct Alone<'a> {
+    state: RwLockWriteGuard<'a, State>,
+    gone: &'a AtomicBool,
+}
 
 impl Keyspace {
     /// Opens or creates the keyspace `name` and loads its expiries.
@@ -55,7 +64,8 @@ impl Keyspace {
         let trees = Trees { data, sidecar: engine.tree(&sidecar)? };
         let expiries = load(&trees.sidecar)?;
         let state = RwLock::new(State::Open(trees));
-        Ok(Self { id, store_id, name: name.into(), state, expiries, tally: Tally::default() })
+        let (name, gone, tally) = (name.into(), AtomicBool::new(false), Tally::default());
+        Ok(Self { id, store_id, name, state, gone, expiries, tally })
     }
 
     /// Whether there is no keyspace `name` yet. Refuses it if there is no room for one more; the
@@ -126,9 +136,25 @@ impl Keyspace {
         }
     }
 
+    /// Fails as `in_use` does, for an operation that needs no trees.
+    pub(super) fn must_be_there(&self, path: &std::path::Path) -> Result<()> {
+        match self.gone.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => self.in_use(path).map(drop),
+        }
+    }
+
     /// Waits for every operation that is under way, and keeps new ones out.
-    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, State> {
-        write(&self.state)
+    pub(super) fn alone(&self) -> Alone<'_> {
+        Alone { state: write(&self.state), gone: &self.gone }
+    }
+}
+
+impl Alone<'_> {
+    /// Gives the trees up.
+    pub(super) fn leave(&mut self, state: State) {
+        *self.state = state;
+        self.gone.store(true, Ordering::Release);
     }
 }
 
@@ -162,7 +188,7 @@ fn load(sidecar: &Tree) -> Result<Expiries> {
     let expiries = Expiries::new();
     let unbounded = std::ops::Bound::Unbounded;
     let mut rows = Cursor::new(sidecar.clone(), unbounded.clone(), unbounded);
-    while let Some((key, value)) = rows.next()? {
+    while let Some(Row { key, value }) = rows.next()? {
         if let Ok(bytes) = <[u8; 8]>::try_from(&value[..]) {
             expiries.set(&key, Some(u64::from_le_bytes(bytes)));
         }

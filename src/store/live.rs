@@ -4,7 +4,7 @@ use super::expiries::Expiries;
 use super::iterator::Move;
 use super::keyspace::Trees;
 use super::SledStore;
-use crate::engine::{Bytes, Cursor, Result};
+use crate::engine::{Bytes, Cursor, Result, Row};
 
 /// Moves over the live rows, without those that have expired.
 pub(super) struct LiveRows {
@@ -30,9 +30,9 @@ impl LiveRows {
     pub(super) fn go(&mut self, store: &SledStore, trees: &Trees, step: Move<'_>) -> Found {
         let again = if step.is_down() { Move::Prev } else { Move::Next };
         let mut found = self.step(store, step)?;
-        while let Some((key, met)) = found {
+        while let Some(Row { key, value: met }) = found {
             if let Some(value) = self.live_value(store, trees, &key, met)? {
-                return Ok(Some((key, value)));
+                return Ok(Some(Row { key, value }));
             }
             found = self.step(store, again)?;
         }
@@ -80,4 +80,4 @@ impl LiveRows {
     }
 }
 
-type Found = Result<Option<(Bytes, Bytes)>>;
+type Found = Result<Option<Row>>;

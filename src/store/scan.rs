@@ -8,7 +8,7 @@ use super::iterator::Move;
 use super::keyspace::Keyspace;
 use super::transaction::{Work, Written};
 use super::versions::Range;
-use crate::engine::{Bytes, Result};
+use crate::engine::{Bytes, Result, Row};
 
 /// An iterator of a transaction: notes what it goes over.
 pub(super) struct Scan {
@@ -37,17 +37,18 @@ impl Scan {
         Self { work, keyspace: Arc::clone(keyspace), limits, span: None }
     }
 
-    /// Makes a move, with what the transaction has written, and notes the keys between where it
-    /// started and where it came to.
+    /// Makes a move to what `row` becomes, with what the transaction has written, and notes the keys
+    /// between where it started and where it came to.
     pub(super) fn note(
         &mut self,
         step: Move<'_>,
-        go: impl FnOnce(&Written) -> Result<Option<(Bytes, Bytes)>>,
-    ) -> Result<Option<(Bytes, Bytes)>> {
+        row: &mut Option<Row>,
+        go: impl FnOnce(&Written, &mut Option<Row>) -> Result<()>,
+    ) -> Result<()> {
         let Scan { work, keyspace, limits, span } = self;
         work.part(keyspace, |part| {
-            let row = go(&part.written)?;
-            let reached = row.as_ref().map(|(key, _)| key);
+            go(&part.written, row)?;
+            let reached = row.as_ref().map(|row| &row.key);
             let is_move_on = matches!(step, Move::Next | Move::Prev);
             match span.filter(|_| is_move_on).map(|span| &mut part.spans_read[span]) {
                 Some(span) => span.extend(limits, step.is_down(), reached),
@@ -56,7 +57,7 @@ impl Scan {
                     part.spans_read.push(Span::begun(limits, step, reached));
                 }
             }
-            Ok(row)
+            Ok(())
         })
     }
 }

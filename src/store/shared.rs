@@ -127,10 +127,10 @@ impl Shared {
             let Some(keyspace) = keyspaces.get(name).cloned() else {
                 return Keyspace::remove(engine, name);
             };
-            let mut state = keyspace.alone();
+            let mut alone = keyspace.alone();
             // If this fails the keyspace is there as before.
             let was_there = Keyspace::remove(engine, name)?;
-            *state = State::Dropped;
+            alone.leave(State::Dropped);
             keyspaces.remove(name);
             Ok(was_there)
         })
@@ -213,7 +213,7 @@ impl Shared {
         let mut keyspaces = lock(&self.keyspaces);
         let mut all: Vec<&Arc<Keyspace>> = keyspaces.values().collect();
         all.sort_by_key(|keyspace| keyspace.id());
-        let mut states: Vec<_> = all.iter().map(|keyspace| keyspace.alone()).collect();
+        let mut alone: Vec<_> = all.iter().map(|keyspace| keyspace.alone()).collect();
         let count = |kind: Kind| self.open[kind as usize].load(Ordering::SeqCst);
         let open: Vec<_> = KINDS
             .iter()
@@ -224,10 +224,8 @@ impl Shared {
             let message = format!("{} are open", open.join(" and "));
             return Err(Failure::error("close", &self.path, Reason::Busy, message));
         }
-        for state in &mut states {
-            **state = State::Closed;
-        }
-        drop(states);
+        alone.iter_mut().for_each(|keyspace| keyspace.leave(State::Closed));
+        drop(alone);
         keyspaces.clear();
         Ok(())
     }

@@ -10,7 +10,7 @@ use oxistore_core::StoreError;
 use super::keyspace::{Keyspace, Trees};
 use super::locks::{lock, write};
 use super::shared::Shared;
-use crate::engine::{Bytes, Cursor, Result};
+use crate::engine::{Bytes, Cursor, Result, Row};
 
 /// Rows that are counted while writers wait.
 const PAGE: usize = 512;
@@ -150,7 +150,7 @@ impl Inner {
         let lower = reached.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rows = Cursor::new(trees.data.clone(), lower, Bound::Unbounded).keys_only(true);
         for _ in 0..PAGE {
-            let Some((key, _)) = rows.next()? else {
+            let Some(Row { key, .. }) = rows.next()? else {
                 self.progress = Progress::Known;
                 return Ok(false);
             };

@@ -32,8 +32,9 @@
 //! * A writer that meets a snapshot which ends: whether there is a live snapshot is looked at again
 //!   under the lock of the versions, so nothing is kept that nobody would ever drop.
 //!
-//! A range is the same for each key in it: the next live row is fetched, and then the versions are asked
-//! for anything up to it. A key that was removed before the live rows came by has a version by then.
+//! A range is the same for each key in it: the next live rows are fetched, and then the versions are asked
+//! for all up to the last of them. A key that was removed before the live rows came by has a version by
+//! then. What has been put together in that way is the moment's for good, however long it lies there.
 //!
 //! tests/interleavings explores these interleavings with the engine replaced by a map.
 
@@ -282,25 +283,28 @@ impl<R: Clone> Versions<R> {
         seen(kept.of(keyspace, key), moment).map(|version| version.row.clone())
     }
 
-    /// The first key in `range` that was changed since `moment`, or, going down, the last, and what it
-    /// was.
-    pub(super) fn next_seen(
+    /// The first keys in `range` that were changed since `moment`, or, going down, the last, and what
+    /// they were: `most` of them at most. To be asked after the live rows of the range were read.
+    pub(super) fn seen_in(
         &self,
         moment: &Moment,
         keyspace: u64,
         range: Range<'_>,
         down: bool,
-    ) -> Option<(Arc<[u8]>, R)> {
+        most: usize,
+    ) -> Vec<(Arc<[u8]>, R)> {
         if self.is_empty() || is_empty_range(&range) {
-            return None;
+            return Vec::new();
         }
         let kept = read(&self.kept);
-        let mut rows = kept.versions.get(&keyspace)?.range::<[u8], _>(range);
-        loop {
-            let (key, versions) = if down { rows.next_back()? } else { rows.next()? };
-            if let Some(version) = seen(versions, moment) {
-                return Some((Arc::clone(key), version.row.clone()));
-            }
+        let Some(keys) = kept.versions.get(&keyspace) else { return Vec::new() };
+        let rows = keys.range::<[u8], _>(range);
+        let what_it_was = |(key, versions): (&Arc<[u8]>, &History<R>)| {
+            Some((Arc::clone(key), seen(versions, moment)?.row.clone()))
+        };
+        match down {
+            false => rows.filter_map(what_it_was).take(most).collect(),
+            true => rows.rev().filter_map(what_it_was).take(most).collect(),
         }
     }
 

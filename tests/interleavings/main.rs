@@ -12,6 +12,7 @@ mod locks;
 mod versions;
 
 use std::convert::Infallible;
+use std::ops::Bound;
 
 use locks::{lock, read, write, AtomicU64, Mutex, Ordering, RwLock};
 use loom::sync::Arc;
@@ -78,6 +79,17 @@ impl Store {
     fn get(&self, moment: &Moment, key: usize) -> u64 {
         let live = self.live[key].load(Ordering::SeqCst);
         self.versions.seen(moment, KEYSPACE, &[key as u8]).unwrap_or(live)
+    }
+
+    /// Both keys as an iterator reads them, which has them live before it asks for versions. What was
+    /// kept of a key takes its place; 0 is no row.
+    fn scan(&self, moment: &Moment) -> [u64; 2] {
+        let mut rows = [0, 1].map(|key: usize| self.live[key].load(Ordering::SeqCst));
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        for (key, row) in self.versions.seen_in(moment, KEYSPACE, all, false, 2) {
+            rows[usize::from(key[0])] = row;
+        }
+        rows
     }
 
     /// The wrong order.
@@ -161,6 +173,36 @@ fn a_snapshot_shows_a_batch_whole_or_not_at_all() {
         assert_eq!(store.get(&moment, 1), first);
         writer.join().unwrap();
         assert_eq!((store.get(&moment, 0), store.get(&moment, 1)), (first, first));
+    });
+}
+
+#[test]
+fn a_range_is_not_changed_by_an_eviction_and_a_write() {
+    explore(|| {
+        let store = Store::new();
+        let moment = store.snapshot();
+        let evicting = aside(&store, move |store| store.put(0, 0));
+        let writer = aside(&store, move |store| store.put(1, 2));
+        assert_eq!(store.scan(&moment), [1, 1]);
+        evicting.join().unwrap();
+        writer.join().unwrap();
+        assert_eq!(store.scan(&moment), [1, 1]);
+    });
+}
+
+#[test]
+fn a_range_shows_a_batch_whole_or_not_at_all() {
+    explore(|| {
+        let store = Store::new();
+        let writer = aside(&store, move |store| {
+            store.batch(0);
+            store.put(1, 3);
+        });
+        let moment = store.snapshot();
+        let rows = store.scan(&moment);
+        assert!([[1, 1], [0, 0], [0, 3]].contains(&rows), "{rows:?}");
+        writer.join().unwrap();
+        assert_eq!(store.scan(&moment), rows);
     });
 }
 
