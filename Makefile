@@ -2,7 +2,7 @@
 # Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
 
 .DEFAULT_GOAL := help
-.PHONY: help all quickstart examples test bench powerloss header install uninstall clean
+.PHONY: help all quickstart examples test aarch64 bench powerloss header install uninstall clean
 
 # The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
 # linked with one release start with every other release of that number.
@@ -32,6 +32,7 @@ help:
 	@echo 'make quickstart   build the library and examples/quickstart.c, and run it'
 	@echo 'make examples     build and run the programs in examples/ that need no data'
 	@echo 'make test         run every test: Rust, C, the header, an installation'
+	@echo 'make aarch64      build for aarch64 and run the C tests in an emulator (as root, from packages of Debian)'
 	@echo 'make bench        measure what things cost, beside raw sled'
 	@echo 'make powerloss    cut the power 1,000 times and look at what is left (STATES=n for n times)'
 	@echo 'make all          build the shared and the static library into build/'
@@ -89,6 +90,10 @@ quickstart: build/quickstart
 test: all build/quickstart examples
 	$(CARGO) test --locked
 	tests/install/run
+
+# Says aloud where it cannot be done.
+aarch64:
+	tests/aarch64/run
 
 # Part of the tests too, with fewer states. The seed is printed; SLEDSTORE_POWERLOSS_SEED repeats the choice.
 STATES ?= 1000
