@@ -29,6 +29,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::Arc;
 
 use super::directory::log_file;
 use super::durable::{any_is_unreadable, Log};
@@ -172,7 +173,7 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
         return result;
     }
     let directory = path(&to).and_then(snapshot_directory);
-    let directory = directory.filter(|directory| Log::at(&log_file(directory)).is_some());
+    let directory = directory.filter(|directory| log_in(directory).is_some());
     match directory.map_or(Ok(()), |directory| File::open(directory)?.sync_all()) {
         Ok(()) => result,
         Err(error) => {
@@ -215,7 +216,15 @@ fn snapshot_directory(path: &Path) -> Option<&Path> {
 
 /// Why the log in `directory` must not be changed, if it is one of ours that sled could not read.
 fn unreadable(directory: &Path) -> Option<i32> {
-    Log::at(&log_file(directory))?.was_read().err()?.raw_os_error()
+    log_in(directory)?.was_read().err()?.raw_os_error()
+}
+
+/// The log in `directory`, if it is one of ours. That it was looked for is not seen in errno.
+fn log_in(directory: &Path) -> Option<Arc<Log>> {
+    let before = errno();
+    let log = Log::at(&log_file(directory));
+    set_errno(before);
+    log
 }
 
 /// Whether `fd` is a log that sled could not read; errno is set then.
@@ -230,7 +239,7 @@ fn is_unreadable(fd: RawFd) -> bool {
 /// Notes the error that is in errno, if `fd` is a log of ours, and leaves it there. A call that was
 /// interrupted has not failed: the Rust library makes it again.
 fn note(fd: RawFd, failed: fn(&Log, i32)) {
-    let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    let error = errno();
     if error == libc::EINTR {
         return;
     }
@@ -238,6 +247,11 @@ fn note(fd: RawFd, failed: fn(&Log, i32)) {
         failed(&log, error);
     }
     set_errno(error);
+}
+
+fn errno() -> i32 {
+    // SAFETY: libc promises a valid pointer to this thread's errno.
+    unsafe { *libc::__errno_location() }
 }
 
 fn set_errno(error: i32) {
