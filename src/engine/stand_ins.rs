@@ -271,3 +271,33 @@ fn real_fsync() -> Option<unsafe extern "C" fn(RawFd) -> i32> {
     // SAFETY: a function with this name is libc's, or can be called as if it were.
     (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, _>(found) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+
+    use super::super::durable::DurableLog;
+    use super::*;
+
+    /// sled cuts its log only after it has written to it, and so is refused before that. But its
+    /// threads go on for some time after an opening has failed.
+    #[test]
+    fn a_log_that_could_not_be_read_is_neither_cut_nor_written_until_it_is_let_go() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (log, other) = (directory.path().join("db"), directory.path().join("other"));
+        let watched = DurableLog::watch(&log).expect("a log");
+        fs::write(&log, "content").expect("writing a log");
+        fs::write(&other, "content").expect("writing a file");
+        watched.log().read_failed(libc::ESTALE);
+        let open = |path| File::options().write(true).open(path).expect("opening a file");
+        let refused = [open(&log).set_len(1), open(&log).write_at(b"x", 0).map(drop)];
+        let numbers = refused.map(|result| result.err().and_then(|error| error.raw_os_error()));
+        assert_eq!(numbers, [Some(libc::ESTALE); 2]);
+        assert_eq!(fs::read(&log).expect("reading"), b"content");
+        open(&other).set_len(1).expect("it is not the log");
+        open(&other).write_at(b"x", 0).expect("it is not the log");
+        drop(watched);
+        open(&log).set_len(1).expect("it is nobody's log");
+    }
+}
