@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use sledstore::{Failure, SledStoreBuilder};
+use sledstore::{Failure, SledStore, SledStoreBuilder};
 
 use crate::common::{child, ms, own_files, rows, scratch, without_hanging};
 use crate::inject::{self, Fault, Kind};
@@ -21,15 +21,40 @@ fn builder() -> SledStoreBuilder {
     SledStoreBuilder::new().segment_size(SEGMENT).lock_timeout(ms(60_000))
 }
 
+fn fill(store: &SledStore, numbers: std::ops::Range<u64>) {
+    numbers.for_each(|number| store.put(&number.to_be_bytes(), &value(number)).unwrap());
+}
+
+fn filled(rows: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
+    (0..rows).map(|number| (number.to_be_bytes().to_vec(), value(number))).collect()
+}
+
 /// A store whose log has several segments, of which its snapshot speaks of the first ones only.
 fn store_of_segments(path: &Path) {
     for half in 0..2 {
         let store = builder().build(path).unwrap();
-        for number in (ROWS / 2 * half)..(ROWS / 2 * (half + 1)) {
-            store.put(&number.to_be_bytes(), &value(number)).unwrap();
-        }
+        fill(&store, (ROWS / 2 * half)..(ROWS / 2 * (half + 1)));
         store.close().unwrap();
     }
+}
+
+/// The same, but there is only one segment that the snapshot does not speak of. Says how many rows
+/// the store has.
+fn store_with_one_segment_more(path: &Path) -> u64 {
+    let store = builder().build(path).unwrap();
+    fill(&store, 0..1);
+    store.close().unwrap();
+    let store = builder().build(path).unwrap();
+    let segments = || fs::metadata(path.join("db")).unwrap().len().div_ceil(SEGMENT as u64);
+    let (before, mut rows) = (segments(), 1);
+    while segments() == before {
+        fill(&store, rows..rows + 1);
+        store.flush().unwrap();
+        rows += 1;
+    }
+    store.close().unwrap();
+    assert_eq!(segments(), before + 1);
+    rows
 }
 
 /// The engine alone, whose lock outlives its last handle by some milliseconds.
@@ -129,19 +154,23 @@ fn child_opens_with_the_engine_alone() {
     std::mem::forget(opened);
 }
 
-/// Opens a copy of the store in a child, in which read `first` of the log fails once; answers with
-/// the copy and what the child said.
-fn open_copy(part: &str, store: &Path, first: u64) -> (tempfile::TempDir, Vec<String>) {
+/// Read `first` of the log fails, and with `times` 0 every later one too.
+fn failing(first: u64, times: u64) -> Fault {
+    Fault { first, times, ..Fault::none(Kind::Pread) }
+}
+
+/// Opens a copy of the store in a child with this fault; answers with the copy and what the child
+/// said.
+fn open_copy(part: &str, store: &Path, fault: Fault) -> (tempfile::TempDir, Vec<String>) {
     let directory = scratch();
     copy(store, &directory.path().join("db"));
-    let fault = Fault { first, times: 1, ..Fault::none(Kind::Pread) };
     let complaints = directory.path().join("complaints");
     let mut process = inject::start(part, directory.path(), fault, &[], &complaints);
     let said: Vec<String> = std::iter::from_fn(|| process.next_message()).collect();
     let status = process.finish();
     if part == OURS {
         let printed = || fs::read_to_string(&complaints).unwrap();
-        assert!(status.success(), "read {first}: {status}, {said:?}\n{}", printed());
+        assert!(status.success(), "{fault:?}: {status}, {said:?}\n{}", printed());
     }
     (directory, said)
 }
@@ -151,7 +180,7 @@ const ENGINE: &str = "unread::child_opens_with_the_engine_alone";
 
 /// How many reads the engine makes before it has understood its log, and writes a snapshot.
 fn reads_of_opening(store: &Path) -> u64 {
-    let (copy, said) = open_copy(OURS, store, u64::MAX >> 1);
+    let (copy, said) = open_copy(OURS, store, Fault::none(Kind::Pread));
     assert_eq!(said[1], "opened");
     assert_ne!(kept(&copy.path().join("db")), kept(store), "opening makes a snapshot");
     let reads = said[0].parse().expect("something was renamed");
@@ -159,13 +188,13 @@ fn reads_of_opening(store: &Path) -> u64 {
     reads
 }
 
-/// Lets each of these reads fail in turn. Nothing may change, and the store opens whole afterwards.
-/// Says at how many of them the engine would have given a snapshot its name.
-fn demand_unchanged(store: &Path, content: &[(Vec<u8>, Vec<u8>)]) -> usize {
+/// Lets each of these reads fail in turn, once or from then on. Nothing may change, and the store
+/// opens whole afterwards. Says at how many of them the engine would have given a snapshot its name.
+fn demand_unchanged(store: &Path, times: u64, content: &[(Vec<u8>, Vec<u8>)]) -> usize {
     let before = kept(store);
     let mut nameless = 0;
     for first in 1..=reads_of_opening(store) {
-        let (copy, said) = open_copy(OURS, store, first);
+        let (copy, said) = open_copy(OURS, store, failing(first, times));
         let path = copy.path().join("db");
         assert_eq!(said[1], "refused", "read {first}");
         let after = kept(&path);
@@ -173,20 +202,18 @@ fn demand_unchanged(store: &Path, content: &[(Vec<u8>, Vec<u8>)]) -> usize {
         assert!(after == before, "read {first}: the content of a file has changed");
         nameless += usize::from(has_nameless_snapshot(&path));
         let opened = builder().build(&path).expect("it opens where nothing fails");
-        let found = rows(&opened);
-        let lengths: Vec<_> = found.iter().map(|(key, value)| (key, value.len())).collect();
-        assert!(found == content, "read {first}: {lengths:?}");
+        assert!(rows(&opened) == content, "read {first}: something is lost");
         opened.close().unwrap();
     }
     nameless
 }
 
-/// What the engine alone leaves of the store: first where nothing fails, and then for each of these
-/// reads that fails.
-fn left_by_the_engine(store: &Path) -> Vec<BTreeMap<String, Vec<u8>>> {
-    let reads = reads_of_opening(store);
-    let opened = |first| kept(&open_copy(ENGINE, store, first).0.path().join("db"));
-    std::iter::once(u64::MAX >> 1).chain(1..=reads).map(opened).collect()
+/// What the engine alone leaves of the store: first where nothing fails, and then where each of these
+/// reads fails.
+fn left_by_the_engine(store: &Path, times: u64) -> Vec<BTreeMap<String, Vec<u8>>> {
+    let faults = (1..=reads_of_opening(store)).map(|first| failing(first, times));
+    let opened = |fault| kept(&open_copy(ENGINE, store, fault).0.path().join("db"));
+    std::iter::once(Fault::none(Kind::Pread)).chain(faults).map(opened).collect()
 }
 
 #[test]
@@ -194,10 +221,16 @@ fn after_a_read_that_failed_no_snapshot_gets_its_name_and_the_log_stays_as_it_is
     let directory = scratch();
     let store = directory.path().join("db");
     store_of_segments(&store);
-    let content: Vec<_> =
-        (0..ROWS).map(|number| (number.to_be_bytes().to_vec(), value(number))).collect();
-    let nameless = demand_unchanged(&store, &content);
+    let nameless = demand_unchanged(&store, 1, &filled(ROWS));
     assert!(nameless > 0, "the engine did not even try to give a snapshot its name");
+}
+
+#[test]
+fn where_no_read_succeeds_the_log_stays_as_it_is() {
+    let directory = scratch();
+    let store = directory.path().join("db");
+    let rows = store_with_one_segment_more(&store);
+    demand_unchanged(&store, 0, &filled(rows));
 }
 
 #[test]
@@ -210,7 +243,7 @@ fn after_a_read_that_failed_no_blob_is_removed() {
         .map(|number| (number.to_be_bytes().to_vec(), vec![number as u8; SEGMENT]))
         .chain([(b"small".to_vec(), b"value".to_vec())])
         .collect();
-    demand_unchanged(&store, &content);
+    demand_unchanged(&store, 1, &content);
 }
 
 /// The control: the engine alone does change them then, or the tests above see nothing.
@@ -219,7 +252,7 @@ fn the_engine_alone_changes_what_it_could_not_read() {
     let directory = scratch();
     let store = directory.path().join("segments");
     store_of_segments(&store);
-    let left = left_by_the_engine(&store);
+    let left = left_by_the_engine(&store, 1);
     let is_snapshot = |name: &&String| name.starts_with("snap.");
     let last = |files: &BTreeMap<String, _>| files.keys().filter(is_snapshot).max().cloned();
     // The names are in the order of what they speak of.
@@ -227,9 +260,16 @@ fn the_engine_alone_changes_what_it_could_not_read() {
         left.iter().any(|files| last(files) != last(&kept(&store)) && last(files) < last(&left[0]));
     assert!(early, "no snapshot of a part of the log was made");
 
+    let store = directory.path().join("one more");
+    store_with_one_segment_more(&store);
+    let log = &kept(&store)["db"];
+    let left = left_by_the_engine(&store, 0);
+    assert!(left[0]["db"].starts_with(log));
+    assert!(left.iter().any(|files| !files["db"].starts_with(log)), "no log was overwritten");
+
     let store = directory.path().join("blobs");
     store_of_blobs(&store);
-    let left = left_by_the_engine(&store);
+    let left = left_by_the_engine(&store, 1);
     assert_eq!(blobs(&left[0]), 3);
     assert!(left.iter().any(|files| blobs(files) < 3), "no blob was removed");
 }
