@@ -22,7 +22,7 @@ macro_rules! addresses {
     ($($name:ident)*) => { [$((stringify!($name), libc::$name as *const ())),*] };
 }
 
-/// Without this the tests below would test libc.
+/// Without this the tests below would test libc. And a library that is loaded finds libc's.
 #[test]
 fn the_programs_own_calls_do_end_at_the_stand_ins() {
     let names = addresses!(flock fsync ftruncate64 pread64 pwrite64 rename sync_file_range unlink);
