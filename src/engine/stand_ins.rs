@@ -29,6 +29,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::Arc;
 
 use super::directory::log_file;
 use super::durable::{any_is_unreadable, Log};
@@ -172,7 +173,7 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
         return result;
     }
     let directory = path(&to).and_then(snapshot_directory);
-    let directory = directory.filter(|directory| Log::at(&log_file(directory)).is_some());
+    let directory = directory.filter(|directory| log_in(directory).is_some());
     match directory.map_or(Ok(()), |directory| File::open(directory)?.sync_all()) {
         Ok(()) => result,
         Err(error) => {
@@ -215,7 +216,15 @@ fn snapshot_directory(path: &Path) -> Option<&Path> {
 
 /// Why the log in `directory` must not be changed, if it is one of ours that sled could not read.
 fn unreadable(directory: &Path) -> Option<i32> {
-    Log::at(&log_file(directory))?.was_read().err()?.raw_os_error()
+    log_in(directory)?.was_read().err()?.raw_os_error()
+}
+
+/// The log in `directory`, if it is one of ours. That it was looked for is not seen in errno.
+fn log_in(directory: &Path) -> Option<Arc<Log>> {
+    let before = errno();
+    let log = Log::at(&log_file(directory));
+    set_errno(before);
+    log
 }
 
 /// Whether `fd` is a log that sled could not read; errno is set then.
@@ -230,7 +239,7 @@ fn is_unreadable(fd: RawFd) -> bool {
 /// Notes the error that is in errno, if `fd` is a log of ours, and leaves it there. A call that was
 /// interrupted has not failed: the Rust library makes it again.
 fn note(fd: RawFd, failed: fn(&Log, i32)) {
-    let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    let error = errno();
     if error == libc::EINTR {
         return;
     }
@@ -238,6 +247,11 @@ fn note(fd: RawFd, failed: fn(&Log, i32)) {
         failed(&log, error);
     }
     set_errno(error);
+}
+
+fn errno() -> i32 {
+    // SAFETY: libc promises a valid pointer to this thread's errno.
+    unsafe { *libc::__errno_location() }
 }
 
 fn set_errno(error: i32) {
@@ -256,4 +270,34 @@ fn real_fsync() -> Option<unsafe extern "C" fn(RawFd) -> i32> {
     }
     // SAFETY: a function with this name is libc's, or can be called as if it were.
     (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, _>(found) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+
+    use super::super::durable::DurableLog;
+    use super::*;
+
+    /// sled cuts its log only after it has written to it, and so is refused before that. But its
+    /// threads go on for some time after an opening has failed.
+    #[test]
+    fn a_log_that_could_not_be_read_is_neither_cut_nor_written_until_it_is_let_go() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (log, other) = (directory.path().join("db"), directory.path().join("other"));
+        let watched = DurableLog::watch(&log).expect("a log");
+        fs::write(&log, "content").expect("writing a log");
+        fs::write(&other, "content").expect("writing a file");
+        watched.log().read_failed(libc::ESTALE);
+        let open = |path| File::options().write(true).open(path).expect("opening a file");
+        let refused = [open(&log).set_len(1), open(&log).write_at(b"x", 0).map(drop)];
+        let numbers = refused.map(|result| result.err().and_then(|error| error.raw_os_error()));
+        assert_eq!(numbers, [Some(libc::ESTALE); 2]);
+        assert_eq!(fs::read(&log).expect("reading"), b"content");
+        open(&other).set_len(1).expect("it is not the log");
+        open(&other).write_at(b"x", 0).expect("it is not the log");
+        drop(watched);
+        open(&log).set_len(1).expect("it is nobody's log");
+    }
 }

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub mod child;
+pub mod own_files;
 pub mod random;
 pub mod small_disk;
 

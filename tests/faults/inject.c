@@ -2,7 +2,8 @@
    files below a directory; all from the environment:
 
    FAULT_DIRECTORY  the directory, as an absolute path without symbolic links
-   FAULT_KIND       open, read, write, pwrite, fsync, ftruncate or rename
+   FAULT_KIND       open, read, pread, write, pwrite, fsync, ftruncate or rename; pread is also a read;
+                    periodic is a pread in the thread in which the engine flushes from time to time
    FAULT_FIRST      the number of the first call that fails, counted from 1
    FAULT_TIMES      how many calls fail from there on; 0 means all
    FAULT_ERRNO      the error number; 0 lets the call wait until fault_disarm() instead
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -28,7 +30,7 @@ static char directory[PATH_MAX];
 static char kind[16];
 static long first, times;
 static int number;
-static atomic_long calls, hits;
+static atomic_long calls, hits, calls_before_rename = -1;
 static atomic_int armed;
 
 __attribute__((constructor)) static void start(void)
@@ -47,6 +49,8 @@ __attribute__((constructor)) static void start(void)
 
 long fault_calls(void) { return atomic_load(&calls); }
 long fault_hits(void) { return atomic_load(&hits); }
+/* How many calls there were before something below the directory was renamed for the first time. */
+long fault_calls_before_rename(void) { return atomic_load(&calls_before_rename); }
 void fault_disarm(void) { atomic_store(&armed, 0); }
 
 /* Whether this call on this path fails; errno is set then. */
@@ -125,17 +129,29 @@ OPEN(open64)
         return REAL(type (*) parameters, #name) arguments;                     \
     }
 
-#define READ(name, parameters, arguments, at)                                  \
+#define READ(name, parameters, arguments, otherwise)                           \
     ssize_t name parameters                                                    \
     {                                                                          \
-        if (fails_at("read", fd) || hits_bad_sector(fd, at, size))             \
+        if (fails_at("read", fd) || (otherwise))                               \
             return -1;                                                         \
         return REAL(ssize_t (*) parameters, #name) arguments;                  \
     }
 
-READ(read, (int fd, void *to, size_t size), (fd, to, size), lseek64(fd, 0, SEEK_CUR))
-READ(pread, (int fd, void *to, size_t size, off_t at), (fd, to, size, at), at)
-READ(pread64, (int fd, void *to, size_t size, off64_t at), (fd, to, size, at), at)
+static int fails_in_place(int fd, off64_t at, size_t size)
+{
+    char thread[16] = "";
+    if (fails_at("pread", fd) || hits_bad_sector(fd, at, size))
+        return 1;
+    prctl(PR_GET_NAME, thread);
+    return strcmp(thread, "log flusher") == 0 && fails_at("periodic", fd);
+}
+
+READ(read, (int fd, void *to, size_t size), (fd, to, size),
+     hits_bad_sector(fd, lseek64(fd, 0, SEEK_CUR), size))
+READ(pread, (int fd, void *to, size_t size, off_t at), (fd, to, size, at),
+     fails_in_place(fd, at, size))
+READ(pread64, (int fd, void *to, size_t size, off64_t at), (fd, to, size, at),
+     fails_in_place(fd, at, size))
 ON_FD(ssize_t, write, "write", (int fd, const void *from, size_t size), (fd, from, size))
 ON_FD(ssize_t, pwrite, "pwrite", (int fd, const void *from, size_t size, off_t at),
       (fd, from, size, at))
@@ -149,6 +165,9 @@ ON_FD(int, ftruncate64, "ftruncate", (int fd, off64_t size), (fd, size))
 /* The library's own rename() ends here. */
 int renameat(int from_directory, const char *from, int to_directory, const char *to)
 {
+    long none = -1;
+    if (atomic_load(&armed) && strncmp(from, directory, strlen(directory)) == 0)
+        atomic_compare_exchange_strong(&calls_before_rename, &none, atomic_load(&calls));
     if (fails("rename", from))
         return -1;
     return REAL(int (*)(int, const char *, int, const char *), "renameat")(from_directory, from,

@@ -12,6 +12,10 @@ use crate::common::child::{self, Process};
 pub enum Kind {
     Open,
     Read,
+    /// Reads at a place of a file, as the engine reads its log.
+    Pread,
+    /// Such reads in the thread in which the engine flushes from time to time.
+    Periodic,
     Write,
     Pwrite,
     Fsync,
@@ -74,6 +78,12 @@ pub fn calls_and_hits() -> (i64, i64) {
     (ask(c"fault_calls"), ask(c"fault_hits"))
 }
 
+/// In a child: how many calls of the kind there were before something was renamed for the first time,
+/// -1 if nothing was.
+pub fn calls_before_rename() -> i64 {
+    ask(c"fault_calls_before_rename")
+}
+
 /// In a child: no call fails any more, and those that wait go on.
 pub fn disarm() {
     let function = find(c"fault_disarm");
@@ -83,7 +93,7 @@ pub fn disarm() {
 
 fn ask(name: &std::ffi::CStr) -> i64 {
     let function = find(name);
-    // SAFETY: `inject.c` defines both of them so.
+    // SAFETY: `inject.c` defines all of them so.
     unsafe { std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> libc::c_long>(function)() }
 }
 

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where the source of a test may be that is called `target::module::name` or `target::name`.
+/// Where the source of a test may be that is called `target::module::name`, `target::name`, or, inside
+/// the engine room itself, `engine::module::tests::name`.
 fn places(parts: &[&str]) -> Vec<PathBuf> {
     match parts {
+        ["engine", module, "tests", _] => vec![format!("src/engine/{module}.rs").into()],
         ["c", module, _] => vec![format!("c-tests/{module}.c").into()],
         [target, module, _] => vec![format!("tests/{target}/{module}.rs").into()],
         [target, _] => {

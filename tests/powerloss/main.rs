@@ -11,6 +11,7 @@ mod again;
 #[path = "../c_library/mod.rs"]
 #[allow(dead_code)] // It has more than these tests need.
 mod c_library;
+mod calls;
 mod checker;
 #[path = "../common/mod.rs"]
 mod common;
@@ -21,6 +22,7 @@ mod disk;
 mod image;
 mod log;
 mod oracle;
+mod programs;
 mod raw;
 mod record;
 mod recovery;

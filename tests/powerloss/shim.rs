@@ -1,14 +1,11 @@
 //! sled's `sync_file_range` is answered by our library, everybody else's by the system: in a C
 //! program linked with the shared or the static library, and in a second library beside it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::log::{Event, Mark, Node};
-use super::record::{directory, record, scratch};
-use crate::c_library::package;
-use crate::compiler::{compiler, finish, Linkage, LINKAGES};
+use super::programs::build;
+use super::record::{record, scratch};
 
 const ROUNDS: usize = 10;
 
@@ -23,11 +20,9 @@ fn a_program_with_the_static_library_keeps_its_own_sync_file_range() {
 }
 
 fn check(linkage: &str) {
-    let linkage = LINKAGES.iter().find(|it| it.name == linkage).expect("a way to link");
-    let program = build(*linkage);
     let scratch = scratch();
     let root = scratch.path().join("run");
-    let mut command = Command::new(program);
+    let mut command = Command::new(build(linkage, "host", "second"));
     command.arg(&root).arg(ROUNDS.to_string());
     let events = record(command, &root);
 
@@ -78,32 +73,4 @@ fn created(events: &[Event], wanted: &str) -> Node {
     let nodes: Vec<Node> = nodes.collect();
     assert_eq!(nodes.len(), 1, "how often {wanted} was created");
     nodes[0]
-}
-
-fn build(linkage: Linkage) -> PathBuf {
-    let directory = directory().join(linkage.name);
-    fs::create_dir_all(&directory).expect("the target directory can be written to");
-    let second = directory.join("libsecond.so");
-    let mut command = compile(&directory);
-    command.args(["-shared", "-fPIC"]).arg(source("second.c")).arg("-o").arg(&second);
-    finish(command).expect("the second library compiles");
-
-    let program = directory.join("host");
-    let mut command = compile(&directory);
-    command.arg("-I").arg(package().join("include")).arg(source("host.c"));
-    command.args((linkage.arguments)(&directory));
-    command.arg(second).arg(format!("-Wl,-rpath,{}", directory.display()));
-    command.args(["-ldl", "-pthread", "-o"]).arg(&program);
-    finish(command).expect("the program compiles and links");
-    program
-}
-
-fn compile(directory: &Path) -> Command {
-    let mut command = compiler(directory);
-    command.args(["-std=gnu11", "-Wall", "-Wextra", "-Werror"]);
-    command
-}
-
-fn source(name: &str) -> PathBuf {
-    package().join("tests/powerloss").join(name)
 }
