@@ -42,7 +42,7 @@ fn check(linkage: &str) {
 
     // And each flush of the store synced its log, after the last write to it.
     let marks = events.iter().enumerate().filter_map(|(place, event)| match event {
-        Event::Mark(Mark::Durable(_)) => Some(place),
+        Event::Mark(Mark::Durable { .. }) => Some(place),
         _ => None,
     });
     let marks: Vec<usize> = marks.collect();
