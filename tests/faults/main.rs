@@ -14,6 +14,7 @@ mod page;
 mod places;
 mod poison;
 mod pressure;
+mod sandbox;
 mod sweep;
 mod torn;
 mod workload;

@@ -195,3 +195,22 @@ fn a_directory_with_segments_that_new_stores_may_not_have_shows_its_rows() {
         });
     }
 }
+
+/// The engine could not read a page of it, so it must not write one either.
+#[test]
+fn a_directory_with_compression_is_refused_and_untouched() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    drop(sled::open(&path).unwrap());
+    let text = "segment_size: 524288\nuse_compression: true\nversion: 0.34\n";
+    let settings = [text.as_bytes(), &crc32fast::hash(text.as_bytes()).to_le_bytes()].concat();
+    std::fs::write(path.join("conf"), &settings).unwrap();
+    let log = std::fs::read(path.join("db")).unwrap();
+    for _ in 0..2 {
+        let builder = SledStoreBuilder::new().lock_timeout(Duration::from_secs(60));
+        let message = assert_unsupported(builder.build(&path));
+        assert!(message.contains("compression"), "{message}");
+        assert_eq!(std::fs::read(path.join("conf")).unwrap(), settings);
+        assert_eq!(std::fs::read(path.join("db")).unwrap(), log);
+    }
+}
