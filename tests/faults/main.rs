@@ -8,6 +8,7 @@ mod disk;
 mod doubt;
 mod forks;
 mod inject;
+mod interval;
 mod life;
 mod limits;
 mod page;
