@@ -77,7 +77,7 @@ fn share(workload: &str) -> usize {
 fn survives(name: &str) {
     let seed = seed(name);
     let count = share(name);
-    let scratch = record::scratch();
+    let scratch = common::scratch_in_memory();
     let events =
         record::record(record::child_command("run_child", name), &scratch.path().join("run"));
     assert!(
@@ -155,7 +155,7 @@ fn every_workload_is_tested() {
 fn plain_sled_loses_what_it_acknowledged() {
     for name in ["puts", "overwrites", "threads_overwriting"] {
         let seed = seed(name);
-        let scratch = record::scratch();
+        let scratch = common::scratch_in_memory();
         let events = record::record(
             record::child_command("run_raw_child", name),
             &scratch.path().join("run"),

@@ -11,11 +11,12 @@ use super::image::Image;
 use super::log::{self, Event, Mark};
 use super::oracle::{contents, Expectation};
 use super::progress::{Progress, Reached, MOST_THREADS};
-use super::record::{child_command, log_of, mark, record, scratch, task};
+use super::record::{child_command, log_of, mark, record, task};
 use super::states::{state, Model};
 use super::workloads::{self, Workload};
 use super::{demand_good, seed, share};
 use crate::common::random::Random;
+use crate::common::scratch_in_memory;
 
 /// Tell the child what the first cut has left: where it is, and what is to be in it.
 const IMAGE: &str = "SLEDSTORE_TEST_IMAGE";
@@ -39,7 +40,7 @@ fn a_second_cut_loses_nothing_either() {
     let cuts: usize = WORKLOADS.iter().map(|(_, cuts)| cuts).sum();
     let count = share("recovery").div_ceil(cuts).max(3);
     for (name, cuts) in WORKLOADS {
-        let scratch = scratch();
+        let scratch = scratch_in_memory();
         let first = record(child_command("run_child", name), &scratch.path().join("first"));
         for cut in 0..cuts {
             // Not before the store is there.
@@ -92,7 +93,7 @@ fn a_cut_after_a_kill_loses_nothing_either() {
     let kills = [("creation", 16, 50), ("bursts", 2, 3000)];
     let count = share("recovery").div_ceil(6);
     for (name, kills, range) in kills {
-        let scratch = scratch();
+        let scratch = scratch_in_memory();
         let root = scratch.path().join("first");
         let first = record(child_command("run_child", name), &root);
         for kill in 0..kills {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::log::{Event, Mark, Node};
-use super::record::{directory, record, scratch};
+use super::record::{directory, record};
 use crate::c_library::package;
+use crate::common::scratch_in_memory;
 use crate::compiler::{compiler, finish, Linkage, LINKAGES};
 
 const ROUNDS: usize = 10;
@@ -25,7 +26,7 @@ fn a_program_with_the_static_library_keeps_its_own_sync_file_range() {
 fn check(linkage: &str) {
     let linkage = LINKAGES.iter().find(|it| it.name == linkage).expect("a way to link");
     let program = build(*linkage);
-    let scratch = scratch();
+    let scratch = scratch_in_memory();
     let root = scratch.path().join("run");
     let mut command = Command::new(program);
     command.arg(&root).arg(ROUNDS.to_string());
