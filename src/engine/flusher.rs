@@ -141,7 +141,9 @@ impl Desk {
             drop((db, last, witness));
             Ok(())
         });
-        self.room.judge(flushed.and(dropped))
+        // A sync that failed was noted, with its number, before sled made a panic of it.
+        let noted = flushed.and_then(|()| self.room.may_write());
+        self.room.judge(noted.and(dropped))
     }
 }
 

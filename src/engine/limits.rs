@@ -31,10 +31,12 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn of(segment_size: usize) -> Self {
-        let page = segment_size / 4 - 64;
+        let page = (segment_size / 4).saturating_sub(64);
         let key = (page / KEYS_IN_INNER_PAGE).min(LONGEST_KEY);
-        let value = (page / ROWS_IN_LEAF).saturating_sub(key + 32).min(LONGEST_IN_ONE);
-        Self { key, value, names: page - NAMES_TO_SPARE }
+        // The smallest segments that sled makes, and no store of ours has, have no room for anything; a
+        // piece has to have some length.
+        let value = (page / ROWS_IN_LEAF).saturating_sub(key + 32).clamp(1, LONGEST_IN_ONE);
+        Self { key, value, names: page.saturating_sub(NAMES_TO_SPARE) }
     }
 
     /// Whether the list of all trees stays small enough when there are trees of these names.

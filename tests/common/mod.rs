@@ -27,6 +27,18 @@ pub fn scratch() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("sledstore-test-").tempdir().expect("a scratch directory")
 }
 
+/// The same in memory, if there is such a place and nobody asks for another: for tests that make many
+/// copies of a store and need no disk for them, since what happens to its files is computed.
+pub fn scratch_in_memory() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("sledstore-test-");
+    match std::env::var_os("TMPDIR") {
+        Some(_) => None,
+        None => builder.tempdir_in("/dev/shm").ok(),
+    }
+    .unwrap_or_else(scratch)
+}
+
 /// Milliseconds as a `Duration`.
 pub fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)

@@ -9,7 +9,7 @@ use sledstore::{SledStore, SledStoreBuilder, StoreError};
 
 use crate::common::child::{self, Process};
 use crate::common::random::Random;
-use crate::common::{scratch, Result};
+use crate::common::{scratch_in_memory, Result};
 use crate::inject::foreign_panics;
 
 const ROWS: u64 = 4000;
@@ -108,9 +108,11 @@ fn copy(from: &Path, to: &Path) {
 const LARGE: usize = 8 << 20;
 const SMALL: usize = 64 << 10;
 
-/// Damages copies of a store `trials` times in each way.
-fn damage(reopened: bool, segment_size: usize, trials: u64) {
-    let directory = scratch();
+const TRIALS: u64 = 200;
+
+/// Damages copies of a store, [`TRIALS`] of them in each way.
+fn damage(reopened: bool, segment_size: usize) {
+    let directory = scratch_in_memory();
     let original = directory.path().join("original");
     let store = SledStoreBuilder::new().segment_size(segment_size).build(&original).unwrap();
     for number in 0..ROWS {
@@ -132,7 +134,7 @@ fn damage(reopened: bool, segment_size: usize, trials: u64) {
     let mut problems = Vec::new();
     let (mut told, mut silent) = (0, 0);
     for damage in [Damage::FlipBit, Damage::Zero, Damage::Truncate] {
-        for trial in 0..trials {
+        for trial in 0..TRIALS {
             let path = directory.path().join(format!("{damage:?} {trial}"));
             copy(&original, &path);
             let mut bytes = log.clone();
@@ -156,28 +158,20 @@ fn damage(reopened: bool, segment_size: usize, trials: u64) {
     assert!(process.finish().success());
     assert_eq!(foreign_panics(&complaints), [""; 0]);
     assert!(problems.is_empty(), "{problems:#?}");
-    println!("{told} told, {silent} opened with rows missing, of {}", 3 * trials);
-    assert!(told > trials, "damage is noticed at all: {told}");
-    assert!(silent <= trials, "most damage that loses something is told: {silent}");
+    println!("{told} told, {silent} opened with rows missing, of {}", 3 * TRIALS);
+    assert!(told > TRIALS, "damage is noticed at all: {told}");
+    // A few in each hundred; see docs/engine.md.
+    assert!(silent * 20 <= 3 * TRIALS, "most damage that loses something is told: {silent}");
 }
 
 #[test]
 fn most_damage_of_a_log_is_told_and_none_gives_a_wrong_value() {
-    damage(false, LARGE, 9);
-    damage(false, SMALL, 9);
+    damage(false, LARGE);
+    damage(false, SMALL);
 }
 
 #[test]
 fn most_damage_of_a_log_with_a_snapshot_is_told_and_none_gives_a_wrong_value() {
-    damage(true, LARGE, 9);
-    damage(true, SMALL, 9);
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn most_damage_at_many_places_is_told_and_none_gives_a_wrong_value() {
-    for segment_size in [LARGE, SMALL] {
-        damage(false, segment_size, 200);
-        damage(true, segment_size, 200);
-    }
+    damage(true, LARGE);
+    damage(true, SMALL);
 }

@@ -116,3 +116,43 @@ fn keyspaces_are_refused_before_their_list_becomes_a_file() {
         assert_eq!(fs::read_dir(path.join("blobs")).unwrap().count(), 0, "{padding}");
     }
 }
+
+/// Dropping takes long when a keyspace is large, and what was freed has to be used again all the same.
+#[test]
+fn a_large_keyspace_can_be_dropped_again_and_again_and_its_space_is_used_again() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    without_hanging("dropping a large keyspace", move || {
+        let store = SledStoreBuilder::new().segment_size(512 << 10).build(&path).unwrap();
+        store.put(b"bystander", b"value").unwrap();
+        let mut first = 0;
+        for round in 0..4_u64 {
+            let large = store.keyspace("large").unwrap();
+            for number in 0..40_000_u64 {
+                let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+                large.put(&key, &[round as u8; 100]).unwrap();
+            }
+            assert_eq!(large.count().unwrap(), 40_000);
+            drop(large);
+            assert!(store.drop_keyspace("large").unwrap());
+            assert_eq!(rows(&store), [(b"bystander".to_vec(), b"value".to_vec())]);
+            store.flush().unwrap();
+            let (count, bytes) = files(&path);
+            assert!(count < 10, "{count} files");
+            println!("{} MiB after round {round}", bytes / MIB);
+            if round == 0 {
+                first = bytes;
+            }
+            assert!(
+                bytes < 3 * first,
+                "{} MiB, {} after the first round",
+                bytes / MIB,
+                first / MIB
+            );
+        }
+        store.close().unwrap();
+        let store = SledStore::open(&path).unwrap();
+        assert_eq!(store.keyspace_names().unwrap(), [b"default"]);
+        assert_eq!(rows(&store).len(), 1);
+    });
+}

@@ -160,3 +160,57 @@ fn size_on_disk_and_the_flushes_answer() {
         .sum();
     assert!(files >= size / 2, "the files say about the same: {files} and {size}");
 }
+
+/// Nobody but sled itself makes such directories: with segments so small nearly every page is a file
+/// of its own, and with ones so large sled's offsets end at the last byte.
+#[test]
+fn a_directory_with_segments_that_new_stores_may_not_have_shows_its_rows() {
+    for shift in [8, 9, 10, 11, 12, 14, 15, 24] {
+        let directory = scratch();
+        let path = directory.path().join("db");
+        let db = sled::Config::new().path(&path).segment_size(1 << shift).open().unwrap();
+        let tree = db.open_tree("default").unwrap();
+        for number in 0..50_u32 {
+            tree.insert(number.to_be_bytes(), &[7; 40][..]).unwrap();
+        }
+        drop((tree, db));
+        without_hanging("a directory with strange segments", move || {
+            for round in 0..2 {
+                // sled's lock outlives its last handle for a moment.
+                let builder = SledStoreBuilder::new().lock_timeout(Duration::from_secs(60));
+                let store = builder.build(&path).expect("it opens");
+                for (key, value) in [(&b""[..], 0), (b"", 1), (b"", 3000), (b"new", 3000)] {
+                    // What has no room in so small a page is cut, or refused.
+                    match store.put(key, &vec![8; value]).and_then(|()| store.flush()) {
+                        Ok(()) => assert_eq!(store.get(key).unwrap(), Some(vec![8; value])),
+                        Err(error) => drop(assert_unsupported::<()>(Err(error))),
+                    }
+                    store.delete(key).unwrap();
+                }
+                let numbers = (0..50_u32).map(|number| number.to_be_bytes().to_vec());
+                let expected: Vec<_> = numbers.map(|number| (number, vec![7; 40])).collect();
+                assert_eq!(rows(&store), expected, "segments of 2^{shift}, opened {round} times");
+                store.close().unwrap();
+            }
+        });
+    }
+}
+
+/// The engine could not read a page of it, so it must not write one either.
+#[test]
+fn a_directory_with_compression_is_refused_and_untouched() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    drop(sled::open(&path).unwrap());
+    let text = "segment_size: 524288\nuse_compression: true\nversion: 0.34\n";
+    let settings = [text.as_bytes(), &crc32fast::hash(text.as_bytes()).to_le_bytes()].concat();
+    std::fs::write(path.join("conf"), &settings).unwrap();
+    let log = std::fs::read(path.join("db")).unwrap();
+    for _ in 0..2 {
+        let builder = SledStoreBuilder::new().lock_timeout(Duration::from_secs(60));
+        let message = assert_unsupported(builder.build(&path));
+        assert!(message.contains("compression"), "{message}");
+        assert_eq!(std::fs::read(path.join("conf")).unwrap(), settings);
+        assert_eq!(std::fs::read(path.join("db")).unwrap(), log);
+    }
+}

@@ -233,3 +233,26 @@ fn of_many_that_open_at_once_one_succeeds() {
         }
     });
 }
+
+/// sled knows nothing of the library's own lock.
+#[test]
+fn a_directory_that_sled_alone_has_open_is_locked_and_not_disturbed() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    let open = || sled::open(&path).expect("sled opens it");
+    // The second opening leaves a snapshot behind.
+    drop(open());
+    let db = open();
+    let tree = db.open_tree("default").unwrap();
+    for number in 0..200_u32 {
+        tree.insert(number.to_be_bytes(), &[1; 100][..]).unwrap();
+        if number % 100 == 50 {
+            assert_failed(SledStore::open(&path), Reason::LockedByAnotherProcess);
+        }
+    }
+    db.flush().unwrap();
+    assert_failed(SledStore::open(&path), Reason::LockedByAnotherProcess);
+    drop((tree, db));
+    let store = SledStoreBuilder::new().lock_timeout(ms(60_000)).build(&path).unwrap();
+    assert_eq!(store.count().unwrap(), 200);
+}

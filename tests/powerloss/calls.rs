@@ -9,7 +9,8 @@ use object::{Object, ObjectSymbol};
 
 use super::log::{Event, Node};
 use super::programs::build;
-use super::record::{record, scratch};
+use super::record::record;
+use crate::common::scratch_in_memory;
 
 /// What there are stand-ins for, in order.
 const NAMES: [&str; 8] =
@@ -72,7 +73,7 @@ fn a_program_with_the_static_library_keeps_every_call_of_its_own() {
 /// Answers with those of the names that the program has a function of its own for.
 fn check(linkage: &str) -> BTreeSet<String> {
     let program = build(linkage, "calls_program", "calls_library");
-    let scratch = scratch();
+    let scratch = scratch_in_memory();
     let root = scratch.path().join("run");
     let mut command = Command::new(&program);
     command.arg(&root);

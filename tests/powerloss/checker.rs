@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::oracle::{contents, Cell, Contents, Expectation};
+use super::progress::Progress;
 use super::raw;
 use super::workloads::{self, Workload};
 use crate::common::child::{self, Hangs, Process};
@@ -26,8 +27,7 @@ pub struct Question<'a> {
     pub workload: &'a str,
     /// Whether it was raw sled that wrote it, and is to open it.
     pub raw: bool,
-    pub durable: u64,
-    pub begun: u64,
+    pub progress: Progress,
     /// Whether to write to the store, too, and to open it once more.
     pub thorough: bool,
 }
@@ -74,8 +74,8 @@ fn start(directory: &Path, said: &Path) -> Process {
 
 impl Question<'_> {
     fn line(&self) -> String {
-        let Question { root, workload, raw, durable, begun, thorough } = self;
-        format!("{workload} {raw} {durable} {begun} {thorough} {}", root.display())
+        let Question { root, workload, raw, progress, thorough } = self;
+        format!("{workload} {raw} {progress} {thorough} {}", root.display())
     }
 }
 
@@ -100,14 +100,12 @@ pub fn serve() {
     loop {
         let line = child::listen();
         let Some((words, root)) = split(&line) else { return };
-        let [workload, raw, durable, begun, thorough] = words;
-        let [durable, begun] = [durable, begun].map(|word| word.parse().expect("a number"));
+        let [workload, raw, progress, thorough] = words;
         let question = Question {
             root: Path::new(root),
             workload,
             raw: raw == "true",
-            durable,
-            begun,
+            progress: progress.parse().expect("how far each thread was"),
             thorough: thorough == "true",
         };
         let workload = workloads::named(workload);
@@ -126,23 +124,23 @@ pub fn serve() {
 }
 
 /// `None` for an empty line: nobody asks any more.
-fn split(line: &str) -> Option<([&str; 5], &str)> {
-    let mut words = line.splitn(6, ' ');
-    let first = [(); 5].map(|()| words.next().unwrap_or_default());
+fn split(line: &str) -> Option<([&str; 4], &str)> {
+    let mut words = line.splitn(5, ' ');
+    let first = [(); 4].map(|()| words.next().unwrap_or_default());
     Some((first, words.next()?))
 }
 
 fn judge(question: &Question, workload: &Workload, wanted: &Expectation) -> Result<(), String> {
-    let Question { root, durable, begun, .. } = *question;
+    let Question { root, progress, .. } = *question;
     PLAIN_SLED.store(question.raw, Ordering::SeqCst);
     if question.raw {
         let found = raw::contents(workload, root)?;
-        return wanted.judge(&found, durable, begun).map(drop);
+        return wanted.judge(&found, &progress).map(drop);
     }
     let open = || workload.open(root).map_err(|error| format!("open: {error}"));
     let store = open()?;
     let mut found = contents(&store)?;
-    wanted.judge(&found, durable, begun)?;
+    wanted.judge(&found, &progress)?;
     if question.thorough {
         // What came through one power cut has to be a store like any other.
         let failed = |error| format!("in the store that came through: {error}");

@@ -9,6 +9,7 @@ use super::checker::{Checker, Question};
 use super::disk::Disk;
 use super::image::Image;
 use super::log::{Event, Mark};
+use super::progress::Progress;
 use super::record::directory;
 use super::states::{state, Model};
 use crate::common::random::Random;
@@ -21,23 +22,6 @@ pub struct Run<'a> {
     pub events: &'a [Event],
     /// No cut comes before so many events.
     pub start: usize,
-}
-
-/// What the program had said of itself by some moment.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Progress {
-    pub durable: u64,
-    pub begun: u64,
-}
-
-impl Progress {
-    pub fn note(&mut self, event: &Event) {
-        match event {
-            Event::Mark(Mark::Begun(count)) => self.begun = *count,
-            Event::Mark(Mark::Durable(count)) => self.durable = *count,
-            _ => {}
-        }
-    }
 }
 
 /// A cut: after so many events, with a state by this model, chosen by this seed.
@@ -67,10 +51,9 @@ impl Run<'_> {
             let image = state(&disk, model, &mut Random::new(seed));
             let root = scratch.join("state");
             image.write(&root);
-            let Progress { durable, begun } = progress;
             let Self { workload, raw, .. } = *self;
             let thorough = number % 4 == 0;
-            let question = Question { root: &root, workload, raw, durable, begun, thorough };
+            let question = Question { root: &root, workload, raw, progress, thorough };
             if let Err(error) = checker.ask(question) {
                 let text = self.describe(cut, progress, &image, &error, failures.len());
                 failures.push(Failure { model, text });
@@ -89,7 +72,7 @@ impl Run<'_> {
             let moments = events.filter(|(_, event)| wanted(event)).map(|(place, _)| place + 1);
             moments.filter(|moment| *moment > self.start).collect()
         };
-        let promises = after(|event| matches!(event, Event::Mark(Mark::Durable(_))));
+        let promises = after(|event| matches!(event, Event::Mark(Mark::Durable { .. })));
         let syncs = after(|event| matches!(event, Event::Sync { .. } | Event::SyncData { .. }));
         let names = after(|event| !matches!(event, Event::Write { .. } | Event::Mark(_)));
         let mut cuts = BTreeSet::new();
@@ -125,14 +108,14 @@ impl Run<'_> {
     fn describe(
         &self,
         (moment, model, seed): Cut,
-        Progress { durable, begun }: Progress,
+        progress: Progress,
         image: &Image,
         error: &str,
         earlier: usize,
     ) -> String {
         let mut text = format!(
-            "{}: {model:?} (seed {seed}) after {moment} of {} events, {durable} operations durable, \
-             {begun} begun:\n  {error}\n",
+            "{}: {model:?} (seed {seed}) after {moment} of {} events, operations durable and begun \
+             {progress}:\n  {error}\n",
             self.workload,
             self.events.len()
         );

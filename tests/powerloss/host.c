@@ -15,7 +15,7 @@
 
 #include "sledstore.h"
 
-enum { DURABLE = 2 }; /* the recorder's mark, see tests/powerloss/log.rs */
+enum { DURABLE = 2 }; /* the recorder's mark for the first thread, see tests/powerloss/log.rs */
 
 int second_library_sync(int file); /* in second.c */
 

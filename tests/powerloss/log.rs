@@ -51,29 +51,31 @@ pub enum Event {
     Mark(Mark),
 }
 
-/// What the program said of itself.
+/// What the program said of itself. Its threads write, each in an order of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// Its operations up to this number, without it, have begun.
-    Begun(u64),
-    /// Its operations up to this number, without it, are durable by promise.
-    Durable(u64),
+    /// The operations of this thread up to this number, without it, have begun.
+    Begun { thread: usize, count: u64 },
+    /// The operations of this thread up to this number, without it, are durable by promise.
+    Durable { thread: usize, count: u64 },
 }
 
 impl Mark {
     /// The mark as the arguments of the recorder's `powerloss_mark`.
     pub fn encode(self) -> (u32, u64) {
-        match self {
-            Mark::Begun(count) => (1, count),
-            Mark::Durable(count) => (2, count),
-        }
+        let (kind, thread, count) = match self {
+            Mark::Begun { thread, count } => (1, thread, count),
+            Mark::Durable { thread, count } => (2, thread, count),
+        };
+        (kind + ((thread as u32) << 8), count)
     }
 
-    fn decode(kind: u32, count: u64) -> Self {
-        match kind {
-            1 => Mark::Begun(count),
-            2 => Mark::Durable(count),
-            _ => panic!("a mark of the unknown kind {kind}"),
+    fn decode(code: u32, count: u64) -> Self {
+        let thread = (code >> 8) as usize;
+        match code & 0xff {
+            1 => Mark::Begun { thread, count },
+            2 => Mark::Durable { thread, count },
+            kind => panic!("a mark of the unknown kind {kind}"),
         }
     }
 }

@@ -21,8 +21,10 @@ mod cuts;
 mod disk;
 mod image;
 mod log;
+mod operations;
 mod oracle;
 mod programs;
+mod progress;
 mod raw;
 mod record;
 mod recovery;
@@ -60,14 +62,16 @@ fn seed(test: &str) -> u64 {
 /// How many states a workload has; each kind of recovery has as many as one of them, or some more.
 ///
 /// The first creation has a quarter of all: nothing else changes so many names at once, and what
-/// goes wrong with them goes wrong in few of their combinations.
+/// goes wrong with them goes wrong in few of their combinations. The threads that do everything at
+/// once have an eighth.
 fn share(workload: &str) -> usize {
     let total = number("SLEDSTORE_POWERLOSS_STATES").map_or(STATES, |count| count as usize);
-    let creation = total / 4;
+    let (creation, threads) = (total / 4, total / 8);
     match workload {
         "creation" => creation,
+        "threads" => threads,
         // The other workloads and the two kinds of recovery.
-        _ => (total - creation).div_ceil(workloads::ALL.len() + 1),
+        _ => (total - creation - threads).div_ceil(workloads::ALL.len()),
     }
 }
 
@@ -75,7 +79,7 @@ fn share(workload: &str) -> usize {
 fn survives(name: &str) {
     let seed = seed(name);
     let count = share(name);
-    let scratch = record::scratch();
+    let scratch = common::scratch_in_memory();
     let events =
         record::record(record::child_command("run_child", name), &scratch.path().join("run"));
     assert!(
@@ -138,7 +142,7 @@ macro_rules! survive {
 
 survive! {
     puts batches expiries keyspaces large_values creation overwrites bursts small_segments reopenings
-    large_batches journalled_batches
+    large_batches journalled_batches threads threads_overwriting
 }
 
 #[test]
@@ -151,9 +155,9 @@ fn every_workload_is_tested() {
 /// loses nothing.
 #[test]
 fn plain_sled_loses_what_it_acknowledged() {
-    for name in ["puts", "overwrites"] {
+    for name in ["puts", "overwrites", "threads_overwriting"] {
         let seed = seed(name);
-        let scratch = record::scratch();
+        let scratch = common::scratch_in_memory();
         let events = record::record(
             record::child_command("run_raw_child", name),
             &scratch.path().join("run"),

@@ -1,8 +1,8 @@
 //! Judges what a store holds after a power cut.
 //!
-//! One thread does a workload's operations one after the other, so what is there must be what the
-//! first so many of them leave behind: at least those that were durable by promise, at most those
-//! that had begun. That one rule says everything: nothing acknowledged is lost, no batch is there in
+//! Each thread does its operations one after the other, with keys of its own, so what is there of
+//! them must be what the first so many operations leave behind: at least those that were durable by
+//! promise, at most those that had begun. That one rule says everything: nothing acknowledged is lost, no batch is there in
 //! part, in whichever keyspaces, no value has another write's expiry, and nothing is there that was
 //! never written.
 
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use sledstore::SledStore;
 
-use super::workloads::{Action, Workload, KEYSPACES};
+use super::progress::{Progress, Reached};
+use super::workloads::{Action, Counts, Workload, KEYSPACES};
 
 /// A keyspace and a key.
 type Place = (usize, Vec<u8>);
@@ -53,15 +54,18 @@ pub fn contents(store: &SledStore) -> Result<Contents, String> {
     Ok(found)
 }
 
-/// What the operations of a workload leave behind, one after the other.
+/// What the operations of a workload leave behind, by their threads.
 pub struct Expectation {
-    steps: Vec<Vec<(Place, Option<Cell>)>>,
+    threads: Vec<Vec<Step>>,
 }
+
+/// What one operation makes of some places.
+type Step = Vec<(Place, Option<Cell>)>;
 
 impl Expectation {
     pub fn of(workload: &Workload) -> Self {
-        let step = |index| {
-            let changes = workload.operation(index).into_iter().map(|change| {
+        let step = |thread, index| {
+            let changes = workload.operation(thread, index).into_iter().map(|change| {
                 let cell = match change.action {
                     Action::Put { value, ttl } => Some(Cell::new(&value, ttl)),
                     Action::Delete => None,
@@ -70,44 +74,63 @@ impl Expectation {
             });
             changes.collect()
         };
-        Self { steps: (0..workload.length).map(step).collect() }
+        let steps = |thread| (0..workload.length).map(|index| step(thread, index)).collect();
+        Self { threads: (0..workload.threads).map(steps).collect() }
     }
 
-    /// How many operations, `durable` at least and `begun` at most, leave `found` behind.
-    pub fn judge(&self, found: &Contents, durable: u64, begun: u64) -> Result<u64, String> {
-        let mut expected = Contents::new();
-        let mut differing = found.len();
-        let mut earlier = None;
-        let mut nearest = (usize::MAX, 0, String::new());
-        for done in 0..=begun {
-            if done > 0 {
-                for (place, cell) in &self.steps[done as usize - 1] {
-                    differing -= usize::from(expected.get(place) != found.get(place));
-                    match cell {
-                        Some(cell) => expected.insert(place.clone(), *cell),
-                        None => expected.remove(place),
-                    };
-                    differing += usize::from(expected.get(place) != found.get(place));
-                }
-            }
-            match differing {
-                0 if done >= durable => return Ok(done),
-                0 => earlier = Some(done),
-                _ if done >= durable && differing < nearest.0 => {
-                    nearest = (differing, done, first_difference(&expected, found));
-                }
-                _ => {}
-            }
+    /// How many operations of each thread, those that are durable at least and those that have begun
+    /// at most, leave `found` behind.
+    pub fn judge(&self, found: &Contents, progress: &Progress) -> Result<Counts, String> {
+        let mut counts = Counts::default();
+        let mut left = found.clone();
+        for (thread, steps) in self.threads.iter().enumerate() {
+            let name = b'0' + thread as u8;
+            let mut own = left.clone();
+            own.retain(|(_, key), _| key.last() == Some(&name));
+            left.retain(|(_, key), _| key.last() != Some(&name));
+            let judged = judge(steps, &own, progress.0[thread]);
+            counts[thread] = judged.map_err(|error| format!("thread {thread}: {error}"))?;
         }
-        if let Some(done) = earlier {
-            let text =
-                format!("{durable} operations were durable, only the first {done} are there");
-            return Err(format!("acknowledged data is lost: {text}"));
+        match left.first_key_value() {
+            None => Ok(counts),
+            Some(((_, key), _)) => Err(format!("nobody wrote {}", String::from_utf8_lossy(key))),
         }
-        let (differing, done, first) = nearest;
-        let text = format!("the nearest is after {done}, where {differing} keys differ: {first}");
-        Err(format!("no number of operations from {durable} to {begun} leaves this: {text}"))
     }
+}
+
+fn judge(steps: &[Step], found: &Contents, reached: Reached) -> Result<u64, String> {
+    let Reached { durable, begun } = reached;
+    let mut expected = Contents::new();
+    let mut differing = found.len();
+    let mut earlier = None;
+    let mut nearest = (usize::MAX, 0, String::new());
+    for done in 0..=begun {
+        if done > 0 {
+            for (place, cell) in &steps[done as usize - 1] {
+                differing -= usize::from(expected.get(place) != found.get(place));
+                match cell {
+                    Some(cell) => expected.insert(place.clone(), *cell),
+                    None => expected.remove(place),
+                };
+                differing += usize::from(expected.get(place) != found.get(place));
+            }
+        }
+        match differing {
+            0 if done >= durable => return Ok(done),
+            0 => earlier = Some(done),
+            _ if done >= durable && differing < nearest.0 => {
+                nearest = (differing, done, first_difference(&expected, found));
+            }
+            _ => {}
+        }
+    }
+    if let Some(done) = earlier {
+        let text = format!("{durable} operations were durable, only the first {done} are there");
+        return Err(format!("acknowledged data is lost: {text}"));
+    }
+    let (differing, done, first) = nearest;
+    let text = format!("the nearest is after {done}, where {differing} keys differ: {first}");
+    Err(format!("no number of operations from {durable} to {begun} leaves this: {text}"))
 }
 
 fn first_difference(expected: &Contents, found: &Contents) -> String {

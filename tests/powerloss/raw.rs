@@ -4,28 +4,34 @@ use std::path::Path;
 
 use super::log::Mark;
 use super::oracle::{Cell, Contents};
-use super::workloads::{Action, Change, Workload};
+use super::progress::MOST_THREADS;
+use super::workloads::{Action, Change, Target, Workload};
 
 /// Does the workload in the empty directory `root`, with plain sled: its `flush` is what it
 /// acknowledges by.
-pub fn run(workload: &Workload, root: &Path, mark: impl Fn(Mark)) -> sled::Result<()> {
-    let db = open(workload, root)?;
-    for index in 0..workload.length {
-        mark(Mark::Begun(index + 1));
-        for Change { keyspace, key, action } in workload.operation(index) {
+pub fn run(workload: &Workload, root: &Path, mark: fn(Mark)) -> sled::Result<()> {
+    workload.write(&open(workload, root)?, [0; MOST_THREADS], workload.end(), mark)
+}
+
+impl Target for sled::Db {
+    type Error = sled::Error;
+
+    fn perform(&self, changes: Vec<Change>, _transact: bool) -> sled::Result<()> {
+        assert_eq!(changes.len(), 1, "the control knows single changes");
+        for Change { keyspace, key, action } in changes {
             assert_eq!(keyspace, 0, "the control knows one keyspace");
             match action {
-                Action::Put { value, ttl: None } => db.insert(key, value)?,
+                Action::Put { value, ttl: None } => self.insert(key, value)?,
                 Action::Put { ttl: Some(_), .. } => panic!("sled knows no expiry"),
-                Action::Delete => db.remove(key)?,
+                Action::Delete => self.remove(key)?,
             };
         }
-        if (index + 1) % workload.flush_every == 0 {
-            db.flush()?;
-            mark(Mark::Durable(index + 1));
-        }
+        Ok(())
     }
-    Ok(())
+
+    fn flush(&self) -> sled::Result<()> {
+        sled::Tree::flush(self).map(drop)
+    }
 }
 
 /// What plain sled finds there.

@@ -43,20 +43,6 @@ pub fn directory() -> &'static Path {
     })
 }
 
-/// A directory for states. Memory does for a disk here, since what a power cut leaves of it is
-/// computed, and syncing costs nothing there.
-pub fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let builder = || {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("sledstore-powerloss-");
-        builder
-    };
-    let asked = env::var_os("TMPDIR").is_some();
-    let found = if asked { None } else { builder().tempdir_in(memory).ok() };
-    found.unwrap_or_else(|| builder().tempdir().expect("a scratch directory"))
-}
-
 /// The log of what is recorded in `root`.
 pub fn log_of(root: &Path) -> PathBuf {
     root.with_extension("log")

@@ -5,21 +5,22 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::again::Again;
-use super::cuts::{Progress, Run};
+use super::cuts::Run;
 use super::disk::Disk;
 use super::image::Image;
 use super::log::{self, Event, Mark};
 use super::oracle::{contents, Expectation};
-use super::record::{child_command, log_of, mark, record, scratch, task};
+use super::progress::{Progress, Reached, MOST_THREADS};
+use super::record::{child_command, log_of, mark, record, task};
 use super::states::{state, Model};
 use super::workloads::{self, Workload};
 use super::{demand_good, seed, share};
 use crate::common::random::Random;
+use crate::common::scratch_in_memory;
 
 /// Tell the child what the first cut has left: where it is, and what is to be in it.
 const IMAGE: &str = "SLEDSTORE_TEST_IMAGE";
-const DURABLE: &str = "SLEDSTORE_TEST_DURABLE";
-const BEGUN: &str = "SLEDSTORE_TEST_BEGUN";
+const PROGRESS: &str = "SLEDSTORE_TEST_PROGRESS";
 
 /// Tell the child what the killed process did: its log, and how many events of it.
 const LOG: &str = "SLEDSTORE_TEST_LOG";
@@ -30,8 +31,8 @@ const MORE: u64 = 40;
 
 /// Workloads whose logs differ most, and how many first cuts each of them has. A recovery overwrites
 /// what it takes for garbage, and after a burst there is most of that.
-const WORKLOADS: [(&str, usize); 4] =
-    [("bursts", 8), ("batches", 2), ("reopenings", 2), ("large_values", 1)];
+const WORKLOADS: [(&str, usize); 5] =
+    [("bursts", 8), ("batches", 2), ("reopenings", 2), ("large_values", 1), ("threads", 2)];
 
 #[test]
 fn a_second_cut_loses_nothing_either() {
@@ -39,7 +40,7 @@ fn a_second_cut_loses_nothing_either() {
     let cuts: usize = WORKLOADS.iter().map(|(_, cuts)| cuts).sum();
     let count = share("recovery").div_ceil(cuts).max(3);
     for (name, cuts) in WORKLOADS {
-        let scratch = scratch();
+        let scratch = scratch_in_memory();
         let first = record(child_command("run_child", name), &scratch.path().join("first"));
         for cut in 0..cuts {
             // Not before the store is there.
@@ -49,12 +50,11 @@ fn a_second_cut_loses_nothing_either() {
             image.write(&left);
             let mut command = child_command("recovery::recover_child", name);
             command.env(IMAGE, &left);
-            command.env(DURABLE, progress.durable.to_string());
-            command.env(BEGUN, progress.begun.to_string());
+            command.env(PROGRESS, progress.to_string());
             let events = record(command, &scratch.path().join(format!("second-{cut}")));
             let start = events.iter().position(|event| matches!(event, Event::Mark(_)));
-            // Both marks of the beginning.
-            let start = start.expect("the child makes marks") + 2;
+            // Both marks of each thread at the beginning.
+            let start = start.expect("the child makes marks") + 2 * MOST_THREADS;
             let run = Run { workload: name, raw: false, events: &events, start };
             demand_good(&run, run.judge(count, random.next(), scratch.path()), count);
         }
@@ -77,10 +77,12 @@ fn cut_off(events: &[Event], random: &mut Random) -> (Image, Progress) {
 #[ignore = "the recorded part of the test above"]
 fn recover_child() {
     let Some((name, root)) = task() else { return };
-    let left = Progress { durable: number(DURABLE), begun: number(BEGUN) };
+    let left: Progress = text(PROGRESS).parse().expect("how far each thread was");
     Image::of(&path(IMAGE)).add_durably(&root).expect("the image can be copied");
-    mark(Mark::Begun(left.begun));
-    mark(Mark::Durable(left.durable));
+    for (thread, Reached { durable, begun }) in left.0.into_iter().enumerate() {
+        mark(Mark::Begun { thread, count: begun });
+        mark(Mark::Durable { thread, count: durable });
+    }
     recover(workloads::named(&name), &root, left);
 }
 
@@ -91,7 +93,7 @@ fn a_cut_after_a_kill_loses_nothing_either() {
     let kills = [("creation", 16, 50), ("bursts", 2, 3000)];
     let count = share("recovery").div_ceil(6);
     for (name, kills, range) in kills {
-        let scratch = scratch();
+        let scratch = scratch_in_memory();
         let root = scratch.path().join("first");
         let first = record(child_command("run_child", name), &root);
         for kill in 0..kills {
@@ -114,7 +116,7 @@ fn a_cut_after_a_kill_loses_nothing_either() {
 fn killed_child() {
     let Some((name, root)) = task() else { return };
     let mut events = log::read(&path(LOG));
-    events.truncate(number(EVENTS) as usize);
+    events.truncate(text(EVENTS).parse().expect("a number"));
     let mut again = Again::new(&root);
     let mut left = Progress::default();
     for event in &events {
@@ -129,19 +131,22 @@ fn path(name: &str) -> PathBuf {
     env::var_os(name).expect("a path").into()
 }
 
-fn number(name: &str) -> u64 {
-    env::var(name).ok().and_then(|text| text.parse().ok()).expect("a number")
+fn text(name: &str) -> String {
+    env::var(name).expect("a text")
 }
 
 fn recover(workload: &Workload, root: &Path, left: Progress) {
     let store = workload.open(root).expect("the first recovery succeeds");
     let found = contents(&store).expect("the store can be read");
     let expectation = Expectation::of(workload);
-    let judged = expectation.judge(&found, left.durable, left.begun);
+    let judged = expectation.judge(&found, &left);
     let done = judged.expect("the first recovery is right");
     // What was read and then flushed is durable, whatever it was before.
     store.flush().expect("a flush after the recovery");
-    mark(Mark::Durable(done));
-    let end = (done + MORE).min(workload.length);
-    workload.go_on(store, root, done..end, mark).expect("the workload goes on");
+    for (thread, count) in done.into_iter().enumerate() {
+        mark(Mark::Durable { thread, count });
+    }
+    let mut end = workload.end();
+    end.iter_mut().zip(done).for_each(|(end, done)| *end = (done + MORE).min(*end));
+    workload.go_on(store, root, done, end, mark).expect("the workload goes on");
 }

@@ -7,9 +7,10 @@ use std::io::{IoSlice, Seek, SeekFrom, Write};
 use super::disk::Disk;
 use super::image::Image;
 use super::log::Event;
-use super::record::{child_command, record, scratch, task};
+use super::record::{child_command, record, task};
 use super::states::{state, Model};
 use crate::common::random::Random;
+use crate::common::scratch_in_memory;
 
 const DIRECTORY: u32 = 1;
 const FILE: u32 = 2;
@@ -176,7 +177,7 @@ fn what_was_written_after_a_shrinking_is_not_there_without_it() {
 /// it cannot miss one that no store happens to do today.
 #[test]
 fn the_recorder_sees_each_kind_of_change() {
-    let scratch = scratch();
+    let scratch = scratch_in_memory();
     let events =
         record(child_command("replaying::every_change_child", ""), &scratch.path().join("run"));
     let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();

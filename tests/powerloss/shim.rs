@@ -5,7 +5,8 @@ use std::process::Command;
 
 use super::log::{Event, Mark, Node};
 use super::programs::build;
-use super::record::{record, scratch};
+use super::record::record;
+use crate::common::scratch_in_memory;
 
 const ROUNDS: usize = 10;
 
@@ -20,7 +21,7 @@ fn a_program_with_the_static_library_keeps_its_own_sync_file_range() {
 }
 
 fn check(linkage: &str) {
-    let scratch = scratch();
+    let scratch = scratch_in_memory();
     let root = scratch.path().join("run");
     let mut command = Command::new(build(linkage, "host", "second"));
     command.arg(&root).arg(ROUNDS.to_string());
@@ -37,7 +38,7 @@ fn check(linkage: &str) {
 
     // And each flush of the store synced its log, after the last write to it.
     let marks = events.iter().enumerate().filter_map(|(place, event)| match event {
-        Event::Mark(Mark::Durable(_)) => Some(place),
+        Event::Mark(Mark::Durable { .. }) => Some(place),
         _ => None,
     });
     let marks: Vec<usize> = marks.collect();

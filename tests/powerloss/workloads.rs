@@ -2,24 +2,32 @@
 //!
 //! A workload is a row of operations that follows from its name alone, so that whoever checks a
 //! state of the disk later knows what was written without being told. Each operation is one write
-//! of one key, or one batch.
+//! of one key, or one batch, or one transaction. Where several threads write, each has a row of its
+//! own, and keys of its own, which lie among those of the others.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use sledstore::{Clock, SledBatch, SledStore, SledStoreBuilder};
 
 use super::log::Mark;
+use super::operations;
+use super::progress::MOST_THREADS;
 use crate::common::random::Random;
 use crate::common::START;
 
 pub struct Workload {
     pub name: &'static str,
-    /// How many operations it has.
+    /// How many threads write at once.
+    pub threads: usize,
+    /// How many operations each thread has.
     pub length: u64,
-    /// A flush follows on every so many operations.
-    pub flush_every: u64,
+    /// A flush follows on every so many operations of a thread.
+    flush_every: u64,
+    /// Every so many operations, one is made by a transaction.
+    transact_every: u64,
     /// The store is closed and opened again after every so many operations.
     reopen_every: u64,
     /// Where the store is, below the recorded directory.
@@ -46,43 +54,60 @@ pub const KEYSPACES: [&str; 4] = ["default", "users", "by mail", "visits"];
 
 const PLAIN: Workload = Workload {
     name: "",
+    threads: 1,
     length: 0,
     flush_every: 1,
+    transact_every: u64::MAX,
     reopen_every: u64::MAX,
     place: "store",
     segment_size: None,
     flush_every_ms: None,
-    operation: put,
+    operation: operations::put,
 };
 
-pub const ALL: [Workload; 12] = [
-    Workload { name: "puts", length: 300, flush_every: 3, operation: put, ..PLAIN },
+/// Of each thread: so many operations.
+pub type Counts = [u64; MOST_THREADS];
+
+pub const ALL: [Workload; 14] = [
+    Workload { name: "puts", length: 300, flush_every: 3, operation: operations::put, ..PLAIN },
     Workload {
         name: "batches",
         length: 200,
         flush_every: 7,
         // Its own flushes come in between; nothing is promised of them.
         flush_every_ms: Some(5),
-        operation: batch,
+        operation: operations::batch,
         ..PLAIN
     },
-    Workload { name: "expiries", length: 300, flush_every: 2, operation: expiring_put, ..PLAIN },
+    Workload {
+        name: "expiries",
+        length: 300,
+        flush_every: 2,
+        operation: operations::expiring_put,
+        ..PLAIN
+    },
     Workload {
         name: "keyspaces",
         length: 200,
         flush_every: 4,
-        operation: batch_over_keyspaces,
+        operation: operations::batch_over_keyspaces,
         ..PLAIN
     },
-    Workload { name: "large_values", length: 30, operation: large_put, ..PLAIN },
-    Workload { name: "creation", length: 6, place: "new/and/deep/store", operation: put, ..PLAIN },
+    Workload { name: "large_values", length: 30, operation: operations::large_put, ..PLAIN },
+    Workload {
+        name: "creation",
+        length: 6,
+        place: "new/and/deep/store",
+        operation: operations::put,
+        ..PLAIN
+    },
     Workload {
         name: "overwrites",
         length: 4000,
         flush_every: 40,
         // Small segments are full soon, and used again soon.
         segment_size: Some(64 << 10),
-        operation: overwrite,
+        operation: operations::overwrite,
         ..PLAIN
     },
     Workload {
@@ -91,7 +116,7 @@ pub const ALL: [Workload; 12] = [
         // So much between two flushes that sled writes several buffers at once, in any order.
         flush_every: 600,
         segment_size: Some(64 << 10),
-        operation: overwrite,
+        operation: operations::overwrite,
         ..PLAIN
     },
     Workload {
@@ -100,7 +125,7 @@ pub const ALL: [Workload; 12] = [
         flush_every: 40,
         // A leaf of such values is more than a page of such a store holds.
         segment_size: Some(64 << 10),
-        operation: overwrite_larger,
+        operation: operations::overwrite_larger,
         ..PLAIN
     },
     Workload {
@@ -108,17 +133,37 @@ pub const ALL: [Workload; 12] = [
         length: 240,
         flush_every: 9,
         reopen_every: 24,
-        operation: expiring_put,
+        operation: operations::expiring_put,
         ..PLAIN
     },
-    Workload { name: "large_batches", length: 24, operation: large_batch, ..PLAIN },
+    Workload { name: "large_batches", length: 24, operation: operations::large_batch, ..PLAIN },
     Workload {
         name: "journalled_batches",
         length: 8,
         flush_every: 3,
         // A batch goes over several segments.
         segment_size: Some(64 << 10),
-        operation: journalled_batch,
+        operation: operations::journalled_batch,
+        ..PLAIN
+    },
+    Workload {
+        name: "threads",
+        threads: 3,
+        length: 120,
+        flush_every: 6,
+        transact_every: 5,
+        // Its own flushes come in between the others.
+        flush_every_ms: Some(5),
+        operation: operations::anything,
+        ..PLAIN
+    },
+    Workload {
+        name: "threads_overwriting",
+        threads: 3,
+        length: 1500,
+        flush_every: 40,
+        segment_size: Some(64 << 10),
+        operation: operations::overwrite,
         ..PLAIN
     },
 ];
@@ -131,11 +176,13 @@ pub fn named(name: &str) -> &'static Workload {
 }
 
 impl Workload {
-    /// What the operation `index` changes. No key is named twice.
-    pub fn operation(&self, index: u64) -> Vec<Change> {
+    /// What the operation `index` of this thread changes. No key is named twice, nor by two threads.
+    pub fn operation(&self, thread: usize, index: u64) -> Vec<Change> {
         let own = self.name.bytes().fold(0, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(byte));
-        let mut random = Random::new(own ^ (index << 32));
-        (self.operation)(index, &mut random)
+        let mut random = Random::new(own ^ (index << 32) ^ thread as u64);
+        let mut changes = (self.operation)(index, &mut random);
+        changes.iter_mut().for_each(|change| change.key.extend([b' ', b'0' + thread as u8]));
+        changes
     }
 
     /// Where the store is, below `root`.
@@ -156,37 +203,126 @@ impl Workload {
     }
 
     /// Does all of it in the empty directory `root`.
-    pub fn run(&self, root: &Path, mark: impl Fn(Mark)) -> sledstore::Result<()> {
-        self.go_on(self.open(root)?, root, 0..self.length, mark)
+    pub fn run(&self, root: &Path, mark: fn(Mark)) -> sledstore::Result<()> {
+        self.go_on(self.open(root)?, root, [0; MOST_THREADS], self.end(), mark)
     }
 
-    /// Does some of it in a store that holds what comes before. Every mark is made when what it
-    /// says is true.
+    /// All operations of each thread.
+    pub fn end(&self) -> Counts {
+        std::array::from_fn(|thread| if thread < self.threads { self.length } else { 0 })
+    }
+
+    /// Does some of it in a store that holds what comes before.
     pub fn go_on(
         &self,
         mut store: SledStore,
         root: &Path,
-        operations: Range<u64>,
-        mark: impl Fn(Mark),
+        mut from: Counts,
+        end: Counts,
+        mark: fn(Mark),
     ) -> sledstore::Result<()> {
-        let end = operations.end;
-        for index in operations {
-            mark(Mark::Begun(index + 1));
-            perform(&store, self.operation(index))?;
-            if (index + 1) % self.flush_every == 0 {
-                store.flush()?;
-                mark(Mark::Durable(index + 1));
+        loop {
+            let mut until = from.map(|made| (made / self.reopen_every + 1) * self.reopen_every);
+            until.iter_mut().zip(end).for_each(|(until, end)| *until = end.min(*until));
+            self.write(&store, from, until, mark)?;
+            store.close()?;
+            self.are_durable(until, mark);
+            if until == end {
+                return Ok(());
             }
-            if (index + 1) % self.reopen_every == 0 {
-                store.close()?;
-                mark(Mark::Durable(index + 1));
-                store = self.open(root)?;
+            store = self.open(root)?;
+            from = until;
+        }
+    }
+
+    /// Has every thread write what it writes between `from` and `until`.
+    pub fn write<T: Target>(
+        &self,
+        target: &T,
+        from: Counts,
+        until: Counts,
+        mark: fn(Mark),
+    ) -> Result<(), T::Error> {
+        let made = &from.map(AtomicU64::new);
+        thread::scope(|scope| {
+            let write_as =
+                |thread| move || self.write_as(thread, target, made, until[thread], mark);
+            let writers: Vec<_> =
+                (0..self.threads).map(|thread| scope.spawn(write_as(thread))).collect();
+            writers.into_iter().try_for_each(|writer| writer.join().expect("a writer panics"))
+        })
+    }
+
+    /// Every mark is made when what it says is true.
+    fn write_as<T: Target>(
+        &self,
+        thread: usize,
+        target: &T,
+        made: &[AtomicU64; MOST_THREADS],
+        until: u64,
+        mark: fn(Mark),
+    ) -> Result<(), T::Error> {
+        for index in made[thread].load(Ordering::SeqCst)..until {
+            let count = index + 1;
+            mark(Mark::Begun { thread, count });
+            let transact = count % self.transact_every == 0;
+            target.perform(self.operation(thread, index), transact)?;
+            made[thread].store(count, Ordering::SeqCst);
+            if count % self.flush_every == 0 {
+                // It promises to keep what was acknowledged before it began, to whomever.
+                let acknowledged = made.each_ref().map(|made| made.load(Ordering::SeqCst));
+                target.flush()?;
+                self.are_durable(acknowledged, mark);
             }
         }
-        store.close()?;
-        mark(Mark::Durable(end));
         Ok(())
     }
+
+    fn are_durable(&self, counts: Counts, mark: fn(Mark)) {
+        let counts = counts.into_iter().enumerate().take(self.threads);
+        counts.for_each(|(thread, count)| mark(Mark::Durable { thread, count }));
+    }
+}
+
+/// What a workload writes to, from all its threads.
+pub trait Target: Sync {
+    type Error: Send;
+
+    /// Makes these changes at one moment, by a transaction if that is asked for.
+    fn perform(&self, changes: Vec<Change>, transact: bool) -> Result<(), Self::Error>;
+
+    fn flush(&self) -> Result<(), Self::Error>;
+}
+
+impl Target for SledStore {
+    type Error = sledstore::StoreError;
+
+    fn perform(&self, changes: Vec<Change>, transact: bool) -> sledstore::Result<()> {
+        match transact {
+            true => perform_by_transaction(self, &changes),
+            false => perform(self, changes),
+        }
+    }
+
+    fn flush(&self) -> sledstore::Result<()> {
+        SledStore::flush(self)
+    }
+}
+
+/// Nobody else writes these keys, so reading them first brings no conflict.
+fn perform_by_transaction(store: &SledStore, changes: &[Change]) -> sledstore::Result<()> {
+    store.transact(|transaction| {
+        for Change { keyspace, key, action } in changes {
+            let keyspace = transaction.keyspace(&store.keyspace(KEYSPACES[*keyspace])?)?;
+            keyspace.get(key)?;
+            match action {
+                Action::Put { value, ttl: None } => keyspace.put(key, value)?,
+                Action::Put { value, ttl: Some(ttl) } => keyspace.put_with_ttl(key, value, *ttl)?,
+                Action::Delete => keyspace.delete(key)?,
+            }
+        }
+        Ok(())
+    })
 }
 
 fn perform(store: &SledStore, mut changes: Vec<Change>) -> sledstore::Result<()> {
@@ -211,106 +347,4 @@ fn perform(store: &SledStore, mut changes: Vec<Change>) -> sledstore::Result<()>
         }
     }
     store.apply(&batch)
-}
-
-fn put(index: u64, random: &mut Random) -> Vec<Change> {
-    let key = random.below(60);
-    vec![change(0, key, random.chance(1, 8), || value(index, key, 20 + index % 700))]
-}
-
-fn batch(index: u64, random: &mut Random) -> Vec<Change> {
-    let first = random.below(80);
-    let length = 2 + random.below(30);
-    (first..first + length)
-        .map(|key| change(0, key, random.chance(1, 6), || value(index, key, 10 + key * 3)))
-        .collect()
-}
-
-/// A value that expires, one that does not, or no value: each may follow on each.
-fn expiring_put(index: u64, random: &mut Random) -> Vec<Change> {
-    let key = random.below(40);
-    let mut change = change(0, key, random.chance(1, 6), || value(index, key, 30 + index % 300));
-    // A duration that no other operation has, so that it tells whose it is.
-    expire(&mut change, random.chance(1, 2).then_some(1_000_000 + index));
-    vec![change]
-}
-
-fn batch_over_keyspaces(index: u64, random: &mut Random) -> Vec<Change> {
-    let key = random.below(50);
-    let mut changes = Vec::new();
-    for keyspace in 0..KEYSPACES.len() {
-        for key in key..key + 1 + random.below(4) {
-            let removed = random.chance(1, 8);
-            let mut change = change(keyspace, key, removed, || value(index, key, 40 + key));
-            expire(&mut change, random.chance(1, 3).then_some(1_000_000 + index));
-            changes.push(change);
-        }
-    }
-    changes
-}
-
-fn large_put(index: u64, random: &mut Random) -> Vec<Change> {
-    let key = random.below(5);
-    let length = [20 << 10, 200 << 10, 2 << 20, 100][random.index(4)];
-    let removed = random.chance(1, 8);
-    let mut change = change(0, key, removed, || value(index, key, length + index));
-    expire(&mut change, random.chance(1, 3).then_some(1_000_000 + index));
-    vec![change]
-}
-
-fn large_batch(index: u64, random: &mut Random) -> Vec<Change> {
-    let key = random.below(6);
-    (0..3)
-        .map(|keyspace| {
-            let length = [20 << 10, 200 << 10, 500][random.index(3)];
-            change(keyspace, key, random.chance(1, 8), || value(index, key, length + index))
-        })
-        .collect()
-}
-
-/// So many changes that the engine makes them in small steps: most of them overwrite what the batch
-/// before has written, some go over to another keyspace, some values are in pieces.
-fn journalled_batch(index: u64, random: &mut Random) -> Vec<Change> {
-    let keys = 1050 + random.below(100);
-    (0..keys)
-        .map(|key| {
-            let removed = random.chance(1, 6);
-            let length = if random.chance(1, 100) { 2000 } else { 30 };
-            let keyspace = usize::from(key % 7 == 0);
-            let mut change = change(keyspace, key, removed, || value(index, key, length));
-            expire(&mut change, random.chance(1, 4).then_some(1_000_000 + index));
-            change
-        })
-        .collect()
-}
-
-fn overwrite(index: u64, random: &mut Random) -> Vec<Change> {
-    let (key, length) = (random.below(200), 50 + random.below(450));
-    vec![change(0, key, random.chance(1, 20), || value(index, key, length))]
-}
-
-fn overwrite_larger(index: u64, random: &mut Random) -> Vec<Change> {
-    let (key, length) = (random.below(48), 500 + random.below(1500));
-    vec![change(0, key, random.chance(1, 20), || value(index, key, length))]
-}
-
-fn change(keyspace: usize, key: u64, removed: bool, value: impl FnOnce() -> Vec<u8>) -> Change {
-    let action = match removed {
-        true => Action::Delete,
-        false => Action::Put { value: value(), ttl: None },
-    };
-    Change { keyspace, key: format!("key {key:04}").into_bytes(), action }
-}
-
-fn expire(change: &mut Change, after: Option<u64>) {
-    if let Action::Put { ttl, .. } = &mut change.action {
-        *ttl = after.map(Duration::from_millis);
-    }
-}
-
-/// Bytes that no other operation writes to this key.
-fn value(index: u64, key: u64, length: u64) -> Vec<u8> {
-    let mut random = Random::new(index << 20 ^ key);
-    let words = std::iter::repeat_with(|| random.next().to_le_bytes());
-    words.flatten().take(length as usize).collect()
 }
