@@ -132,7 +132,10 @@ fn write<T>(
     count: usize,
     change: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {
-    room.may_write()?;
+    match count {
+        1 => room.may_write()?,
+        _ => room.may_write_batch()?,
+    }
     let answer = room.judge(change(room.path())).inspect_err(|_| {
         // sled may hold some of the steps and not others. A single one it has or has not.
         if count > 1 {

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{current, sleep};
 
+use super::buffers::Buffers;
 use super::lock::{Deadline, POLL};
 
 /// The logs of the stores that are open, by device and file number.
@@ -37,6 +38,7 @@ pub(super) struct Log {
     /// The number of the first error of writing or syncing it; 0 is none.
     failed: AtomicI32,
     lock: Mutex<SledsLock>,
+    buffers: Buffers,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ impl Log {
             unread: AtomicI32::new(0),
             failed: AtomicI32::new(0),
             lock: Mutex::new(SledsLock { awaited: true, held: None }),
+            buffers: Buffers::default(),
         }
     }
 
@@ -119,6 +122,11 @@ impl Log {
             0 => Ok(()),
             error => Err(io::Error::from_raw_os_error(error)),
         }
+    }
+
+    /// What of it is on its way to the disk.
+    pub(super) fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
 
     /// `file` has just been locked.

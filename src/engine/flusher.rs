@@ -3,12 +3,10 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use oxistore_core::StoreError;
-
 use super::room::Room;
 use super::shield::shield;
 use super::witness::Witness;
-use super::{Failure, Reason, Result};
+use super::{Failure, Result};
 
 /// The longest that anybody waits for a flush or a close, unless the builder says otherwise. sled
 /// waits without a limit, and after some failures for something that never comes.
@@ -96,7 +94,7 @@ impl Desk {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 drop(state);
-                return self.room.judge(Err(too_long(&self.room)));
+                return self.room.judge(Err(self.room.too_long()));
             }
             let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -145,10 +143,4 @@ impl Desk {
         let noted = flushed.and_then(|()| self.room.may_write());
         self.room.judge(noted.and(dropped))
     }
-}
-
-fn too_long(room: &Room) -> StoreError {
-    let limit = room.patience();
-    let message = format!("the disk did not take what was written within {limit:?}");
-    Failure::error("flush", room.path(), Reason::TimedOut, message)
 }

@@ -40,31 +40,26 @@ const HEAD: &[u8] = &[0];
 
 const OPERATION: &str = "write to";
 
-/// A batch of so many steps, or of so many bytes of keys and values, is large. Smaller ones cost sled
-/// little memory, and less time than the way through the journal.
+/// A batch of so many steps is large, and one of as many bytes as `Limits::large` says. Smaller ones
+/// cost sled little memory, and less time than the way through the journal.
 const STEPS: usize = 1000;
-const BYTES: usize = 16 << 20;
 
 /// The longest chunk. Chunks lie in leaves of some twenty. sled's cache has 256 parts, and each of
 /// them keeps a leaf however large it is, so small leaves take less memory.
 const LONGEST_CHUNK: usize = 2 << 10;
 
-/// Bytes of keys and values after which sled is made to write out, and no more go to it before it has
-/// done so: as long as one thread waits inside sled, nothing that another one replaces is freed.
-const PORTION: usize = 8 << 20;
-
 /// The journal of an engine. Like a tree, it keeps sled open.
 pub(super) struct Journal {
     db: sled::Db,
     flusher: Flusher,
-    chunk: usize,
+    limits: Limits,
     /// One batch at a time.
     turn: Mutex<()>,
 }
 
-/// Whether a batch of so many steps and bytes is large.
-pub(crate) fn is_large(steps: usize, bytes: impl FnOnce() -> usize) -> bool {
-    steps >= STEPS || steps > 1 && bytes() >= BYTES
+/// Whether a write of so many steps and bytes to `tree`, or to others of its store, is large.
+pub(crate) fn is_large(tree: &Tree, steps: usize, bytes: impl FnOnce() -> usize) -> bool {
+    steps >= STEPS || bytes() >= tree.journal.limits.large
 }
 
 /// What a large batch is told to: each of its steps in turn, so that nobody has to hold all of them
@@ -80,7 +75,7 @@ pub(crate) fn commit_large(tree: &Tree, tell: impl FnOnce(Teller<'_>) -> Result<
 
 impl Journal {
     pub(super) fn new(db: sled::Db, flusher: Flusher, limits: Limits) -> Self {
-        Self { db, flusher, chunk: chunk_length(limits), turn: Mutex::new(()) }
+        Self { db, flusher, limits, turn: Mutex::new(()) }
     }
 
     /// No lock that the caller holds is in the way: what is waited for here is the flushing thread,
@@ -99,9 +94,10 @@ impl Journal {
         changes.iter_mut().for_each(Change::committed);
         drop(changes);
         closed.open();
-        room.judge(shield(OPERATION, room.path(), || erase(&tree)))?;
+        let flush = || self.flusher.flush();
+        room.judge(erase(room, OPERATION, &tree, self.limits, flush))?;
         // The rest has been written out on the way.
-        room.wrote(2, 2 * (head.length as usize).min(PORTION));
+        room.wrote(2, (head.length as usize).min(self.limits.portion));
         Ok(())
     }
 
@@ -113,7 +109,7 @@ impl Journal {
         changes: &mut Vec<Change>,
     ) -> Result<(sled::Tree, Head)> {
         let tree = shield(OPERATION, room.path(), || self.db.open_tree(TREE))?;
-        let mut writer = Writer::new(self.chunk, |number, bytes| {
+        let mut writer = Writer::new(chunk_length(self.limits), |number, bytes| {
             tree.insert(chunk_key(number), bytes)?;
             Ok(())
         });
@@ -126,7 +122,7 @@ impl Journal {
                 extra.push(own);
                 extra.iter().try_for_each(|raw| writer.add(raw))
             })?;
-            if waiting >= PORTION {
+            if waiting >= self.limits.portion {
                 waiting = 0;
                 self.flusher.flush()?;
             }
@@ -143,7 +139,9 @@ impl Journal {
     /// Makes the steps of the batch in the journal.
     fn apply(&self, room: &Room, tree: &sled::Tree, head: &Head) -> Result<()> {
         let mut reader = reader(&self.db, tree, *head);
-        while shield(OPERATION, room.path(), || reader.apply(PORTION))? {
+        // No more goes to sled before it has written a portion out: as long as one thread waits inside
+        // sled, nothing that another one replaces is freed.
+        while shield(OPERATION, room.path(), || reader.apply(self.limits.portion))? {
             self.flusher.flush()?;
         }
         Ok(())
@@ -154,7 +152,7 @@ impl Journal {
 ///
 /// A head whose chunks are damaged is `Corruption`, and nothing is changed; with `salvage` set the
 /// batch is given up, and as much of it as was made before the crash stays.
-pub(super) fn redo(db: &sled::Db, room: &Room, salvage: bool) -> Result<()> {
+pub(super) fn redo(db: &sled::Db, room: &Room, limits: Limits, salvage: bool) -> Result<()> {
     let path = room.path();
     let open = || match db.tree_names().iter().any(|name| name == TREE) {
         true => db.open_tree(TREE).map(Some),
@@ -168,7 +166,7 @@ pub(super) fn redo(db: &sled::Db, room: &Room, salvage: bool) -> Result<()> {
                 .map(|is| is.then_some(head))
         };
         match head.map_or(Ok(None), is_whole)? {
-            Some(head) => redo_whole(db, room, &tree, head)?,
+            Some(head) => redo_whole(db, room, &tree, limits, head)?,
             None if salvage => {}
             None => {
                 return Err(StoreError::Corruption(format!(
@@ -178,15 +176,25 @@ pub(super) fn redo(db: &sled::Db, room: &Room, salvage: bool) -> Result<()> {
             }
         }
     }
-    shield("open", path, || erase(&tree))
+    erase(room, "open", &tree, limits, || flush(db, room))
 }
 
-fn redo_whole(db: &sled::Db, room: &Room, tree: &sled::Tree, head: Head) -> Result<()> {
+fn redo_whole(
+    db: &sled::Db,
+    room: &Room,
+    tree: &sled::Tree,
+    limits: Limits,
+    head: Head,
+) -> Result<()> {
     let mut reader = reader(db, tree, head);
-    while shield("open", room.path(), || reader.apply(PORTION))? {
-        shield("open", room.path(), || db.flush().map(drop))?;
+    while shield("open", room.path(), || reader.apply(limits.portion))? {
+        flush(db, room)?;
     }
     Ok(())
+}
+
+fn flush(db: &sled::Db, room: &Room) -> Result<()> {
+    shield("open", room.path(), || db.flush().map(drop))
 }
 
 fn reader<'a>(
@@ -199,11 +207,24 @@ fn reader<'a>(
     Reader::new(db, head, chunks.map(|row| row.map(|(_, bytes)| bytes)))
 }
 
-/// The head first: chunks without it mean nothing.
-fn erase(tree: &sled::Tree) -> sled::Result<()> {
-    tree.remove(HEAD)?;
-    for key in tree.iter().keys() {
-        tree.remove(key?)?;
+/// The head first: chunks without it mean nothing. Removing a chunk takes about its size in the log.
+fn erase(
+    room: &Room,
+    operation: &'static str,
+    tree: &sled::Tree,
+    limits: Limits,
+    flush: impl Fn() -> Result<()>,
+) -> Result<()> {
+    let at_once = (limits.portion / chunk_length(limits)).max(1);
+    let mut chunks = tree.iter().keys();
+    // Answers with how many it has erased.
+    let mut erase_some = || {
+        let erase = |count, key: sled::Result<sled::IVec>| tree.remove(key?).map(|_| count + 1);
+        chunks.by_ref().take(at_once).try_fold(0, erase)
+    };
+    shield(operation, room.path(), || tree.remove(HEAD).map(drop))?;
+    while shield(operation, room.path(), &mut erase_some)? == at_once {
+        flush()?;
     }
     Ok(())
 }
@@ -261,7 +282,7 @@ mod tests {
         }
 
         fn redo(&self, salvage: bool) -> Result<()> {
-            redo(&self.db, &self.room, salvage)
+            redo(&self.db, &self.room, Limits::of(64 << 10), salvage)
         }
 
         fn content(&self) -> [Option<sled::IVec>; 2] {

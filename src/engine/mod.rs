@@ -9,6 +9,7 @@
 //! * Nothing calls out while sled holds one of its locks: no merge operators, subscribers or
 //!   transaction closures that belong to somebody else.
 
+mod buffers;
 mod bytes;
 mod commit;
 mod cursor;

@@ -232,6 +232,7 @@ impl Parts {
                 existing.unwrap_or(SLEDS_SEGMENT_SIZE)
             }
         };
+        room.set_portion(Limits::of(size));
         let db = open_or_set_aside(path, options, size, log)?;
         match Self::start(room, options, is_new, size, &db, log) {
             Ok(flusher) => Ok((db, Limits::of(size), flusher)),
@@ -265,7 +266,7 @@ impl Parts {
         if is_new {
             mend::finish_creation(path).map_err(io)?;
         }
-        journal::redo(db, room, options.salvage)?;
+        journal::redo(db, room, Limits::of(size), options.salvage)?;
         Flusher::start(db.clone(), witness, Arc::clone(room))
     }
 }

@@ -143,6 +143,14 @@ impl Pieces {
         self.state(key).is_none() && self.changes() == changes
     }
 
+    /// The length of the value of `key`, if it is in pieces; 0 otherwise.
+    pub(super) fn length(&self, key: &[u8]) -> usize {
+        match self.state(key) {
+            Some(State::Whole(entry)) => entry.length as usize,
+            None | Some(State::Changing | State::Torn) => 0,
+        }
+    }
+
     /// The value of `key` in `tree`.
     pub(super) fn get(&self, tree: &sled::Tree, key: &[u8]) -> sled::Result<Option<Bytes>> {
         loop {

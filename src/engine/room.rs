@@ -9,14 +9,11 @@ use oxistore_core::StoreError;
 
 use super::durable::Log;
 use super::gate::Gate;
-use super::{Failure, Result};
+use super::limits::Limits;
+use super::{Failure, Reason, Result};
 
-/// Commits of several steps after which sled is made to write out. Each of them costs sled two
-/// buffers, and sled queues buffers without bound.
+/// Commits of several steps after which sled is made to write out what the last of them has begun.
 const COMMITS: u64 = 64;
-
-/// Bytes of keys and values after which sled is made to write out.
-const BYTES: u64 = 8 << 20;
 
 /// The state that outlives any one call.
 ///
@@ -39,6 +36,8 @@ pub(super) struct Room {
     /// What was written since the last time that somebody took it upon himself to write it out.
     commits: AtomicU64,
     bytes: AtomicU64,
+    /// Bytes of keys and values after which sled is made to write out, see [`Limits::portion`].
+    portion: AtomicU64,
     gate: Gate,
 }
 
@@ -53,6 +52,7 @@ impl Room {
             writes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            portion: AtomicU64::new(u64::MAX),
             gate: Gate::default(),
         }
     }
@@ -65,6 +65,11 @@ impl Room {
     pub(super) fn heed(&self, log: &Arc<Log>) {
         // There is one opening for each room.
         let _ = self.log.set(Arc::clone(log));
+    }
+
+    /// So much may be written between two flushes.
+    pub(super) fn set_portion(&self, limits: Limits) {
+        self.portion.store(limits.portion as u64, Ordering::Relaxed);
     }
 
     /// The longest that anybody waits for a flush or a close.
@@ -85,6 +90,21 @@ impl Room {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    /// To be called before a write that sled makes as a batch. Waits until it may begin.
+    pub(super) fn may_write_batch(&self) -> Result<()> {
+        match self.log.get().is_none_or(|log| log.buffers().make_room(self.patience)) {
+            true => self.may_write(),
+            false => self.judge(Err(self.too_long())),
+        }
+    }
+
+    /// The disk does not answer.
+    pub(super) fn too_long(&self) -> StoreError {
+        let limit = self.patience;
+        let message = format!("the disk did not take what was written within {limit:?}");
+        Failure::error("flush", &self.path, Reason::TimedOut, message)
     }
 
     /// Lets a read of `key` in `tree` begin, or of any key. It may have to wait, and fails with the
@@ -132,7 +152,7 @@ impl Room {
     /// Whether so much was written that somebody has to see that it gets out.
     pub(super) fn is_under_pressure(&self) -> bool {
         self.commits.load(Ordering::Relaxed) >= COMMITS
-            || self.bytes.load(Ordering::Relaxed) >= BYTES
+            || self.bytes.load(Ordering::Relaxed) >= self.portion.load(Ordering::Relaxed)
     }
 
     /// Somebody sees to it. Two who do so at once do no harm.

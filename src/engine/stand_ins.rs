@@ -17,7 +17,8 @@
 //! * `pread64`: when a read fails while sled opens a log, sled takes that for the end, and overwrites
 //!   everything behind it. So then `pwrite64` and `ftruncate64` change that log no more, and `rename` and
 //!   `unlink` change no snapshot and no blob beside it, until it is opened anew.
-//! * `fsync` and `pwrite64`: that they failed is noted, because sled does not tell it of all its threads.
+//! * `fsync` and `pwrite64`: that they failed is noted, because sled does not tell it of all its threads,
+//!   and so is how many buffers are being written: see `buffers.rs`.
 //! * `flock`: the lock is remembered, so that it can be given back although a forked child has it too.
 //!
 //! Each goes on to the function of libc that does the same under another name; for `fsync` there is
@@ -31,6 +32,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::Arc;
 
+use super::buffers;
 use super::directory::log_file;
 use super::durable::{any_is_unreadable, Log};
 
@@ -109,10 +111,12 @@ extern "C" fn pwrite64(fd: RawFd, from: *const c_void, size: usize, offset: i64)
     if is_unreadable(fd) {
         return -1;
     }
+    buffers::write_begins(fd);
     // SAFETY: the arguments are the caller's own, and this is the same function under another name.
     let written = unsafe { libc::pwrite(fd, from, size, offset) };
     if written < 0 {
         note(fd, Log::write_failed);
+        keep_errno(|| buffers::write_ends(fd));
     }
     written
 }
@@ -137,6 +141,7 @@ extern "C" fn fsync(fd: RawFd) -> i32 {
     if result != 0 {
         note(fd, Log::write_failed);
     }
+    keep_errno(|| buffers::write_ends(fd));
     result
 }
 
@@ -246,6 +251,13 @@ fn note(fd: RawFd, failed: fn(&Log, i32)) {
     if let Some(log) = Log::of(fd) {
         failed(&log, error);
     }
+    set_errno(error);
+}
+
+/// Does `work` and leaves errno as it was.
+fn keep_errno(work: impl FnOnce()) {
+    let error = errno();
+    work();
     set_errno(error);
 }
 

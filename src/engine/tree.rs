@@ -32,6 +32,11 @@ impl Tree {
         self.pieces.as_ref().map_or(usize::MAX, |pieces| pieces.limits.key)
     }
 
+    /// The length of the value of `key`, if it is in pieces; 0 otherwise.
+    pub(crate) fn length_in_pieces(&self, key: &[u8]) -> usize {
+        self.pieces.as_ref().map_or(0, |pieces| pieces.length(key))
+    }
+
     /// Whether so much was written that the writer, without its locks, has to call
     /// `Engine::relieve`.
     pub(crate) fn is_under_pressure(&self) -> bool {

@@ -147,6 +147,13 @@ pub(super) struct Change<'a> {
     pub(super) action: Action<'a>,
 }
 
+impl Change<'_> {
+    /// The bytes that it comes to, with those in pieces that it removes.
+    fn size(&self) -> usize {
+        self.key.len() + self.action.size() + self.trees.data.length_in_pieces(self.key)
+    }
+}
+
 impl SledStore {
     /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
     /// key and answers with what to do, if anything, and with what the caller wants to know.
@@ -232,7 +239,10 @@ impl Shared {
 
     /// Makes one change. The caller holds the lock of the key.
     fn apply_one(&self, change: &Change<'_>) -> Result<()> {
-        let &Change { keyspace, key, action, .. } = change;
+        let &Change { keyspace, trees, key, action } = change;
+        if is_large(&trees.data, 1, || change.size()) {
+            return self.apply_all(std::slice::from_ref(change));
+        }
         let old_expiry = keyspace.expiries().get(key);
         let encoded = encode(action.expires_at());
         let sidecar = sidecar_step(change, old_expiry, &encoded);
@@ -251,7 +261,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes all changes in one step. The caller holds the write side of `Shared::commit`.
+    /// Makes all changes in one step. The caller holds the write side of `Shared::commit`, or, for one
+    /// change, the lock of the key.
     fn apply_all(&self, changes: &[Change<'_>]) -> Result<()> {
         let forget_all =
             |_: &StoreError| changes.iter().for_each(|change| change.keyspace.tally().forget());
@@ -282,11 +293,12 @@ impl Shared {
 }
 
 fn commit_all(changes: &[Change<'_>]) -> Result<()> {
-    let bytes = || changes.iter().map(|change| change.key.len() + change.action.size()).sum();
+    let Some(first) = changes.first() else { return Ok(()) };
+    let bytes = || changes.iter().map(Change::size).sum();
     let encode = |change: &Change<'_>| encode(change.action.expires_at());
     let old_expiry = |change: &Change<'_>| change.keyspace.expiries().get(change.key);
-    if is_large(changes.len(), bytes) {
-        return commit_large(&changes[0].trees.data, |make| {
+    if is_large(&first.trees.data, changes.len(), bytes) {
+        return commit_large(&first.trees.data, |make| {
             for change in changes {
                 let encoded = encode(change);
                 data_step(change).map_or(Ok(()), &mut *make)?;

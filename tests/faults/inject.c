@@ -8,6 +8,8 @@
    FAULT_TIMES      how many calls fail from there on; 0 means all
    FAULT_ERRNO      the error number; 0 lets the call wait until fault_disarm() instead
 
+   With the kind "slow" nothing fails: each fsync takes FAULT_FIRST microseconds more.
+
    With the kind "sector", FAULT_FIRST is a byte of the file `db`, and every read that covers it fails.
 
    Calls are counted also when FAULT_FIRST is never reached. */
@@ -157,7 +159,14 @@ ON_FD(ssize_t, pwrite, "pwrite", (int fd, const void *from, size_t size, off_t a
       (fd, from, size, at))
 ON_FD(ssize_t, pwrite64, "pwrite", (int fd, const void *from, size_t size, off64_t at),
       (fd, from, size, at))
-ON_FD(int, fsync, "fsync", (int fd), (fd))
+int fsync(int fd)
+{
+    if (atomic_load(&armed) && strcmp(kind, "slow") == 0)
+        usleep(first);
+    if (fails_at("fsync", fd))
+        return -1;
+    return REAL(int (*)(int), "fsync")(fd);
+}
 ON_FD(int, fdatasync, "fsync", (int fd), (fd))
 ON_FD(int, ftruncate, "ftruncate", (int fd, off_t size), (fd, size))
 ON_FD(int, ftruncate64, "ftruncate", (int fd, off64_t size), (fd, size))

@@ -23,6 +23,8 @@ pub enum Kind {
     Rename,
     /// Reads of one byte of the log: `first` is its place.
     Sector,
+    /// No failure: each sync takes `first` microseconds more.
+    Slow,
 }
 
 /// What goes wrong in a child.

@@ -17,6 +17,7 @@ mod places;
 mod poison;
 mod pressure;
 mod sandbox;
+mod slow;
 mod sweep;
 mod torn;
 mod unread;

@@ -1,0 +1,106 @@
+//! A disk on which each sync takes long, so that all that sled lets wait does wait. sled can make all its
+//! threads wait for each other then: see `src/engine/buffers.rs`.
+
+use std::thread;
+use std::time::Duration;
+
+use sledstore::{SledBatch, SledStore, SledStoreBuilder};
+
+use crate::common::{child, rows, scratch};
+use crate::inject::{self, Fault, Kind};
+
+/// Enough for a batch to go through the journal.
+const ROWS: u64 = 600;
+const LIFE: Duration = Duration::from_secs(1_000_000);
+
+/// Small segments are full, and free again, all the time, and the file is cut whenever the last ones are
+/// free.
+fn open(path: &std::path::Path) -> SledStore {
+    let builder = SledStoreBuilder::new().segment_size(64 << 10).flush_every_ms(20);
+    builder.build(path).unwrap()
+}
+
+/// Batches of a few rows, whose buffers wait to be written, and now and then one that fills segments and
+/// leaves them free at the end of the file.
+fn write(store: &SledStore, thread: u64) {
+    let mirror = store.keyspace("mirror").unwrap();
+    for round in 0..160_u64 {
+        let mut batch = SledBatch::new();
+        let rows = if round % 8 == 7 { 0..ROWS } else { round % 5..round % 5 + 2 };
+        for number in rows {
+            let key = (thread << 32 | number).to_be_bytes();
+            batch.put(&key, &[round as u8; 400]).unwrap();
+            batch.put_with_ttl_in(&mirror, &key, &[round as u8; 400], LIFE).unwrap();
+        }
+        store.apply(&batch).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_writes_to_a_slow_disk() {
+    let Some(directory) = child::directory() else { return };
+    let path = directory.join("db");
+    let store = open(&path);
+    thread::scope(|scope| {
+        for number in 0..2 {
+            let store = &store;
+            scope.spawn(move || write(store, number));
+        }
+    });
+    let before = rows(&store);
+    store.close().unwrap();
+    inject::disarm();
+    assert_eq!(rows(&open(&path)), before);
+    child::say("passed");
+}
+
+#[test]
+fn on_a_slow_disk_nobody_waits_for_ever() {
+    for microseconds in [300, 2_000] {
+        let directory = scratch();
+        let fault = Fault { kind: Kind::Slow, first: microseconds, times: 0, errno: libc::EIO };
+        let complaints = directory.path().join("complaints");
+        let part = "slow::child_writes_to_a_slow_disk";
+        let mut process = inject::start(part, directory.path(), fault, &[], &complaints);
+        let message = process.next_message_within(Duration::from_secs(300));
+        let printed = std::fs::read_to_string(&complaints).unwrap();
+        assert_eq!(message.expect("it hangs").as_deref(), Some("passed"), "{printed}");
+        assert!(process.finish().success());
+    }
+}
+
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_commits_to_a_slow_disk() {
+    let Some(directory) = child::directory() else { return };
+    // The engine never flushes by itself.
+    let builder = SledStoreBuilder::new().flush_every_ms(None);
+    let store = builder.build(directory.join("db")).unwrap();
+    for number in 1_u64.. {
+        let key = number.to_be_bytes();
+        store.put_with_ttl(&key, &key, LIFE).unwrap();
+        child::say(&number.to_string());
+    }
+}
+
+#[test]
+fn on_a_slow_disk_few_commits_are_on_their_way() {
+    // Five buffers, of which each commit makes two, and what the last one has begun.
+    const MOST: u64 = 4;
+    let directory = scratch();
+    let fault = Fault { kind: Kind::Slow, first: 20_000, times: 0, errno: libc::EIO };
+    let complaints = directory.path().join("complaints");
+    let part = "slow::child_commits_to_a_slow_disk";
+    let mut process = inject::start(part, directory.path(), fault, &[], &complaints);
+    let mut made = 0_u64;
+    for _ in 0..50 {
+        made = process.next_message().expect("the child goes on").parse().unwrap();
+    }
+    for message in process.kill() {
+        made = message.parse().unwrap();
+    }
+    let there = rows(&SledStore::open(directory.path().join("db")).unwrap()).len() as u64;
+    let lost = made.saturating_sub(there);
+    assert!(lost <= MOST, "{lost} of {made} commits are lost");
+}
