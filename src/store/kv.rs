@@ -136,8 +136,7 @@ impl KvTxn for SledTransaction {
     }
 
     fn rollback(self: Box<Self>) -> Result<()> {
-        SledTransaction::rollback(*self);
-        Ok(())
+        SledTransaction::rollback(*self)
     }
 }
 

@@ -51,7 +51,9 @@ impl SledStore {
 
     /// Whether `key` is there and has not expired.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.get_pinned(key)?.is_some())
+        let in_use = self.keyspace.in_use(self.shared.path())?;
+        let there = |trees: &Trees| Ok(trees.data.contains(key)?.then_some(()));
+        Ok(self.look(in_use.trees(), key, there)?.is_some())
     }
 
     /// Sets `key` to `value`. An expiry that the key had is gone.
@@ -93,13 +95,23 @@ impl SledStore {
         })
     }
 
-    /// The expiry is asked for first, then the value: see `write.rs` for why that order is right.
     fn look_up(&self, trees: &Trees, key: &[u8]) -> Result<Option<Bytes>> {
+        self.look(trees, key, |trees| trees.data.get(key))
+    }
+
+    /// What `live` finds of `key`, unless it has expired. The expiry is asked for first, then the row:
+    /// see `write.rs` for why that order is right.
+    fn look<T>(
+        &self,
+        trees: &Trees,
+        key: &[u8],
+        live: impl FnOnce(&Trees) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
         let expires_at = self.keyspace.expiries().get(key);
         if expires_at.is_some_and(|at| at <= self.shared.now_ms()) {
             self.evict(trees, key);
             return Ok(None);
         }
-        trees.data.get(key)
+        live(trees)
     }
 }

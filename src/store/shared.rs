@@ -44,9 +44,9 @@ pub(super) enum Kind {
 }
 
 const KINDS: [(Kind, &str); 3] = [
-    (Kind::Iterator, "iterators"),
-    (Kind::Snapshot, "snapshots"),
-    (Kind::Transaction, "transactions"),
+    (Kind::Iterator, "iterator"),
+    (Kind::Snapshot, "snapshot"),
+    (Kind::Transaction, "transaction"),
 ];
 
 /// A number for a store or a keyspace that no other one in the process has.
@@ -218,10 +218,13 @@ impl Shared {
         let open: Vec<_> = KINDS
             .iter()
             .filter(|(kind, _)| count(*kind) > 0)
-            .map(|(kind, name)| format!("{} {name}", count(*kind)))
+            .map(|(kind, name)| match count(*kind) {
+                1 => format!("1 {name}"),
+                count => format!("{count} {name}s"),
+            })
             .collect();
         if !open.is_empty() {
-            let message = format!("{} are open", open.join(" and "));
+            let message = format!("still open: {}", open.join(", "));
             return Err(Failure::error("close", &self.path, Reason::Busy, message));
         }
         alone.iter_mut().for_each(|keyspace| keyspace.leave(State::Closed));

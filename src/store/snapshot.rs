@@ -5,6 +5,7 @@ use std::sync::Arc;
 use oxistore_core::StoreError;
 
 use super::iterator::{between, Iter, IterOptions, Keys};
+use super::keyspace::Trees;
 use super::shared::{Held, Kind, Open};
 use super::versions::SnapshotStats;
 use super::SledStore;
@@ -55,14 +56,31 @@ impl SledStore {
 
     /// The value of `key` at the moment `held`, unless it was absent or had expired.
     pub(super) fn look_up_at(&self, held: &Held, key: &[u8]) -> Result<Option<Bytes>> {
+        self.look_at(held, key, |trees| trees.data.get(key), |value| value)
+    }
+
+    /// Whether `key` was there at the moment `held`, and had not expired.
+    pub(super) fn was_there(&self, held: &Held, key: &[u8]) -> Result<bool> {
+        let there = |trees: &Trees| Ok(trees.data.contains(key)?.then_some(()));
+        Ok(self.look_at(held, key, there, drop)?.is_some())
+    }
+
+    /// What `live` finds of `key`, or `kept` makes of what it was, at the moment `held`.
+    fn look_at<T>(
+        &self,
+        held: &Held,
+        key: &[u8],
+        live: impl FnOnce(&Trees) -> Result<Option<T>>,
+        kept: impl FnOnce(Bytes) -> T,
+    ) -> Result<Option<T>> {
         let in_use = self.keyspace.in_use(self.shared.path())?;
         // The live row first, and its versions after that: see `versions.rs`.
         let expires_at = self.keyspace.expiries().get(key);
-        let live = in_use.trees().data.get(key)?;
+        let live = live(in_use.trees())?;
         let seen = held.versions().seen(&held.moment, self.keyspace.id(), key);
         held.check()?;
         Ok(match seen {
-            Some(past) => past.at(held.now),
+            Some(past) => past.at(held.now).map(kept),
             None => live.filter(|_| expires_at.is_none_or(|at| at > held.now)),
         })
     }
@@ -108,7 +126,7 @@ impl SledSnapshot {
 
     /// Whether `key` was there and had not expired.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.get_pinned(key)?.is_some())
+        self.store.was_there(&self.held, key)
     }
 
     /// All rows with keys from `lo` up to, not including, `hi`, upwards.

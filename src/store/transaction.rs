@@ -206,7 +206,8 @@ impl SledTransaction {
     /// # Errors
     ///
     /// [`StoreError::TxnConflict`] if a key that was read, or a key in a stretch that an iterator went
-    /// over, was changed since the transaction began; a transaction that only writes has no
+    /// over, was changed since the transaction began. A change is every write, also of the same value or
+    /// of the expiry alone; that a key has expired is none. A transaction that only writes has no
     /// conflicts, and one that only reads never fails. [`StoreError::CapacityExceeded`] if the moment
     /// that it read has ended, see [`snapshot_memory`](crate::SledStoreBuilder::snapshot_memory). In
     /// either case nothing was written.
@@ -244,9 +245,11 @@ impl SledTransaction {
         result
     }
 
-    /// Discards all writes, as dropping the transaction does.
-    pub fn rollback(self) {
+    /// Discards all writes, as dropping the transaction does. It never fails; the answer is that of the
+    /// trait.
+    pub fn rollback(self) -> Result<()> {
         self.main.work.finish();
+        Ok(())
     }
 }
 
@@ -270,17 +273,21 @@ impl TransactionKeyspace {
 
     /// The same without a copy.
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let own = self.work.part(&self.store.keyspace, |part| {
+        match self.own(key)? {
+            Some(value) => Ok(value),
+            None => self.store.look_up_at(&self.work.held, key),
+        }
+    }
+
+    /// What the transaction itself has made of `key`. If that is nothing, the key is about to be read.
+    fn own(&self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
+        self.work.part(&self.store.keyspace, |part| {
             let own = part.written.0.get(key).map(|write| write.value().cloned());
             if own.is_none() && !part.keys_read.contains(key) {
                 part.keys_read.insert(key.into());
             }
             Ok(own)
-        })?;
-        match own {
-            Some(value) => Ok(value),
-            None => self.store.look_up_at(&self.work.held, key),
-        }
+        })
     }
 
     /// The values of `keys`, in their order.
@@ -295,7 +302,10 @@ impl TransactionKeyspace {
 
     /// Whether `key` is there and had not expired.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.get_pinned(key)?.is_some())
+        match self.own(key)? {
+            Some(value) => Ok(value.is_some()),
+            None => self.store.was_there(&self.work.held, key),
+        }
     }
 
     /// Sets `key` to `value`, without an expiry.

@@ -235,9 +235,9 @@ fn closing_says_what_is_open() {
     let store = SledStore::open_temporary().unwrap();
     let (snapshot, transaction) = (store.snapshot().unwrap(), store.transaction().unwrap());
     let error = store.clone().close().unwrap_err().to_string();
-    assert!(error.contains("1 snapshots") && error.contains("1 transactions"), "{error}");
+    assert!(error.contains("1 snapshot, 1 transaction"), "{error}");
     drop(snapshot);
-    transaction.rollback();
+    transaction.rollback().unwrap();
     store.close().unwrap();
 }
 

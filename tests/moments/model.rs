@@ -335,7 +335,7 @@ impl World {
     fn finish_transaction(&mut self) {
         let Some(open) = self.transactions.pop() else { return };
         if self.numbers.below(4) == 0 {
-            open.transaction.rollback();
+            open.transaction.rollback().unwrap();
             return;
         }
         let must_conflict = open.must_conflict();
