@@ -30,6 +30,7 @@ mod clock;
 mod expiries;
 mod expiry;
 mod iterator;
+mod kept;
 mod keyspace;
 mod kv;
 mod limits;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::bounds::{as_slice, highest_lower, lowest_upper};
 use super::iterator::Move;
+use super::kept::{Key, Range};
 use super::keyspace::Keyspace;
 use super::shared::Held;
 use super::transaction::Written;
-use super::versions::Range;
 use super::write::Past;
 use super::SledStore;
 use crate::engine::{Bytes, Cursor, Result, Row};
@@ -261,7 +261,7 @@ impl Ahead {
 
     /// Puts the live rows and what was kept of that stretch together. As many kept rows as were asked
     /// for may not be all of them.
-    fn settle(&mut self, kept: Vec<(Arc<[u8]>, Past)>, now: u64) {
+    fn settle(&mut self, kept: Vec<(Key, Past)>, now: u64) {
         let is_cut = kept.len() == LARGEST_PORTION;
         for (key, past) in kept {
             let key = Bytes::from(&key[..]);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::bounds::{as_slice, highest_lower, highest_upper, lowest_lower, lowest_upper};
 use super::iterator::Move;
+use super::kept::Range;
 use super::keyspace::Keyspace;
 use super::transaction::{Work, Written};
-use super::versions::Range;
 use crate::engine::{Bytes, Result, Row};
 
 /// An iterator of a transaction: notes what it goes over.

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use oxistore_core::StoreError;
 
 use super::clock::{Clock, Monotone};
+use super::kept::Moment;
 use super::keyspace::{Keyspace, State, Trees, DEFAULT};
 use super::limits::check_name;
 use super::locks::{lock, read, write};
-use super::versions::{Moment, Versions};
+use super::versions::Versions;
 use super::write::Past;
 use crate::engine::{Engine, Failure, RawTree, Reason, Result};
 

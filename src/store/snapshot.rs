@@ -7,7 +7,7 @@ use oxistore_core::StoreError;
 use super::iterator::{between, Iter, IterOptions, Keys};
 use super::keyspace::Trees;
 use super::shared::{Held, Kind, Open};
-use super::versions::SnapshotStats;
+use super::versions::{Seen, SnapshotStats};
 use super::SledStore;
 use crate::engine::{Bytes, Result};
 
@@ -74,14 +74,16 @@ impl SledStore {
         kept: impl FnOnce(Bytes) -> T,
     ) -> Result<Option<T>> {
         let in_use = self.keyspace.in_use(self.shared.path())?;
-        // The live row first, and its versions after that: see `versions.rs`.
-        let expires_at = self.keyspace.expiries().get(key);
-        let live = live(in_use.trees())?;
-        let seen = held.versions().seen(&held.moment, self.keyspace.id(), key);
+        let live = || {
+            let expires_at = self.keyspace.expiries().get(key);
+            let live = live(in_use.trees())?;
+            Result::Ok(live.filter(|_| expires_at.is_none_or(|at| at > held.now)))
+        };
+        let seen = held.versions().see(&held.moment, self.keyspace.id(), key, live)?;
         held.check()?;
         Ok(match seen {
-            Some(past) => past.at(held.now).map(kept),
-            None => live.filter(|_| expires_at.is_none_or(|at| at > held.now)),
+            Seen::Kept(past) => past.at(held.now).map(kept),
+            Seen::Live(live) => live,
         })
     }
 }

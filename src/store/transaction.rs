@@ -22,12 +22,12 @@ use oxistore_core::StoreError;
 
 use super::expiry::deadline;
 use super::iterator::{between, Iter, IterOptions, Keys};
+use super::kept::{is_empty_range, Range};
 use super::keyspace::Keyspace;
 use super::limits::{check_key, check_value};
 use super::locks::lock;
 use super::scan::Span;
 use super::shared::{Held, Kind, Open};
-use super::versions::{is_empty_range, Range};
 use super::write::Action;
 use super::SledStore;
 use crate::engine::{Bytes, Failure, Reason, Result};

@@ -32,44 +32,32 @@
 //! * A writer that meets a snapshot which ends: whether there is a live snapshot is looked at again
 //!   under the lock of the versions, so nothing is kept that nobody would ever drop.
 //!
+//! Whoever reads one key ([`Versions::see`]) looks for a version before that already: if there is one it is R,
+//! whatever the live row is by now. If there is none, the live row is read, and the versions are looked at
+//! again, unless none has been entered since the first look, which would be a version of a writer that may
+//! have touched the live row before it was read. That number, `entered`, is read before the first look and
+//! grows under the lock in which a version is entered, so a look that comes after it sees the version.
+//!
 //! A range is the same for each key in it: the next live rows are fetched, and then the versions are asked
 //! for all up to the last of them. A key that was removed before the live rows came by has a version by
 //! then. What has been put together in that way is the moment's for good, however long it lies there.
 //!
 //! tests/interleavings explores these interleavings with the engine replaced by a map.
 
-use std::collections::{BTreeMap, HashMap};
 use std::mem::take;
-use std::ops::Bound;
 use std::sync::Arc;
 
+use super::kept::{
+    differs, is_empty_range, seen, History, Kept, Key, Moment, Place, Range, Version,
+};
 use super::locks::{lock, read, try_lock, write};
-use super::locks::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, RwLock};
+use super::locks::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock};
 
 /// Versions that are settled in one go when a snapshot ends, while writers and readers wait.
 const SETTLED_AT_ONCE: usize = 256;
 
 /// What a version costs beside its key and its value, roughly.
 const OVERHEAD: u64 = 160;
-
-/// A key of the store: the keyspace's number, and the key in it.
-type Place = (u64, Arc<[u8]>);
-
-/// A range of keys.
-pub(super) type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
-
-/// The moment that a snapshot shows. Compared with others by its number alone.
-pub(super) struct Moment {
-    number: u64,
-    ended: AtomicBool,
-}
-
-impl Moment {
-    /// Whether its versions may be gone. Asked after they were looked at, not before.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::SeqCst)
-    }
-}
 
 /// What a key is before a change of it.
 pub(super) struct Before<R> {
@@ -88,6 +76,8 @@ pub(super) struct Versions<R> {
     /// How many versions there are, so that readers need no lock where there are none.
     len: AtomicU64,
     bytes: AtomicU64,
+    /// How many versions were ever entered.
+    entered: AtomicU64,
     /// The bytes past which the oldest snapshot ends.
     bound: u64,
     kept: RwLock<Kept<R>>,
@@ -95,25 +85,12 @@ pub(super) struct Versions<R> {
     ending: Mutex<()>,
 }
 
-struct Kept<R> {
-    /// The number that was given out last.
-    last: u64,
-    live: BTreeMap<u64, Arc<Moment>>,
-    /// By keyspace and key, in ascending order of the numbers.
-    versions: HashMap<u64, BTreeMap<Arc<[u8]>, History<R>>>,
-    /// The keys that have a version under a number.
-    touched: HashMap<u64, Vec<Place>>,
-}
-
-/// The versions of one key.
-type History<R> = Vec<Version<R>>;
-
-struct Version<R> {
-    number: u64,
-    row: R,
-    size: u64,
-    /// Whether the key has really changed since.
-    differs: bool,
+/// What a key was at a moment.
+pub(super) enum Seen<R, L> {
+    /// It has changed since, and this was kept.
+    Kept(R),
+    /// It has not changed before it was read.
+    Live(L),
 }
 
 /// A snapshot that is no longer live and whose versions have still to be settled.
@@ -142,13 +119,9 @@ impl<R: Clone> Versions<R> {
             newest: AtomicU64::new(0),
             len: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            entered: AtomicU64::new(0),
             bound: bound.unwrap_or(u64::MAX),
-            kept: RwLock::new(Kept {
-                last: 0,
-                live: BTreeMap::new(),
-                versions: HashMap::new(),
-                touched: HashMap::new(),
-            }),
+            kept: RwLock::new(Kept::default()),
             ending: Mutex::new(()),
         }
     }
@@ -157,7 +130,7 @@ impl<R: Clone> Versions<R> {
     pub(super) fn take(&self) -> Arc<Moment> {
         let mut kept = write(&self.kept);
         kept.last += 1;
-        let moment = Arc::new(Moment { number: kept.last, ended: AtomicBool::new(false) });
+        let moment = Arc::new(Moment::new(kept.last));
         kept.live.insert(moment.number, Arc::clone(&moment));
         self.newest.store(moment.number, Ordering::SeqCst);
         moment
@@ -180,7 +153,7 @@ impl<R: Clone> Versions<R> {
         let mut kept = write(&self.kept);
         let number = moment.number;
         kept.live.remove(&number)?;
-        moment.ended.store(true, Ordering::SeqCst);
+        moment.end();
         let newest = kept.live.last_key_value().map_or(0, |(number, _)| *number);
         self.newest.store(newest, Ordering::SeqCst);
         if newest == 0 {
@@ -268,13 +241,34 @@ impl<R: Clone> Versions<R> {
         }
         let Before { row, size, differs } = before;
         let size = OVERHEAD + (key.len() + size) as u64;
-        if kept.enter((keyspace, key.into()), Version { number, row, size, differs }) {
+        if kept.enter((keyspace, Key::from_slice(key)), Version { number, row, size, differs }) {
             self.len.fetch_add(1, Ordering::SeqCst);
             self.bytes.fetch_add(size, Ordering::SeqCst);
+            self.entered.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    /// What `key` was at `moment`, if it was changed since; to be asked after the live row was read.
+    /// What `key` was at `moment`: what was kept of it, or what `live` reads.
+    pub(super) fn see<L, E>(
+        &self,
+        moment: &Moment,
+        keyspace: u64,
+        key: &[u8],
+        live: impl FnOnce() -> Result<L, E>,
+    ) -> Result<Seen<R, L>, E> {
+        let entered = self.entered.load(Ordering::SeqCst);
+        if let Some(row) = self.seen(moment, keyspace, key) {
+            return Ok(Seen::Kept(row));
+        }
+        let live = live()?;
+        if self.entered.load(Ordering::SeqCst) == entered {
+            return Ok(Seen::Live(live));
+        }
+        Ok(self.seen(moment, keyspace, key).map_or(Seen::Live(live), Seen::Kept))
+    }
+
+    /// What was kept of `key` for `moment`. If nothing was, a live row that was read before this is what
+    /// the key was.
     pub(super) fn seen(&self, moment: &Moment, keyspace: u64, key: &[u8]) -> Option<R> {
         if self.is_empty() {
             return None;
@@ -292,15 +286,15 @@ impl<R: Clone> Versions<R> {
         range: Range<'_>,
         down: bool,
         most: usize,
-    ) -> Vec<(Arc<[u8]>, R)> {
+    ) -> Vec<(Key, R)> {
         if self.is_empty() || is_empty_range(&range) {
             return Vec::new();
         }
         let kept = read(&self.kept);
         let Some(keys) = kept.versions.get(&keyspace) else { return Vec::new() };
         let rows = keys.range::<[u8], _>(range);
-        let what_it_was = |(key, versions): (&Arc<[u8]>, &History<R>)| {
-            Some((Arc::clone(key), seen(versions, moment)?.row.clone()))
+        let what_it_was = |(key, versions): (&Key, &History<R>)| {
+            Some((Key::from_slice(key), seen(versions, moment)?.row.clone()))
         };
         match down {
             false => rows.filter_map(what_it_was).take(most).collect(),
@@ -343,77 +337,5 @@ impl<R: Clone> Versions<R> {
     /// has read the live row before it asks, "none" means that the row has not changed.
     pub(super) fn is_empty(&self) -> bool {
         self.len.load(Ordering::SeqCst) == 0
-    }
-}
-
-impl<R> Kept<R> {
-    fn of(&self, keyspace: u64, key: &[u8]) -> &[Version<R>] {
-        self.versions.get(&keyspace).and_then(|keys| keys.get(key)).map_or(&[], |all| &all[..])
-    }
-
-    fn note_difference(&mut self, keyspace: u64, key: &[u8]) {
-        let keys = self.versions.get_mut(&keyspace);
-        let last = keys.and_then(|keys| keys.get_mut(key)).and_then(|versions| versions.last_mut());
-        // None if the last snapshot has ended in the meantime.
-        if let Some(version) = last {
-            version.differs = true;
-        }
-    }
-
-    /// Says whether the version was entered. It is not where there is one that serves already, because
-    /// a newer snapshot has ended meanwhile.
-    fn enter(&mut self, place: Place, version: Version<R>) -> bool {
-        let number = version.number;
-        let versions =
-            self.versions.entry(place.0).or_default().entry(Arc::clone(&place.1)).or_default();
-        if let Some(last) = versions.last_mut().filter(|last| last.number >= number) {
-            last.differs |= version.differs;
-            return false;
-        }
-        versions.push(version);
-        self.touched.entry(number).or_default().push(place);
-        true
-    }
-
-    /// Moves the version under `number`, whose snapshot has ended, to the snapshot `below`, or drops it
-    /// where that one has no need of it; answers with its size then.
-    fn settle(&mut self, place: Place, number: u64, below: Option<u64>) -> Option<u64> {
-        let keys = self.versions.get_mut(&place.0)?;
-        let versions = keys.get_mut(&place.1)?;
-        let index = versions.iter().position(|version| version.number == number)?;
-        let needed = below.filter(|below| index == 0 || versions[index - 1].number < *below);
-        if let Some(below) = needed {
-            versions[index].number = below;
-            self.touched.entry(below).or_default().push(place);
-            return None;
-        }
-        let gone = versions.remove(index);
-        if index > 0 {
-            versions[index - 1].differs |= gone.differs;
-        }
-        if versions.is_empty() {
-            keys.remove(&place.1);
-        }
-        Some(gone.size)
-    }
-}
-
-fn seen<'a, R>(versions: &'a [Version<R>], moment: &Moment) -> Option<&'a Version<R>> {
-    versions.iter().find(|version| version.number >= moment.number)
-}
-
-fn differs<R>(versions: &[Version<R>], moment: &Moment) -> bool {
-    versions.iter().any(|version| version.number >= moment.number && version.differs)
-}
-
-/// Ranges that the standard library's maps would panic at, among others.
-pub(super) fn is_empty_range(range: &Range<'_>) -> bool {
-    match range {
-        (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
-        (
-            Bound::Included(lower) | Bound::Excluded(lower),
-            Bound::Included(upper) | Bound::Excluded(upper),
-        ) => lower >= upper,
-        _ => false,
     }
 }

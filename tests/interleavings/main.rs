@@ -5,6 +5,9 @@
 //! What surrounds the versions in the store is here in small: who takes a snapshot keeps writers out by the
 //! commit lock, single writers share it and lock their key, a batch has it alone.
 
+#[allow(dead_code)]
+#[path = "../../src/store/kept.rs"]
+mod kept;
 mod locks;
 // Not all of it is called here.
 #[allow(dead_code)]
@@ -18,7 +21,8 @@ use locks::{lock, read, write, AtomicU64, Mutex, Ordering, RwLock};
 use loom::sync::Arc;
 use loom::thread::{spawn, JoinHandle};
 
-use versions::{Before, Moment, Versions};
+use kept::Moment;
+use versions::{Before, Seen, Versions};
 
 const KEYSPACE: u64 = 1;
 
@@ -75,10 +79,12 @@ impl Store {
             .unwrap_or_else(|it| match it {});
     }
 
-    /// The live row first, then the versions.
     fn get(&self, moment: &Moment, key: usize) -> u64 {
-        let live = self.live[key].load(Ordering::SeqCst);
-        self.versions.seen(moment, KEYSPACE, &[key as u8]).unwrap_or(live)
+        let live = || Ok::<_, Infallible>(self.live[key].load(Ordering::SeqCst));
+        match self.versions.see(moment, KEYSPACE, &[key as u8], live) {
+            Ok(Seen::Kept(row) | Seen::Live(row)) => row,
+            Err(never) => match never {},
+        }
     }
 
     /// Both keys as an iterator reads them, which has them live before it asks for versions. What was
