@@ -57,7 +57,7 @@ use super::locks::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock};
 const SETTLED_AT_ONCE: usize = 256;
 
 /// What a version costs beside its key and its value, roughly.
-const OVERHEAD: u64 = 160;
+const OVERHEAD: u64 = 256;
 
 /// What a key is before a change of it.
 pub(super) struct Before<R> {
