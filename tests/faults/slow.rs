@@ -1,6 +1,7 @@
 //! A disk on which each sync takes long, so that all that sled lets wait does wait. sled can make all its
 //! threads wait for each other then: see `src/engine/buffers.rs`.
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use sledstore::{SledBatch, SledStore, SledStoreBuilder};
 
 use crate::common::{child, rows, scratch};
 use crate::inject::{self, Fault, Kind};
+use crate::pressure;
 
 /// Enough for a batch to go through the journal.
 const ROWS: u64 = 600;
@@ -15,7 +17,7 @@ const LIFE: Duration = Duration::from_secs(1_000_000);
 
 /// Small segments are full, and free again, all the time, and the file is cut whenever the last ones are
 /// free.
-fn open(path: &std::path::Path) -> SledStore {
+fn open(path: &Path) -> SledStore {
     let builder = SledStoreBuilder::new().segment_size(64 << 10).flush_every_ms(20);
     builder.build(path).unwrap()
 }
@@ -71,36 +73,11 @@ fn on_a_slow_disk_nobody_waits_for_ever() {
 }
 
 #[test]
-#[ignore = "runs as a child process of the test below"]
-fn child_commits_to_a_slow_disk() {
-    let Some(directory) = child::directory() else { return };
-    // The engine never flushes by itself.
-    let builder = SledStoreBuilder::new().flush_every_ms(None);
-    let store = builder.build(directory.join("db")).unwrap();
-    for number in 1_u64.. {
-        let key = number.to_be_bytes();
-        store.put_with_ttl(&key, &key, LIFE).unwrap();
-        child::say(&number.to_string());
-    }
-}
-
-#[test]
 fn on_a_slow_disk_few_commits_are_on_their_way() {
-    // Five buffers, of which each commit makes two, and what the last one has begun.
-    const MOST: u64 = 4;
-    let directory = scratch();
     let fault = Fault { kind: Kind::Slow, first: 20_000, times: 0, errno: libc::EIO };
-    let complaints = directory.path().join("complaints");
-    let part = "slow::child_commits_to_a_slow_disk";
-    let mut process = inject::start(part, directory.path(), fault, &[], &complaints);
-    let mut made = 0_u64;
-    for _ in 0..50 {
-        made = process.next_message().expect("the child goes on").parse().unwrap();
-    }
-    for message in process.kill() {
-        made = message.parse().unwrap();
-    }
-    let there = rows(&SledStore::open(directory.path().join("db")).unwrap()).len() as u64;
-    let lost = made.saturating_sub(there);
-    assert!(lost <= MOST, "{lost} of {made} commits are lost");
+    let scratch = scratch();
+    let complaints = scratch.path().join("complaints");
+    let start =
+        |part: &str, directory: &Path| inject::start(part, directory, fault, &[], &complaints);
+    pressure::kill_loses_few_commits(50, start);
 }
