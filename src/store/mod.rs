@@ -123,8 +123,9 @@ impl SledStore {
     ///
     /// # Errors
     ///
-    /// [`Reason::Busy`](crate::Reason::Busy) while iterators are open; the store stays open then,
-    /// through its other handles and iterators. [`StoreError::Io`](crate::StoreError::Io) when what
+    /// [`Reason::Busy`](crate::Reason::Busy) while iterators, snapshots or transactions are open; the
+    /// store stays open then, through its other handles and these. Threads that open new ones all the
+    /// time can keep it open for ever: end them first. [`StoreError::Io`](crate::StoreError::Io) when what
     /// was written last did not reach the disk; the store is closed then.
     pub fn close(self) -> Result<()> {
         self.shared.close()
