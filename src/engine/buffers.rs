@@ -10,7 +10,8 @@
 //!
 //! If all of them have come to that, nobody is left for the cut, and nobody ever goes on, the writer
 //! included. So there has to be a thread to spare at any time, and few buffers may be under way. A batch
-//! makes two, and waits here before it begins. Single writes make one for each segment that they fill;
+//! makes two, and waits here before it begins; its caller has mostly waited already, where it held no lock
+//! (`Buffers::wait`). Single writes make one for each segment that they fill;
 //! `Limits::portion` sees to it that they are flushed in time. The rest of the seven is for sled's own
 //! periodic flush.
 
@@ -40,12 +41,18 @@ pub(super) struct Buffers {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// Buffers that batches have made and that are not written, or a few more: a batch can come to
     /// fewer than two.
     under_way: u64,
     /// How many threads are writing or syncing a buffer at this moment.
     writing: u64,
+}
+
+impl State {
+    fn are_many(&self) -> bool {
+        self.under_way + OF_A_BATCH > MOST
+    }
 }
 
 thread_local! {
@@ -56,13 +63,24 @@ thread_local! {
 }
 
 impl Buffers {
+    /// Whether a batch would have to wait.
+    pub(super) fn are_many(&self) -> bool {
+        self.state().are_many()
+    }
+
     /// Waits until a batch may begin, and counts it. Says whether it may; if not, the disk has taken
     /// nothing for too long.
     pub(super) fn make_room(&self, patience: Duration) -> bool {
+        let state = self.wait(patience);
+        state.map(|mut state| state.under_way += OF_A_BATCH).is_some()
+    }
+
+    /// Waits until a batch may begin; `None` if the disk has taken nothing for too long.
+    pub(super) fn wait(&self, patience: Duration) -> Option<MutexGuard<'_, State>> {
         let deadline = Deadline::after(patience);
         let mut state = self.state();
         let mut idle = 0;
-        while state.under_way + OF_A_BATCH > MOST {
+        while state.are_many() {
             let (next, waited) =
                 self.written.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner);
             state = next;
@@ -71,11 +89,10 @@ impl Buffers {
                 // Nothing is being written, so nothing is under way: too many were counted.
                 state.under_way = 0;
             } else if deadline.has_passed() {
-                return false;
+                return None;
             }
         }
-        state.under_way += OF_A_BATCH;
-        true
+        Some(state)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -149,6 +149,11 @@ impl Engine {
         self.parts().flusher.flush_in_turn()
     }
 
+    /// To be called without locks before a batch: waits until the disk is ready for it.
+    pub(crate) fn wait_until_not_crowded(&self) -> Result<()> {
+        self.room.wait_until_not_crowded()
+    }
+
     /// The bytes that the directory's log and blobs occupy.
     pub(crate) fn size_on_disk(&self) -> Result<u64> {
         shield("measure", self.path(), || self.parts().db.size_on_disk())

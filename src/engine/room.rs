@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
+use super::buffers::Buffers;
 use super::durable::Log;
 use super::gate::Gate;
 use super::limits::Limits;
@@ -94,7 +95,23 @@ impl Room {
 
     /// To be called before a write that sled makes as a batch. Waits until it may begin.
     pub(super) fn may_write_batch(&self) -> Result<()> {
-        match self.log.get().is_none_or(|log| log.buffers().make_room(self.patience)) {
+        self.wait_for_disk(|buffers| buffers.make_room(self.patience))
+    }
+
+    /// Whether a batch would have to wait for the disk.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.log.get().is_some_and(|log| log.buffers().are_many())
+    }
+
+    /// Waits until a batch would not have to.
+    pub(super) fn wait_until_not_crowded(&self) -> Result<()> {
+        self.wait_for_disk(|buffers| buffers.wait(self.patience).is_some())
+    }
+
+    fn wait_for_disk(&self, wait: impl FnOnce(&Buffers) -> bool) -> Result<()> {
+        // A disk that has not answered before is not waited for again.
+        self.may_write()?;
+        match self.log.get().is_none_or(|log| wait(log.buffers())) {
             true => self.may_write(),
             false => self.judge(Err(self.too_long())),
         }

@@ -43,6 +43,12 @@ impl Tree {
         self.room.is_under_pressure()
     }
 
+    /// Whether a write of several steps would have to wait for the disk. It does wait then, so the
+    /// writer, without its locks, calls `Engine::wait_until_not_crowded` instead.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.room.is_crowded()
+    }
+
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.room.may_read(&self.inner, Some(key))?;
         shield("read from", self.path(), || match &self.pieces {

@@ -192,6 +192,9 @@ impl SledStore {
         mut keyspaces: Vec<&'a Arc<Keyspace>>,
         permit: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
+        if changes.len() > 1 {
+            self.shared.wait_until_not_crowded()?;
+        }
         // Keyspaces are taken into use by ascending id, each once: see the order of locks.
         keyspaces.extend(changes.iter().map(|(keyspace, _, _)| *keyspace));
         keyspaces.push(&self.keyspace);

@@ -177,6 +177,15 @@ impl Shared {
         }
     }
 
+    /// Waits until the disk is ready for a batch. The caller holds no lock.
+    pub(super) fn wait_until_not_crowded(&self) -> Result<()> {
+        match &*read(&self.engine) {
+            Some(engine) => engine.wait_until_not_crowded(),
+            // The write itself says so.
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn size_on_disk(&self) -> Result<u64> {
         self.with_engine(Engine::size_on_disk)
     }

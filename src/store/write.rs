@@ -148,6 +148,12 @@ pub(super) struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// Whether it is a batch to the engine.
+    fn touches_both_trees(&self) -> bool {
+        !matches!(self.action, Action::Expire(_))
+            && self.action.expires_at() != self.keyspace.expiries().get(self.key)
+    }
+
     /// The bytes that it comes to, with those in pieces that it removes.
     fn size(&self) -> usize {
         self.key.len() + self.action.size() + self.trees.data.length_in_pieces(self.key)
@@ -156,23 +162,29 @@ impl Change<'_> {
 
 impl SledStore {
     /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
-    /// key and answers with what to do, if anything, and with what the caller wants to know.
+    /// key and answers with what to do, if anything, and with what the caller wants to know. It is asked
+    /// again where the disk has to be waited for first.
     pub(super) fn write_key<'a, T>(
         &self,
         key: &'a [u8],
-        decide: impl FnOnce(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
+        mut decide: impl FnMut(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
     ) -> Result<T> {
-        let (answer, pressure) = self.write_locked(key, decide)?;
-        self.shared.relieve(pressure)?;
-        Ok(answer)
+        loop {
+            if let Some((answer, pressure)) = self.write_locked(key, &mut decide)? {
+                self.shared.relieve(pressure)?;
+                return Ok(answer);
+            }
+            self.shared.wait_until_not_crowded()?;
+        }
     }
 
-    /// Answers also whether the engine is under pressure, to be relieved without locks.
+    /// Answers also whether the engine is under pressure, to be relieved without locks; `None` if
+    /// nothing was done because the disk has to be waited for, without locks too.
     fn write_locked<'a, T>(
         &self,
         key: &'a [u8],
-        decide: impl FnOnce(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
-    ) -> Result<(T, bool)> {
+        decide: &mut impl FnMut(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
+    ) -> Result<Option<(T, bool)>> {
         let in_use = self.keyspace.in_use(self.shared.path())?;
         let _shared = read(&self.shared.commit);
         let _mine = lock(self.shared.stripe(&self.keyspace, key));
@@ -180,16 +192,23 @@ impl SledStore {
         let now = self.shared.now_ms();
         let (action, answer) = decide(&Current { keyspace, trees, key, now })?;
         // A call that only looks does not wait for what others have written.
-        let Some(action) = action else { return Ok((answer, false)) };
+        let Some(action) = action else { return Ok(Some((answer, false))) };
         action.check(key, trees)?;
-        self.shared.apply_one(&Change { keyspace, trees, key, action })?;
-        Ok((answer, self.shared.is_under_pressure(trees)))
+        let change = Change { keyspace, trees, key, action };
+        if change.touches_both_trees() && trees.data.is_crowded() {
+            return Ok(None);
+        }
+        self.shared.apply_one(&change)?;
+        Ok(Some((answer, self.shared.is_under_pressure(trees))))
     }
 
     /// Removes `key` if it has expired, unless somebody is writing; then it is left for another
-    /// time. It is not what the reader asked for, so an error is left alone too: the key stays absent
-    /// for every reader.
+    /// time, and so it is if the disk had to be waited for. It is not what the reader asked for, so an
+    /// error is left alone too: the key stays absent for every reader.
     pub(super) fn evict(&self, trees: &Trees, key: &[u8]) {
+        if trees.data.is_crowded() {
+            return;
+        }
         let Some(_shared) = try_read(&self.shared.commit) else {
             return;
         };

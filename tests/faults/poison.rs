@@ -93,6 +93,31 @@ fn child_writes_to_a_disk_that_stops_answering() {
 }
 
 #[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_commits_to_a_disk_that_stops_answering() {
+    let Some(directory) = child::directory() else { return };
+    let builder = SledStoreBuilder::new().patience(PATIENCE).flush_every_ms(None);
+    let store = builder.build(directory.join("db")).unwrap();
+    // Nobody flushes: it is the batch itself that waits.
+    let commit = |number: u64| store.batch_write(&[(b"a", &number.to_be_bytes()), (b"b", b"")]);
+    let error = (0..).find_map(|number| commit(number).err()).unwrap();
+    assert_failed::<()>(Err(error.clone()), Reason::TimedOut);
+    let begun = Instant::now();
+    for number in 0..1_000 {
+        assert_eq!(commit(number).unwrap_err().to_string(), error.to_string());
+    }
+    assert!(begun.elapsed() < 10 * PATIENCE, "{:?}", begun.elapsed());
+    drop(store.close());
+    child::say("passed");
+}
+
+#[test]
+fn a_batch_for_which_the_disk_never_makes_room_times_out_once() {
+    let fault = Fault { kind: Kind::Fsync, first: 30, times: 0, errno: 0 };
+    passes("poison::child_commits_to_a_disk_that_stops_answering", fault);
+}
+
+#[test]
 fn a_sync_that_never_ends_times_out_and_nothing_waits_again() {
     let fault = Fault { kind: Kind::Fsync, first: 30, times: 0, errno: 0 };
     passes("poison::child_writes_to_a_disk_that_stops_answering", fault);
