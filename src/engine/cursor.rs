@@ -191,9 +191,6 @@ impl Cursor {
         let gate = tree.room.gate();
         let end = rows.len() + most;
         let mut size = rows.back().map_or(0, Row::size);
-        // sled pins its epoch for each row, which costs less where it is pinned already. Nothing waits
-        // here.
-        let _pinned = sled::pin();
         let read = shield("read from", tree.path(), || {
             while rows.len() < end && size < AT_ONCE && gate.is_open() {
                 let Some(row) = direction.follow(walk)? else { return Ok(()) };

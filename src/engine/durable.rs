@@ -11,12 +11,14 @@ use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{current, sleep};
 
 use super::buffers::Buffers;
 use super::lock::{Deadline, POLL};
+use super::stand_ins;
+use super::undo::Undo;
 
 /// The logs of the stores that are open, by device and file number.
 static LOGS: RwLock<BTreeMap<FileId, Arc<Log>>> = RwLock::new(BTreeMap::new());
@@ -24,6 +26,9 @@ static LOGS: RwLock<BTreeMap<FileId, Arc<Log>>> = RwLock::new(BTreeMap::new());
 /// Whether there ever was a log that must not be changed. While there was none, writing does not have
 /// to ask which file it is.
 static ANY_UNREADABLE: AtomicBool = AtomicBool::new(false);
+
+/// How many logs are being opened. While there is none, writing does not have to ask which file it is.
+static OPENING: AtomicUsize = AtomicUsize::new(0);
 
 type FileId = (u64, u64);
 
@@ -39,6 +44,7 @@ pub(super) struct Log {
     failed: AtomicI32,
     lock: Mutex<SledsLock>,
     buffers: Buffers,
+    undo: Undo,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,7 @@ impl Log {
             failed: AtomicI32::new(0),
             lock: Mutex::new(SledsLock { awaited: true, held: None }),
             buffers: Buffers::default(),
+            undo: Undo::default(),
         }
     }
 
@@ -124,6 +131,31 @@ impl Log {
         }
     }
 
+    /// `file` is about to be written to. While sled opens the log, what was there is saved first.
+    pub(super) fn about_to_write(&self, file: &File, offset: u64, size: u64) -> io::Result<()> {
+        match self.opening.load(Ordering::SeqCst) {
+            true => self.undo.save(file, offset, size),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether sled has locked it since it is watched.
+    pub(super) fn is_locked(&self) -> bool {
+        self.lock().held.is_some()
+    }
+
+    /// The opening has failed or is refused: sled changes nothing any more.
+    pub(super) fn refuse(&self) {
+        // A number that says why, for sled's threads; nobody else hears it.
+        self.read_failed(libc::ECANCELED);
+    }
+
+    /// What sled has changed of the refused log at `path` is as it was.
+    pub(super) fn take_back(&self, path: &Path) -> io::Result<()> {
+        let log = File::options().read(true).write(true).open(path)?;
+        stand_ins::past_them(|| self.undo.restore(&log))
+    }
+
     /// What of it is on its way to the disk.
     pub(super) fn buffers(&self) -> &Buffers {
         &self.buffers
@@ -155,6 +187,11 @@ impl Log {
 
 /// The name of sled's thread that flushes from time to time.
 const PERIODIC_THREAD: &str = "log flusher";
+
+/// Whether a log may be one that sled is opening.
+pub(super) fn any_is_opening() -> bool {
+    OPENING.load(Ordering::SeqCst) > 0
+}
 
 /// Whether a log may have to be kept from changes.
 pub(super) fn any_is_unreadable() -> bool {
@@ -189,7 +226,11 @@ impl Held {
 
 /// While this lives, the stand-ins take care of the log that it was made for.
 #[derive(Debug)]
-pub(super) struct DurableLog(Arc<Log>);
+pub(super) struct DurableLog {
+    log: Arc<Log>,
+    /// Whether it counts as being opened.
+    opening: AtomicBool,
+}
 
 impl DurableLog {
     /// Creates the log if it is not there, and takes care of it from now on.
@@ -202,32 +243,40 @@ impl DurableLog {
         // It is there already if threads of an earlier opening still have it open.
         let log = Arc::clone(logs.entry(id).or_insert_with(|| Arc::new(Log::new(id))));
         log.lock().awaited = true;
-        Ok(Self(log))
+        OPENING.fetch_add(1, Ordering::SeqCst);
+        Ok(Self { log, opening: AtomicBool::new(true) })
     }
 
     pub(super) fn log(&self) -> &Arc<Log> {
-        &self.0
+        &self.log
     }
 
     /// An opening has failed, and is perhaps tried again: the lock is sled's alone.
     pub(super) fn leave_lock(&self) {
-        if let Some(held) = &mut self.0.lock().held {
+        if let Some(held) = &mut self.log.lock().held {
             held.ours = None;
         }
     }
 
-    /// sled has read what it wants to read before it changes anything; fails if it could not.
-    pub(super) fn opened(&self) -> io::Result<()> {
-        self.0.opening.store(false, Ordering::SeqCst);
-        self.0.was_read()
+    /// The log that sled has opened is right: what it has changed may stay so.
+    pub(super) fn opened(&self) {
+        self.log.opening.store(false, Ordering::SeqCst);
+        self.log.undo.forget();
+        self.count_out();
+    }
+
+    fn count_out(&self) {
+        if self.opening.swap(false, Ordering::SeqCst) {
+            OPENING.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     /// Waits until sled is done with the log, and gives its lock back. Says whether it was done in
     /// time; if not, sled's threads keep the lock, and are looked after until this process ends.
     pub(super) fn end(self, deadline: &Deadline) -> bool {
         // Whoever locks it next is not sled.
-        self.0.lock().awaited = false;
-        while self.0.lock().held.as_ref().is_some_and(|held| !held.is_over(self.0.id)) {
+        self.log.lock().awaited = false;
+        while self.log.lock().held.as_ref().is_some_and(|held| !held.is_over(self.log.id)) {
             if deadline.has_passed() {
                 self.leave_lock();
                 std::mem::forget(self);
@@ -235,7 +284,7 @@ impl DurableLog {
             }
             sleep(POLL);
         }
-        if let Some(held) = self.0.lock().held.take() {
+        if let Some(held) = self.log.lock().held.take() {
             held.give_back();
         }
         true
@@ -244,6 +293,7 @@ impl DurableLog {
 
 impl Drop for DurableLog {
     fn drop(&mut self) {
-        LOGS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.0.id);
+        self.count_out();
+        LOGS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.log.id);
     }
 }

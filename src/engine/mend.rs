@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use oxistore_core::StoreError;
 
 use super::directory::{log_file, sync};
+use super::durable::Log;
 use super::mark;
 use super::{Failure, Result};
 
@@ -31,6 +32,7 @@ pub(super) fn prepare(directory: &Path) -> Result<bool> {
     remove_half_written_snapshots(directory).map_err(io)?;
     if log_file(directory).exists() {
         mend_conf(directory, mark.map(|mark| mark.segment_size)).map_err(io)?;
+        keep_snapshots(directory).map_err(io)?;
         return Ok(false);
     }
     if mark.is_some() || !snapshots(directory).map_err(io)?.is_empty() {
@@ -76,11 +78,15 @@ fn ignore_absence(result: io::Result<()>) -> io::Result<()> {
 /// refuses to open when one of them is none: also one that it was writing when the process ended.
 fn remove_half_written_snapshots(directory: &Path) -> io::Result<()> {
     for snapshot in snapshots(directory)? {
-        if snapshot.extension().is_some_and(|extension| extension == "generating") {
+        if is_half_written(&snapshot) {
             fs::remove_file(snapshot)?;
         }
     }
     Ok(())
+}
+
+fn is_half_written(snapshot: &Path) -> bool {
+    snapshot.extension().is_some_and(|extension| extension == "generating")
 }
 
 /// The snapshots of sled's page table that are in `directory`.
@@ -92,18 +98,37 @@ pub(super) fn snapshots(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(entries.collect::<io::Result<Vec<_>>>()?.into_iter().filter(is_snapshot).collect())
 }
 
+/// Gives all snapshots a second name, by which they stay when sled replaces them or they are hidden.
+fn keep_snapshots(directory: &Path) -> io::Result<()> {
+    // Of an opening that was cut short.
+    forget_set_aside(directory)?;
+    for snapshot in snapshots(directory)? {
+        let kept = aside(directory, &snapshot);
+        // Not every file system has second names.
+        fs::hard_link(&snapshot, &kept).or_else(|_| fs::copy(&snapshot, &kept).map(drop))?;
+    }
+    Ok(())
+}
+
 /// Takes all snapshots out of sled's sight; it then reads the whole log instead. Says whether there
 /// were any.
-pub(super) fn set_snapshots_aside(directory: &Path) -> io::Result<bool> {
-    let snapshots = snapshots(directory)?;
-    for snapshot in &snapshots {
-        fs::rename(snapshot, aside(directory, snapshot))?;
-    }
+pub(super) fn hide_snapshots(directory: &Path) -> io::Result<bool> {
+    let mut snapshots = snapshots(directory)?;
+    // One that has not got its name yet counts for nothing.
+    snapshots.retain(|snapshot| !is_half_written(snapshot));
+    snapshots.iter().try_for_each(fs::remove_file)?;
     Ok(!snapshots.is_empty())
 }
 
-/// Puts back what was set aside, after that did not help either.
-pub(super) fn put_snapshots_back(directory: &Path) -> io::Result<()> {
+/// An opening has failed or is refused: the log and its snapshots are again as they were. Since
+/// `prepare` the snapshots have second names. Where sled did not get its own lock, somebody else has the
+/// log open, and sled has changed nothing.
+pub(super) fn take_back(directory: &Path, log: &Log, was_locked: bool) -> io::Result<()> {
+    if !was_locked {
+        return forget_set_aside(directory);
+    }
+    log.take_back(&log_file(directory))?;
+    hide_snapshots(directory)?;
     each_set_aside(directory, |path, name| fs::rename(path, directory.join(name)))
 }
 

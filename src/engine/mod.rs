@@ -32,6 +32,7 @@ mod shield;
 mod stand_ins;
 mod start;
 mod tree;
+mod undo;
 mod witness;
 
 pub use bytes::Bytes;

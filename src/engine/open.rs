@@ -216,7 +216,13 @@ impl Parts {
             Ok((db, limits, flusher)) => Ok((db, limits, flusher, log)),
             Err(error) => {
                 // While sled's threads are there, what must not be changed has to be kept from them.
+                let watched = Arc::clone(log.log());
+                let was_locked = watched.is_locked();
+                watched.refuse();
                 log.end(&Deadline::after(LINGER));
+                // What is wrong is the error; where the disk does not let us take back, it says so too
+                // when it is asked next.
+                let _ = mend::take_back(path, &watched, was_locked);
                 Err(error)
             }
         }
@@ -263,8 +269,10 @@ impl Parts {
         // A mark says that there is a store, so the store's files come first.
         directory::make_durable(path).map_err(io)?;
         let witness = Witness::summon(db, room, size, options.salvage);
-        log.opened().map_err(io)?;
+        // What could not be read counts for more than what comes of that.
+        log.log().was_read().map_err(io)?;
         let witness = witness?;
+        log.opened();
         mend::forget_set_aside(path).map_err(io)?;
         // The rest is durable; the name of the mark is new.
         directory::sync(path).map_err(io)?;

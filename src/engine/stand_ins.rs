@@ -17,6 +17,7 @@
 //! * `pread64`: when a read fails while sled opens a log, sled takes that for the end, and overwrites
 //!   everything behind it. So then `pwrite64` and `ftruncate64` change that log no more, and `rename` and
 //!   `unlink` change no snapshot and no blob beside it, until it is opened anew.
+//! * `pwrite64` and `ftruncate64` also save what goes while sled opens a log: see `undo.rs`.
 //! * `fsync` and `pwrite64`: that they failed is noted, because sled does not tell it of all its threads,
 //!   and so is how many buffers are being written: see `buffers.rs`.
 //! * `flock`: the lock is remembered, so that it can be given back although a forked child has it too.
@@ -24,9 +25,11 @@
 //! Each goes on to the function of libc that does the same under another name; for `fsync` there is
 //! none, and it is looked up.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void, CStr, OsStr};
 use std::fs::File;
-use std::os::fd::RawFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -34,7 +37,7 @@ use std::sync::Arc;
 
 use super::buffers;
 use super::directory::log_file;
-use super::durable::{any_is_unreadable, Log};
+use super::durable::{any_is_opening, any_is_unreadable, Log};
 
 /// How often sled was sent to `fsync`.
 static DIVERTED: AtomicU64 = AtomicU64::new(0);
@@ -111,6 +114,9 @@ extern "C" fn pwrite64(fd: RawFd, from: *const c_void, size: usize, offset: i64)
     if is_unreadable(fd) {
         return -1;
     }
+    if any_is_opening() && save(fd, size as u64, offset).is_err() {
+        return -1;
+    }
     buffers::write_begins(fd);
     // SAFETY: the arguments are the caller's own, and this is the same function under another name.
     let written = unsafe { libc::pwrite(fd, from, size, offset) };
@@ -123,7 +129,7 @@ extern "C" fn pwrite64(fd: RawFd, from: *const c_void, size: usize, offset: i64)
 
 /// What our `ftruncate64` does: the same as libc's, or nothing, where sled could not read the log.
 extern "C" fn ftruncate64(fd: RawFd, length: i64) -> i32 {
-    if is_unreadable(fd) {
+    if is_unreadable(fd) || any_is_opening() && save(fd, u64::MAX, length).is_err() {
         return -1;
     }
     // SAFETY: the arguments are the caller's own, and this is the same function under another name.
@@ -232,9 +238,39 @@ fn log_in(directory: &Path) -> Option<Arc<Log>> {
     log
 }
 
+thread_local! {
+    /// Whether this thread writes to a log that nobody else may change.
+    static PAST_THEM: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets this thread change a log that sled could not read, while `work` lasts.
+pub(super) fn past_them<T>(work: impl FnOnce() -> T) -> T {
+    PAST_THEM.set(true);
+    let result = work();
+    PAST_THEM.set(false);
+    result
+}
+
+/// Lets what is in the way of a write be saved, if sled is opening the log; errno is set if it cannot be.
+fn save(fd: RawFd, size: u64, offset: i64) -> Result<(), ()> {
+    if PAST_THEM.get() {
+        return Ok(());
+    }
+    let before = errno();
+    let Some(log) = Log::of(fd) else {
+        set_errno(before);
+        return Ok(());
+    };
+    // SAFETY: the caller has the file open for as long as its call lasts, and it is not closed here.
+    let file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
+    let saved = log.about_to_write(&file, offset.max(0) as u64, size);
+    set_errno(saved.as_ref().err().map_or(before, |it| it.raw_os_error().unwrap_or(libc::EIO)));
+    saved.map_err(drop)
+}
+
 /// Whether `fd` is a log that sled could not read; errno is set then.
 fn is_unreadable(fd: RawFd) -> bool {
-    if !any_is_unreadable() {
+    if !any_is_unreadable() || PAST_THEM.get() {
         return false;
     }
     let error = Log::of(fd).and_then(|log| log.was_read().err()?.raw_os_error());

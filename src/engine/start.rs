@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
+use super::directory::log_file;
 use super::durable::DurableLog;
 use super::lock::{Deadline, LINGER};
 use super::mend;
@@ -46,14 +47,14 @@ pub(super) fn open_or_set_aside(
     if !matches!(first, Err(StoreError::Corruption(_))) {
         return first;
     }
-    if !mend::set_snapshots_aside(path).map_err(io)? {
+    log.log().take_back(&log_file(path)).map_err(io)?;
+    if !mend::hide_snapshots(path).map_err(io)? {
         return first;
     }
     let second = open_sled(path, options, segment_size, log);
     if second.is_ok() {
         return second;
     }
-    mend::put_snapshots_back(path).map_err(io)?;
     // The first one says what is wrong with the log, unless the second could not read it.
     log.log().was_read().map_err(io)?;
     first
