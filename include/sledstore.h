@@ -277,7 +277,9 @@
 
 /**
  * For sledstore_open_options.flags: open a store that has lost some of its last writes too, which
- * is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is.
+ * is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is, which
+ * can be nothing, and the rest is written over: copy the directory first. A store that is refused is
+ * left as it was.
  */
 #define SLEDSTORE_OPEN_SALVAGE 16
 
@@ -314,8 +316,8 @@
 #define SLEDSTORE_ITER_KEYS_ONLY 4
 
 /**
- * For sledstore_iter_options.flags: show the keyspace as it is at each move, not as it was when the
- * iterator was made. Nothing is kept in memory for such an iterator. Only for sledstore_iter_new().
+ * For sledstore_iter_options.flags: show the keyspace as it is while the iterator passes, see
+ * sledstore_iter, not as it was when the iterator was made. Nothing is kept in memory for such an iterator. Only for sledstore_iter_new().
  */
 #define SLEDSTORE_ITER_LIVE 8
 
@@ -487,15 +489,17 @@ typedef struct sledstore_error sledstore_error;
  * A new iterator stands outside of the rows: sledstore_iter_next() goes to the first one,
  * sledstore_iter_prev() to the last. Past either end a move answers SLEDSTORE_END, and stays
  * there: moving on answers SLEDSTORE_END again, turning round gives the row at that end. The
- * direction may change at any time. However many rows there are, an iterator holds only a few of
- * them in memory.
+ * direction may change at any time. A seek that finds no row stands past the end in its direction.
+ * However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and one
+ * more.
  *
  * It shows one moment: the keyspace as it was when the iterator was made, or, made by
  * sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
  * shows. Writers go on meanwhile; see sledstore_snapshot for what that costs. With
- * SLEDSTORE_ITER_LIVE it shows the keyspace as it is at each move instead: a row that is there
- * throughout is shown exactly once by a pass in one direction, in order; a row that is written or
- * deleted during the pass may or may not be shown; and its value is always one that its key had.
+ * SLEDSTORE_ITER_LIVE it shows the keyspace as it is while the iterator passes instead, and may be
+ * behind by a page of the engine, some twenty rows: a row that is there throughout is shown exactly
+ * once by a pass in one direction, in order; a row that is written or deleted during the pass, by
+ * whomever, may or may not be shown; and its value is always one that its key had. A jump reads anew.
  *
  * After a failure each further move answers with the same failure, until sledstore_iter_first(),
  * sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
@@ -1067,12 +1071,11 @@ sledstore_status sledstore_tree_names(const struct sledstore *store,
                                       struct sledstore_error **error);
 
 /**
- * Writes out what was written to the store until now, in all its keyspaces. After SLEDSTORE_OK it
- * survives the death of this process.
+ * Writes out what was written to the store until now, in all its keyspaces, and syncs it. After
+ * SLEDSTORE_OK it survives the death of this process and a loss of power.
  *
  * Without this call the library does the same by itself every 500 milliseconds, or as
- * sledstore_open_options.flush_every_ms says, and when the store is closed. Survival of a power
- * loss is not promised in this version.
+ * sledstore_open_options.flush_every_ms says, and when the store is closed.
  *
  * @param store  any handle of the store.
  * @param error  see sledstore_error; may be NULL.
@@ -2242,12 +2245,15 @@ sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
  *               SLEDSTORE_FORKED and those that say that it is no live transaction.
  * @param error  see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was changed, and nothing
- * was written; begin a new one and do all of it again; SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
- * had read has ended, see sledstore_txn_get(), and nothing was written; SLEDSTORE_BUSY: another thread is
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and nothing of
+ * it was; begin a new one and do all of it again. To write the same value, or the expiry alone, is to
+ * write; to delete a key that is not there, or that a key expires, is not; and what it reads of its own
+ * writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it had read has ended, see
+ * sledstore_txn_get(), and nothing was written; without reads, or without writes, it has no need of that
+ * moment. SLEDSTORE_BUSY: another thread is
  * using it; SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
- * SLEDSTORE_CLOSED: it was committed or rolled back before, or a keyspace that it wrote to was dropped,
- * and nothing was written; the handle statuses; the engine statuses.
+ * SLEDSTORE_CLOSED: it was committed or rolled back before, or it wrote, and
+ * a keyspace that it used was dropped, and nothing was written; the handle statuses; the engine statuses.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -2272,8 +2278,8 @@ sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
                                         struct sledstore_error **error);
 
 /**
- * Runs a callback in a transaction and commits it; if another writer came in between, begins again, up
- * to 100 times, with growing pauses. There is an
+ * Runs a callback in a transaction and commits it; if another writer came in between, begins again, with
+ * growing pauses: the callback is called 100 times at most, which takes about a second. There is an
  * example under CALLBACKS in the head of this file.
  *
  * Inside of the callback, txn is used like any other transaction, but is not committed or rolled back:

@@ -21,15 +21,17 @@ use crate::{Iter, Row, StoreError};
 /// A new iterator stands outside of the rows: sledstore_iter_next() goes to the first one,
 /// sledstore_iter_prev() to the last. Past either end a move answers SLEDSTORE_END, and stays
 /// there: moving on answers SLEDSTORE_END again, turning round gives the row at that end. The
-/// direction may change at any time. However many rows there are, an iterator holds only a few of
-/// them in memory.
+/// direction may change at any time. A seek that finds no row stands past the end in its direction.
+/// However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and one
+/// more.
 ///
 /// It shows one moment: the keyspace as it was when the iterator was made, or, made by
 /// sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
 /// shows. Writers go on meanwhile; see sledstore_snapshot for what that costs. With
-/// SLEDSTORE_ITER_LIVE it shows the keyspace as it is at each move instead: a row that is there
-/// throughout is shown exactly once by a pass in one direction, in order; a row that is written or
-/// deleted during the pass may or may not be shown; and its value is always one that its key had.
+/// SLEDSTORE_ITER_LIVE it shows the keyspace as it is while the iterator passes instead, and may be
+/// behind by a page of the engine, some twenty rows: a row that is there throughout is shown exactly
+/// once by a pass in one direction, in order; a row that is written or deleted during the pass, by
+/// whomever, may or may not be shown; and its value is always one that its key had. A jump reads anew.
 ///
 /// After a failure each further move answers with the same failure, until sledstore_iter_first(),
 /// sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.

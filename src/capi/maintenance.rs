@@ -6,12 +6,11 @@ use super::guard;
 use super::status::sledstore_status;
 use super::store::sledstore;
 
-/// Writes out what was written to the store until now, in all its keyspaces. After SLEDSTORE_OK it
-/// survives the death of this process.
+/// Writes out what was written to the store until now, in all its keyspaces, and syncs it. After
+/// SLEDSTORE_OK it survives the death of this process and a loss of power.
 ///
 /// Without this call the library does the same by itself every 500 milliseconds, or as
-/// sledstore_open_options.flush_every_ms says, and when the store is closed. Survival of a power
-/// loss is not promised in this version.
+/// sledstore_open_options.flush_every_ms says, and when the store is closed.
 ///
 /// @param store  any handle of the store.
 /// @param error  see sledstore_error; may be NULL.

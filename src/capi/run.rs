@@ -79,8 +79,8 @@ fn refused(answer: i32) -> Fail {
     Fail::new(known.unwrap_or(sledstore_status::SLEDSTORE_OTHER), message)
 }
 
-/// Runs a callback in a transaction and commits it; if another writer came in between, begins again, up
-/// to 100 times, with growing pauses. There is an
+/// Runs a callback in a transaction and commits it; if another writer came in between, begins again, with
+/// growing pauses: the callback is called 100 times at most, which takes about a second. There is an
 /// example under CALLBACKS in the head of this file.
 ///
 /// Inside of the callback, txn is used like any other transaction, but is not committed or rolled back:

@@ -427,12 +427,15 @@ pub unsafe extern "C" fn sledstore_txn_iter_new(
 ///               SLEDSTORE_FORKED and those that say that it is no live transaction.
 /// @param error  see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was changed, and nothing
-/// was written; begin a new one and do all of it again; SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
-/// had read has ended, see sledstore_txn_get(), and nothing was written; SLEDSTORE_BUSY: another thread is
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and nothing of
+/// it was; begin a new one and do all of it again. To write the same value, or the expiry alone, is to
+/// write; to delete a key that is not there, or that a key expires, is not; and what it reads of its own
+/// writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it had read has ended, see
+/// sledstore_txn_get(), and nothing was written; without reads, or without writes, it has no need of that
+/// moment. SLEDSTORE_BUSY: another thread is
 /// using it; SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
-/// SLEDSTORE_CLOSED: it was committed or rolled back before, or a keyspace that it wrote to was dropped,
-/// and nothing was written; the handle statuses; the engine statuses.
+/// SLEDSTORE_CLOSED: it was committed or rolled back before, or it wrote, and
+/// a keyspace that it used was dropped, and nothing was written; the handle statuses; the engine statuses.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -26,8 +26,8 @@ pub struct IterOptions {
     pub keys_only: bool,
     /// As a Rust `Iterator`, go from the last row down.
     pub reverse: bool,
-    /// Show the keyspace as it is at each move, instead of as it was when the iterator was made. No
-    /// version of any row is kept for such an iterator. It is for stores; snapshots and transactions
+    /// Show the keyspace as it is while the iterator passes, or as it was when the iterator came to the
+    /// engine's page of some twenty rows, instead of as it was when the iterator was made. No version of any row is kept for such an iterator. It is for stores; snapshots and transactions
     /// refuse it.
     pub live: bool,
 }

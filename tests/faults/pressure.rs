@@ -185,3 +185,31 @@ fn child_applies_a_large_batch() {
 fn a_batch_of_many_keys_takes_less_than_three_times_its_size() {
     passes("pressure::child_applies_a_large_batch", "1000000");
 }
+
+/// Many scans of a store of which little is in memory: what sled reads in and throws out again must go.
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_scans_again_and_again() {
+    let Some(directory) = child::directory() else { return };
+    let scans: u32 = child::listen().parse().expect("a number of scans");
+    let builder = SledStoreBuilder::new().cache_capacity(8 * MIB);
+    let store = builder.build(directory.join("db")).unwrap();
+    let keys = (0..200_000_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    keys.for_each(|key| store.put(&key.to_be_bytes(), &[7; 100]).unwrap());
+    let scan = || {
+        let mut rows = store.iter().unwrap();
+        while rows.next_row().unwrap().is_some() {}
+    };
+    (0..30).for_each(|_| scan());
+    let before = memory("VmRSS");
+    (0..scans).for_each(|_| scan());
+    let grown = memory("VmRSS").saturating_sub(before);
+    assert!(grown < 64 * MIB, "{} MiB more after {scans} scans", grown / MIB);
+    store.close().unwrap();
+    child::say("passed");
+}
+
+#[test]
+fn scanning_a_store_larger_than_its_cache_takes_bounded_memory() {
+    passes("pressure::child_scans_again_and_again", "30");
+}
