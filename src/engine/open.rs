@@ -217,12 +217,18 @@ impl Parts {
             Err(error) => {
                 // While sled's threads are there, what must not be changed has to be kept from them.
                 let watched = Arc::clone(log.log());
-                let was_locked = watched.is_locked();
+                // Where sled did not get its own lock, somebody else has the log open, and it has changed
+                // nothing; and whatever else is wrong, only data that does not fit makes it change what
+                // it should not.
+                let is_suspect = watched.is_locked() && matches!(error, StoreError::Corruption(_));
                 watched.refuse();
                 log.end(&Deadline::after(LINGER));
-                // What is wrong is the error; where the disk does not let us take back, it says so too
-                // when it is asked next.
-                let _ = mend::take_back(path, &watched, was_locked);
+                // What is wrong is the error; a disk that does not let us take back says so when it is
+                // asked next.
+                let _ = match is_suspect {
+                    true => mend::take_back(path, &watched),
+                    false => mend::forget_set_aside(path),
+                };
                 Err(error)
             }
         }

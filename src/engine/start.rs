@@ -56,7 +56,11 @@ pub(super) fn open_or_set_aside(
         return second;
     }
     // The first one says what is wrong with the log, unless the second could not read it.
-    log.log().was_read().map_err(io)?;
+    if let Err(source) = log.log().was_read() {
+        // That is no reason to take anything back but this: the snapshots are hidden.
+        mend::take_back(path, log.log()).map_err(io)?;
+        return Err(io(source));
+    }
     first
 }
 
