@@ -100,7 +100,10 @@ pub(super) fn snapshots(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Gives all snapshots a second name, by which they stay when sled replaces them or they are hidden.
 fn keep_snapshots(directory: &Path) -> io::Result<()> {
-    // Of an opening that was cut short.
+    // Of an opening that was cut short: while snapshots are hidden, these are all there are.
+    if snapshots(directory)?.is_empty() {
+        each_set_aside(directory, |path, name| fs::rename(path, directory.join(name)))?;
+    }
     forget_set_aside(directory)?;
     for snapshot in snapshots(directory)? {
         let kept = aside(directory, &snapshot);

@@ -173,6 +173,12 @@ fn store_that_needs_its_snapshot(path: &Path) {
     SledStore::open(path).unwrap().close().unwrap();
 }
 
+/// The name that a snapshot has beside its own while a store is opened.
+fn second_name(snapshot: &Path) -> PathBuf {
+    let name = snapshot.file_name().unwrap().to_string_lossy();
+    snapshot.with_file_name(format!("sledstore.set-aside.{name}"))
+}
+
 #[test]
 fn a_snapshot_that_the_log_cannot_do_without_is_missed_and_can_be_brought_back() {
     let directory = scratch();
@@ -197,6 +203,9 @@ fn a_snapshot_that_the_log_cannot_do_without_is_missed_and_can_be_brought_back()
         }
         fs::write(name, bytes).unwrap();
     }
+    // Killed while the snapshot was hidden, and there is nothing but its second name.
+    fs::rename(name, second_name(name)).unwrap();
+    assert_eq!(SledStore::open(&path).unwrap().count().unwrap(), 20_000);
     // A log that is not the snapshot's does not cost the snapshot either.
     fs::write(path.join("db"), &log[..log.len() / 2]).unwrap();
     is_refused(&path);
