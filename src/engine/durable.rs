@@ -139,9 +139,10 @@ impl Log {
         }
     }
 
-    /// Whether sled has locked it since it is watched.
-    pub(super) fn is_locked(&self) -> bool {
-        self.lock().held.is_some()
+    /// Whether what sled has done to it can be taken back: it has locked it, so that nobody else has it
+    /// open, and nobody has found yet that it is right.
+    pub(super) fn can_be_taken_back(&self) -> bool {
+        self.opening.load(Ordering::SeqCst) && self.lock().held.is_some()
     }
 
     /// The opening has failed or is refused: sled changes nothing any more.

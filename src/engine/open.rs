@@ -217,10 +217,9 @@ impl Parts {
             Err(error) => {
                 // While sled's threads are there, what must not be changed has to be kept from them.
                 let watched = Arc::clone(log.log());
-                // Where sled did not get its own lock, somebody else has the log open, and it has changed
-                // nothing; and whatever else is wrong, only data that does not fit makes it change what
-                // it should not.
-                let is_suspect = watched.is_locked() && matches!(error, StoreError::Corruption(_));
+                // Only data that does not fit makes sled change what it should not.
+                let is_suspect =
+                    watched.can_be_taken_back() && matches!(error, StoreError::Corruption(_));
                 watched.refuse();
                 log.end(&Deadline::after(LINGER));
                 // What is wrong is the error; a disk that does not let us take back says so when it is

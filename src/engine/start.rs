@@ -35,7 +35,8 @@ pub(super) fn spare_threads(path: &Path) -> Result<()> {
 }
 
 /// Opens sled; where it finds bad data and has a snapshot of its page table, once more without it:
-/// the snapshot can be what is bad, and the log alone says the same.
+/// the snapshot can be what is bad, and the log alone mostly says the same. Where it does not, the mark
+/// tells so, and what this has changed is taken back.
 pub(super) fn open_or_set_aside(
     path: &Path,
     options: &Options,

@@ -213,3 +213,19 @@ fn a_snapshot_that_the_log_cannot_do_without_is_missed_and_can_be_brought_back()
     let store = SledStore::open(&path).unwrap();
     assert_eq!(store.count().unwrap(), 20_000);
 }
+
+#[test]
+fn a_store_that_is_refused_for_its_journal_keeps_its_snapshot() {
+    let (_directory, path) = closed_store(512 << 10, true);
+    {
+        let db = sled::open(&path).unwrap();
+        db.open_tree("__journal__").unwrap().insert([0], &b"damaged"[..]).unwrap();
+    }
+    let before = snapshots(&path);
+    assert!(!before.is_empty());
+    is_refused(&path);
+    assert!(!snapshots(&path).is_empty(), "the snapshot is gone");
+    is_refused(&path);
+    sled::open(&path).unwrap().open_tree("__journal__").unwrap().remove([0]).unwrap();
+    is_whole(SledStore::open(&path));
+}
