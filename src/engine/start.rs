@@ -48,6 +48,10 @@ pub(super) fn open_or_set_aside(
     if !matches!(first, Err(StoreError::Corruption(_))) {
         return first;
     }
+    // Without sled's lock it was not the snapshot, and somebody else may be using it.
+    if !log.log().can_be_taken_back() {
+        return first;
+    }
     log.log().take_back(&log_file(path)).map_err(io)?;
     if !mend::hide_snapshots(path).map_err(io)? {
         return first;

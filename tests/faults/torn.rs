@@ -229,3 +229,22 @@ fn a_store_that_is_refused_for_its_journal_keeps_its_snapshot() {
     sled::open(&path).unwrap().open_tree("__journal__").unwrap().remove([0]).unwrap();
     is_whole(SledStore::open(&path));
 }
+
+#[test]
+fn settings_that_nobody_knows_cost_no_snapshot() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    for _ in 0..2 {
+        // Of the engine alone, so no mark knows the settings; the second opening leaves a snapshot behind.
+        let db = sled::open(&path).unwrap();
+        db.open_tree("default").unwrap().insert(b"a", b"1").unwrap();
+    }
+    let (before, conf) = (snapshots(&path), fs::read(path.join("conf")).unwrap());
+    assert!(!before.is_empty());
+    fs::write(path.join("conf"), [0x73; 20]).unwrap();
+    is_refused(&path);
+    is_refused(&path);
+    assert_eq!(snapshots(&path), before);
+    fs::write(path.join("conf"), conf).unwrap();
+    assert_eq!(SledStore::open(&path).unwrap().count().unwrap(), 1);
+}
