@@ -149,6 +149,14 @@ fn keys(round: usize) -> impl Iterator<Item = [u8; 16]> {
     .take(OPERATIONS as usize)
 }
 
+/// A value that no row has had yet: writing what is there already costs sled next to nothing.
+fn fresh() -> [u8; 100] {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let mut value = VALUE;
+    value[..8].copy_from_slice(&MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    value
+}
+
 /// Nanoseconds for each of `count`.
 fn time(count: u64, work: impl FnOnce()) -> f64 {
     let start = Instant::now();
@@ -194,7 +202,7 @@ fn filled_sled(rows: u64) -> (tempfile::TempDir, sled::Db, sled::Tree) {
 }
 
 fn put_all(store: &SledStore, round: usize) {
-    keys(round).for_each(|key| store.put(&key, &VALUE).expect("it is written"));
+    keys(round).for_each(|key| store.put(&key, &fresh()).expect("it is written"));
 }
 
 fn snapshots(few: &SledStore, many: &SledStore) {
@@ -212,7 +220,8 @@ fn puts(store: &SledStore, tree: &sled::Tree) {
     let what = "put of 116 bytes, beside sled's insert";
     compare(what, "1.10", ours, |round| {
         time(OPERATIONS, || {
-            keys(round).for_each(|key| drop(tree.insert(key, &VALUE[..]).expect("it is written")));
+            keys(round)
+                .for_each(|key| drop(tree.insert(key, &fresh()[..]).expect("it is written")));
         })
     });
     let what = "put under a live snapshot, each the first of its key, beside put without";
@@ -292,7 +301,7 @@ fn commits(store: &SledStore, tree: &sled::Tree) {
         let needed = time(COMMITS, || {
             for keys in keys.chunks(100) {
                 let transaction = store.transaction().expect("a transaction");
-                keys.iter().for_each(|key| transaction.put(key, &VALUE).expect("it is noted"));
+                keys.iter().for_each(|key| transaction.put(key, &fresh()).expect("it is noted"));
                 transaction.commit().expect("no conflict");
             }
         });
@@ -306,7 +315,7 @@ fn commits(store: &SledStore, tree: &sled::Tree) {
                 let written: sled::transaction::TransactionResult<(), ()> =
                     tree.transaction(|tree| {
                         for key in keys {
-                            tree.insert(&key[..], &VALUE[..])?;
+                            tree.insert(&key[..], &fresh()[..])?;
                         }
                         Ok(())
                     });

@@ -202,3 +202,60 @@ fn untangle(path: &Path, error: TransactionError<std::convert::Infallible>) -> S
 fn same_tree(left: &Tree, right: &Tree) -> bool {
     left.inner.name() == right.inner.name()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Engine, Options};
+    use super::*;
+
+    const OPTIONS: Options = Options {
+        cache_capacity: None,
+        flush_every_ms: None,
+        compression: false,
+        high_throughput: false,
+        segment_size: None,
+        temporary: true,
+        must_exist: false,
+        must_create: true,
+        lock_timeout: Duration::ZERO,
+        salvage: false,
+        patience: Duration::from_secs(20),
+    };
+
+    /// A call of sled's that fails when the first of two steps is made.
+    fn fail_in_the_middle(tree: &Tree) -> StoreError {
+        let step = |key| Step { tree, key, value: Some(b"new") };
+        let steps = [step(b"one"), step(b"two")];
+        let change = |path: &Path| {
+            shield(OPERATION, path, || {
+                tree.inner.insert("one", "new")?;
+                Err(sled::Error::Io(std::io::Error::from_raw_os_error(libc::EIO)))
+            })
+        };
+        write::<()>(&tree.room, &steps, 2, change).expect_err("it fails")
+    }
+
+    #[test]
+    fn the_keys_of_a_step_that_failed_in_its_middle_are_shown_to_nobody_and_others_are() {
+        let engine = Engine::open(None, &OPTIONS).expect("an engine");
+        let tree = engine.tree(b"tree").expect("a tree");
+        let other = engine.tree(b"other").expect("a tree");
+        for key in [b"one", b"two", b"six"] {
+            commit_one(Step { tree: &tree, key, value: Some(b"old") }).expect("it writes");
+            commit_one(Step { tree: &other, key, value: Some(b"old") }).expect("it writes");
+        }
+        let first = fail_in_the_middle(&tree).to_string();
+        for key in [b"one", b"two"] {
+            assert_eq!(tree.get(key).expect_err("in doubt").to_string(), first);
+            assert_eq!(tree.contains(key).expect_err("in doubt").to_string(), first);
+            assert_eq!(other.get(key).expect("another tree").as_deref(), Some(&b"old"[..]));
+        }
+        assert_eq!(tree.get(b"six").expect("another key").as_deref(), Some(&b"old"[..]));
+        let late = Step { tree: &other, key: b"six", value: None };
+        assert_eq!(commit_one(late).expect_err("no write any more").to_string(), first);
+        drop((tree, other));
+        assert_eq!(engine.close().expect_err("the first error").to_string(), first);
+    }
+}

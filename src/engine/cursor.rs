@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::ops::Bound;
 
-use super::shield::shield;
 use super::{Bytes, Result, Row, Tree};
 
 /// Moves over the rows of a tree between two bounds. It shows the tree as it is at each move.
@@ -191,7 +190,7 @@ impl Cursor {
         let gate = tree.room.gate();
         let end = rows.len() + most;
         let mut size = rows.back().map_or(0, Row::size);
-        let read = shield("read from", tree.path(), || {
+        let read = tree.room.read(|| {
             while rows.len() < end && size < AT_ONCE && gate.is_open() {
                 let Some(row) = direction.follow(walk)? else { return Ok(()) };
                 if !gate.is_open() || !(*keys_only || tree.is_plain(&row.key, *changes)) {
@@ -219,7 +218,7 @@ impl Cursor {
         let row = tree.room.may_read(&tree.inner, None).and_then(|()| match (left.take(), walk) {
             (Some(row), _) => Ok(Some(row)),
             (None, None) => Ok(None),
-            (None, Some((_, walk))) => shield("read from", tree.path(), || direction.follow(walk)),
+            (None, Some((_, walk))) => tree.room.read(|| direction.follow(walk)),
         });
         let row = row.and_then(|row| match &row {
             Some(found) => tree.room.may_read(&tree.inner, Some(&found.key)).map(|()| row),

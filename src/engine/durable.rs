@@ -3,6 +3,12 @@
 //! sled does not tell everything that happens to its log: a read that fails while it opens is the end
 //! of the log to it, a failed sync of its periodic flush only a line for a logger. So its calls end at
 //! functions of our own, in `stand_ins.rs`. They look the file up here, and note what has failed.
+//!
+//! Nor can sled cope with what it is told. A buffer of its log that is not written lets all threads wait
+//! for ever that wait for it, unless one more comes by and wakes them; and all of the process with them,
+//! because they hold a lock that its databases share. So from the first write or sync on that fails, the
+//! log stays as it is, as if the power had been cut at that moment, and sled goes on in memory, and is told
+//! that all goes well: see [`Log::change`]. It is `Room` that lets nobody build on it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,7 +31,7 @@ static LOGS: RwLock<BTreeMap<FileId, Arc<Log>>> = RwLock::new(BTreeMap::new());
 
 /// Whether there ever was a log that must not be changed. While there was none, writing does not have
 /// to ask which file it is.
-static ANY_UNREADABLE: AtomicBool = AtomicBool::new(false);
+static ANY_KEPT: AtomicBool = AtomicBool::new(false);
 
 /// How many logs are being opened. While there is none, writing does not have to ask which file it is.
 static OPENING: AtomicUsize = AtomicUsize::new(0);
@@ -45,6 +51,16 @@ pub(super) struct Log {
     lock: Mutex<SledsLock>,
     buffers: Buffers,
     undo: Undo,
+}
+
+/// What becomes of a change of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Made,
+    /// It is not made, and sled is told so, with this number.
+    Refused(i32),
+    /// It is not made, and sled is told that it was.
+    Pretended,
 }
 
 #[derive(Debug)]
@@ -104,7 +120,7 @@ impl Log {
     pub(super) fn read_failed(&self, error: i32) {
         if self.opening.load(Ordering::SeqCst) {
             let _ = self.unread.compare_exchange(0, error, Ordering::SeqCst, Ordering::SeqCst);
-            ANY_UNREADABLE.store(true, Ordering::SeqCst);
+            ANY_KEPT.store(true, Ordering::SeqCst);
         } else if current().name() == Some(PERIODIC_THREAD) {
             self.write_failed(error);
         }
@@ -113,6 +129,23 @@ impl Log {
     /// A write or a sync has failed.
     pub(super) fn write_failed(&self, error: i32) {
         let _ = self.failed.compare_exchange(0, error, Ordering::SeqCst, Ordering::SeqCst);
+        ANY_KEPT.store(true, Ordering::SeqCst);
+    }
+
+    /// What becomes of a change that sled is about to make. Whatever sled does because it believes in a
+    /// write that has failed, it does after the failure was noted, and so it is not done.
+    pub(super) fn change(&self) -> Change {
+        match (self.unread.load(Ordering::SeqCst), self.failed.load(Ordering::SeqCst)) {
+            (0, 0) => Change::Made,
+            (0, _) => Change::Pretended,
+            (error, _) => Change::Refused(error),
+        }
+    }
+
+    /// Whether sled, in a thread that is not of its pool, can be told that a write has failed: it gives
+    /// its opening up then.
+    pub(super) fn can_be_told(&self) -> bool {
+        self.opening.load(Ordering::SeqCst)
     }
 
     /// The first failure of writing or syncing.
@@ -123,9 +156,10 @@ impl Log {
         }
     }
 
-    /// Fails if the log could not be read while it was opened.
-    pub(super) fn was_read(&self) -> io::Result<()> {
-        match self.unread.load(Ordering::SeqCst) {
+    /// Fails if the log could not be read while it was opened, or could not be changed at any time.
+    pub(super) fn sound(&self) -> io::Result<()> {
+        let unread = self.unread.load(Ordering::SeqCst);
+        match if unread == 0 { self.failed.load(Ordering::SeqCst) } else { unread } {
             0 => Ok(()),
             error => Err(io::Error::from_raw_os_error(error)),
         }
@@ -195,8 +229,8 @@ pub(super) fn any_is_opening() -> bool {
 }
 
 /// Whether a log may have to be kept from changes.
-pub(super) fn any_is_unreadable() -> bool {
-    ANY_UNREADABLE.load(Ordering::SeqCst)
+pub(super) fn any_is_kept() -> bool {
+    ANY_KEPT.load(Ordering::SeqCst)
 }
 
 fn file_id(file: RawFd) -> Option<FileId> {

@@ -274,8 +274,8 @@ impl Parts {
         // A mark says that there is a store, so the store's files come first.
         directory::make_durable(path).map_err(io)?;
         let witness = Witness::summon(db, room, size, options.salvage);
-        // What could not be read counts for more than what comes of that.
-        log.log().was_read().map_err(io)?;
+        // What could not be read or written counts for more than what comes of that.
+        log.log().sound().map_err(io)?;
         let witness = witness?;
         log.opened();
         mend::forget_set_aside(path).map_err(io)?;
@@ -284,7 +284,8 @@ impl Parts {
         if is_new {
             mend::finish_creation(path).map_err(io)?;
         }
-        journal::redo(db, room, Limits::of(size), options.salvage)?;
+        let redone = journal::redo(db, room, Limits::of(size), options.salvage);
+        log.log().sound().map_err(io).and(redone)?;
         Flusher::start(db.clone(), witness, Arc::clone(room))
     }
 }

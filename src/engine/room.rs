@@ -11,6 +11,7 @@ use super::buffers::Buffers;
 use super::durable::Log;
 use super::gate::Gate;
 use super::limits::Limits;
+use super::shield::shield;
 use super::{Failure, Reason, Result};
 
 /// Commits of several steps after which sled is made to write out what the last of them has begun.
@@ -81,16 +82,28 @@ impl Room {
     /// Fails with the first error if there was one.
     pub(super) fn may_write(&self) -> Result<()> {
         if !self.poisoned.load(Ordering::Acquire) {
-            return match self.log.get().and_then(|log| log.failure()) {
-                None => Ok(()),
-                Some(source) => self.judge(Err(Failure::from_io("flush", &self.path, &source))),
-            };
+            return self.failure().map_or(Ok(()), |failure| self.judge(Err(failure)));
         }
         let first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
         match &*first {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    /// What has happened to the log, which sled is not told.
+    fn failure(&self) -> Option<StoreError> {
+        let source = self.log.get()?.failure()?;
+        Some(Failure::from_io("flush", &self.path, &source))
+    }
+
+    /// Reads. Where that fails after a write has failed, sled may be looking for what has never come to
+    /// the disk, and the first error is the answer.
+    pub(super) fn read<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T> {
+        shield("read from", &self.path, call).or_else(|error| match self.failure() {
+            Some(failure) => self.judge(Err(failure)),
+            None => Err(error),
+        })
     }
 
     /// To be called before a write that sled makes as a batch. Waits until it may begin.
@@ -141,7 +154,8 @@ impl Room {
     pub(super) fn judge<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
             let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
-            let error = first.get_or_insert(error).clone();
+            // What sled says after its log has failed may come of that.
+            let error = first.get_or_insert_with(|| self.failure().unwrap_or(error)).clone();
             self.poisoned.store(true, Ordering::Release);
             error
         })

@@ -17,9 +17,11 @@
 //! * `pread64`: when a read fails while sled opens a log, sled takes that for the end, and overwrites
 //!   everything behind it. So then `pwrite64` and `ftruncate64` change that log no more, and `rename` and
 //!   `unlink` change no snapshot and no blob beside it, until it is opened anew.
+//! * `pwrite64`, `ftruncate64` and `fsync`: when one of them fails, all changes are only pretended from then
+//!   on, until the log is opened anew: see `durable.rs`.
 //! * `pwrite64` and `ftruncate64` also save what goes while sled opens a log: see `undo.rs`.
-//! * `fsync` and `pwrite64`: that they failed is noted, because sled does not tell it of all its threads,
-//!   and so is how many buffers are being written: see `buffers.rs`.
+//! * `pwrite64` and `fsync` also note how many buffers are being written, and `fsync` syncs several at once:
+//!   see `buffers.rs`.
 //! * `flock`: the lock is remembered, so that it can be given back although a forked child has it too.
 //!
 //! Each goes on to the function of libc that does the same under another name; for `fsync` there is
@@ -28,6 +30,7 @@
 use std::cell::Cell;
 use std::ffi::{c_char, c_void, CStr, OsStr};
 use std::fs::File;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -37,7 +40,7 @@ use std::sync::Arc;
 
 use super::buffers;
 use super::directory::log_file;
-use super::durable::{any_is_opening, any_is_unreadable, Log};
+use super::durable::{any_is_kept, any_is_opening, Change, Log};
 
 /// How often sled was sent to `fsync`.
 static DIVERTED: AtomicU64 = AtomicU64::new(0);
@@ -108,47 +111,58 @@ extern "C" fn pread64(fd: RawFd, to: *mut c_void, size: usize, offset: i64) -> i
     read
 }
 
-/// What our `pwrite64` does: the same as libc's, and a failure is noted; nothing, where sled could not
-/// read the log.
+/// What our `pwrite64` does: the same as libc's, or nothing, where the log is kept as it is.
 extern "C" fn pwrite64(fd: RawFd, from: *const c_void, size: usize, offset: i64) -> isize {
-    if is_unreadable(fd) {
-        return -1;
-    }
-    if any_is_opening() && save(fd, size as u64, offset).is_err() {
-        return -1;
-    }
     buffers::write_begins(fd);
-    // SAFETY: the arguments are the caller's own, and this is the same function under another name.
-    let written = unsafe { libc::pwrite(fd, from, size, offset) };
+    let written = change(fd, size as isize, || {
+        if any_is_opening() && save(fd, size as u64, offset).is_err() {
+            return -1;
+        }
+        // SAFETY: the arguments are the caller's own, and this is the same function under another name.
+        unsafe { libc::pwrite(fd, from, size, offset) }
+    });
     if written < 0 {
-        note(fd, Log::write_failed);
         keep_errno(|| buffers::write_ends(fd));
     }
     written
 }
 
-/// What our `ftruncate64` does: the same as libc's, or nothing, where sled could not read the log.
+/// What our `ftruncate64` does: the same as libc's, or nothing, where the log is kept as it is.
 extern "C" fn ftruncate64(fd: RawFd, length: i64) -> i32 {
-    if is_unreadable(fd) || any_is_opening() && save(fd, u64::MAX, length).is_err() {
-        return -1;
-    }
-    // SAFETY: the arguments are the caller's own, and this is the same function under another name.
-    unsafe { libc::ftruncate(fd, length) }
+    change(fd, 0, || {
+        if any_is_opening() && save(fd, u64::MAX, length).is_err() {
+            return -1;
+        }
+        // SAFETY: the arguments are the caller's own, and this is the same function under another name.
+        unsafe { libc::ftruncate(fd, length) as isize }
+    }) as i32
 }
 
-/// What our `fsync` does: the same as libc's, and a failure is noted.
+/// What our `fsync` does: the same as libc's, or nothing, where the log is kept as it is.
 extern "C" fn fsync(fd: RawFd) -> i32 {
+    let result = change(fd, 0, || match buffers::sync(fd, || sync(fd)) {
+        Ok(()) => 0,
+        Err(error) => {
+            set_errno(error.raw_os_error().unwrap_or(libc::EIO));
+            -1
+        }
+    });
+    keep_errno(|| buffers::write_ends(fd));
+    result as i32
+}
+
+/// libc's `fsync`.
+fn sync(fd: RawFd) -> io::Result<()> {
     let result = match real_fsync() {
         // SAFETY: it takes no pointers.
         Some(real) => unsafe { real(fd) },
         // SAFETY: as above; it is what libc's function does.
         None => unsafe { libc::syscall(libc::SYS_fsync, fd) as i32 },
     };
-    if result != 0 {
-        note(fd, Log::write_failed);
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
-    keep_errno(|| buffers::write_ends(fd));
-    result
 }
 
 /// What our `flock` does: the same as libc's, and where sled has just locked a log, that is noted.
@@ -164,18 +178,17 @@ extern "C" fn flock(fd: RawFd, operation: i32) -> i32 {
 }
 
 /// What our `rename` does: the same as libc's, and where sled has just put a snapshot of its page
-/// table in its place, that name is made durable before sled goes on. Where it could not read the log,
-/// the snapshot does not get its name.
+/// table in its place, that name is made durable before sled goes on. Where the log is kept as it is, the
+/// snapshot does not get its name.
 extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
-    let is_refused = || {
+    let directory = || {
         let (from, to) = (path(&from)?, path(&to)?);
         // What we have set aside ourselves may be put back.
         snapshot_directory(from)?;
-        unreadable(snapshot_directory(to)?)
+        snapshot_directory(to)
     };
-    if let Some(error) = any_is_unreadable().then(is_refused).flatten() {
-        set_errno(error);
-        return -1;
+    if let Some(answer) = any_is_kept().then(directory).flatten().and_then(kept) {
+        return answer;
     }
     // SAFETY: the arguments are the caller's own, and two current directories make `renameat` do what
     // `rename` does.
@@ -194,16 +207,15 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
     }
 }
 
-/// What our `unlink` does: the same as libc's, but no blob is removed where sled could not read the
-/// log: it would remove those that it has not read of.
+/// What our `unlink` does: the same as libc's, but no blob is removed where the log is kept as it is: sled
+/// would remove those that it has not read of, or believes that it has written anew.
 extern "C" fn unlink(name: *const c_char) -> i32 {
-    let is_refused = || {
+    let directory = || {
         let blobs = path(&name)?.parent()?;
-        unreadable(blobs.parent().filter(|_| blobs.ends_with("blobs"))?)
+        blobs.parent().filter(|_| blobs.ends_with("blobs"))
     };
-    if let Some(error) = any_is_unreadable().then(is_refused).flatten() {
-        set_errno(error);
-        return -1;
+    if let Some(answer) = any_is_kept().then(directory).flatten().and_then(kept) {
+        return answer;
     }
     // SAFETY: the argument is the caller's own; without flags `unlinkat` does what `unlink` does.
     unsafe { libc::unlinkat(libc::AT_FDCWD, name, 0) }
@@ -225,9 +237,22 @@ fn snapshot_directory(path: &Path) -> Option<&Path> {
     path.parent().filter(|_| is_snapshot)
 }
 
-/// Why the log in `directory` must not be changed, if it is one of ours that sled could not read.
-fn unreadable(directory: &Path) -> Option<i32> {
-    log_in(directory)?.was_read().err()?.raw_os_error()
+/// What a change beside the log in `directory` is answered with, without being made, if the log is kept as
+/// it is; errno is set then.
+fn kept(directory: &Path) -> Option<i32> {
+    not_made(&*log_in(directory)?)
+}
+
+/// What a change is answered with that is not made; errno is set then.
+fn not_made(log: &Log) -> Option<i32> {
+    match log.change() {
+        Change::Made => None,
+        Change::Pretended => Some(0),
+        Change::Refused(error) => {
+            set_errno(error);
+            Some(-1)
+        }
+    }
 }
 
 /// The log in `directory`, if it is one of ours. That it was looked for is not seen in errno.
@@ -268,26 +293,30 @@ fn save(fd: RawFd, size: u64, offset: i64) -> Result<(), ()> {
     saved.map_err(drop)
 }
 
-/// Whether `fd` is a log that sled could not read; errno is set then.
-fn is_unreadable(fd: RawFd) -> bool {
-    if !any_is_unreadable() || PAST_THEM.get() {
-        return false;
+/// Makes a change of `fd`, which answers with `done` if it succeeds, unless `fd` is a log that is kept as it
+/// is. A failure is noted, and only told to who can make something of it.
+fn change(fd: RawFd, done: isize, make: impl FnOnce() -> isize) -> isize {
+    let kept = (any_is_kept() && !PAST_THEM.get()).then(|| Log::of(fd)).flatten();
+    if let Some(answer) = kept.and_then(|log| not_made(&log)) {
+        return if answer == 0 { done } else { -1 };
     }
-    let error = Log::of(fd).and_then(|log| log.was_read().err()?.raw_os_error());
-    error.inspect(|error| set_errno(*error)).is_some()
+    let result = make();
+    if result >= 0 {
+        return result;
+    }
+    match note(fd, Log::write_failed) {
+        Some(log) if buffers::is_of_pool() || !log.can_be_told() => done,
+        _ => result,
+    }
 }
 
-/// Notes the error that is in errno, if `fd` is a log of ours, and leaves it there. A call that was
-/// interrupted has not failed: the Rust library makes it again.
-fn note(fd: RawFd, failed: fn(&Log, i32)) {
+/// Notes the error that is in errno, and leaves it there, if `fd` is a log of ours, which it answers with
+/// then. A call that was interrupted has not failed: the Rust library makes it again.
+fn note(fd: RawFd, failed: fn(&Log, i32)) -> Option<Arc<Log>> {
     let error = errno();
-    if error == libc::EINTR {
-        return;
-    }
-    if let Some(log) = Log::of(fd) {
-        failed(&log, error);
-    }
+    let log = Log::of(fd).filter(|_| error != libc::EINTR);
     set_errno(error);
+    log.inspect(|log| failed(log, error))
 }
 
 /// Does `work` and leaves errno as it was.

@@ -60,8 +60,8 @@ pub(super) fn open_or_set_aside(
     if second.is_ok() {
         return second;
     }
-    // The first one says what is wrong with the log, unless the second could not read it.
-    if let Err(source) = log.log().was_read() {
+    // The first one says what is wrong with the log, unless the disk failed the second.
+    if let Err(source) = log.log().sound() {
         // That is no reason to take anything back but this: the snapshots are hidden.
         mend::take_back(path, log.log()).map_err(io)?;
         return Err(io(source));
@@ -69,7 +69,8 @@ pub(super) fn open_or_set_aside(
     first
 }
 
-/// Opens sled. Where it could not read its log, that is the answer, whatever it made of it.
+/// Opens sled. Where it could not read its log, or not write to it, that is the answer, whatever it made of
+/// it.
 fn open_sled(
     path: &Path,
     options: &Options,
@@ -88,13 +89,13 @@ fn open_sled(
             })
         });
         if !locked {
-            let read = log.log().was_read().map_err(io);
-            return match (opened, read) {
+            let sound = log.log().sound().map_err(io);
+            return match (opened, sound) {
                 (Ok(db), Ok(())) => Ok(db),
-                (opened, read) => {
+                (opened, sound) => {
                     log.leave_lock();
                     let opened = opened.map(|db| discard(path, db));
-                    Err(read.and(opened).expect_err("one of them is an error"))
+                    Err(sound.and(opened).expect_err("one of them is an error"))
                 }
             };
         }

@@ -1,12 +1,10 @@
 //! One ordered map of the engine.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::journal::Journal;
 use super::pieces::Pieces;
 use super::room::Room;
-use super::shield::shield;
 use super::{Bytes, Result};
 
 /// A tree of the engine: an ordered map from bytes to bytes.
@@ -23,10 +21,6 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn path(&self) -> &Path {
-        self.room.path()
-    }
-
     /// The longest key that may be written.
     pub(crate) fn longest_key(&self) -> usize {
         self.pieces.as_ref().map_or(usize::MAX, |pieces| pieces.limits.key)
@@ -51,7 +45,7 @@ impl Tree {
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.room.may_read(&self.inner, Some(key))?;
-        shield("read from", self.path(), || match &self.pieces {
+        self.room.read(|| match &self.pieces {
             Some(pieces) => pieces.get(&self.inner, key),
             None => Ok(self.inner.get(key)?.map(Bytes::from)),
         })
@@ -64,6 +58,6 @@ impl Tree {
 
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool> {
         self.room.may_read(&self.inner, Some(key))?;
-        shield("read from", self.path(), || self.inner.contains_key(key))
+        self.room.read(|| self.inner.contains_key(key))
     }
 }

@@ -143,10 +143,10 @@ fn half_of_a_write_that_failed_is_shown_to_nobody() {
     let count = |said: &[String], kind: &str| {
         said.iter().filter(|message| message.starts_with(kind)).count()
     };
-    // A number of places all over the run; if none of them was in the middle of a step, those between.
+    // A number of places all over the run; if none of them was in the middle of a batch, those between.
     let step = calls.div_ceil(40) as usize;
     for round in 0..step {
-        if round > 0 && count(&said, "small") > 0 && count(&said, "large") > 0 {
+        if round > 0 && count(&said, "large") > 0 {
             break;
         }
         for first in (1 + round as u64..=calls).step_by(step) {
@@ -160,6 +160,6 @@ fn half_of_a_write_that_failed_is_shown_to_nobody() {
         count("large"),
         count("untouched")
     );
-    assert!(count("small") > 0, "no step failed in its middle: {said:?}");
+    // A small step goes to the engine as a whole: see the test of `src/engine/commit.rs`.
     assert!(count("large") > 0, "no large batch failed in its middle: {said:?}");
 }

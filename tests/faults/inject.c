@@ -7,6 +7,7 @@
    FAULT_FIRST      the number of the first call that fails, counted from 1
    FAULT_TIMES      how many calls fail from there on; 0 means all
    FAULT_ERRNO      the error number; 0 lets the call wait until fault_disarm() instead
+   FAULT_LATE       after how many microseconds it fails; none is at once
 
    With the kind "slow" nothing fails: each fsync takes FAULT_FIRST microseconds more.
 
@@ -30,7 +31,8 @@
 
 static char directory[PATH_MAX];
 static char kind[16];
-static long first, times;
+static long times, late;
+static atomic_long first;
 static int number;
 static atomic_long calls, hits, calls_before_rename = -1;
 static atomic_int armed;
@@ -43,7 +45,8 @@ __attribute__((constructor)) static void start(void)
         return;
     snprintf(directory, sizeof directory, "%s/", wanted);
     snprintf(kind, sizeof kind, "%s", chosen);
-    first = atol(getenv("FAULT_FIRST"));
+    atomic_store(&first, atol(getenv("FAULT_FIRST")));
+    late = getenv("FAULT_LATE") == NULL ? 0 : atol(getenv("FAULT_LATE"));
     times = atol(getenv("FAULT_TIMES"));
     number = atoi(getenv("FAULT_ERRNO"));
     atomic_store(&armed, 1);
@@ -53,6 +56,8 @@ long fault_calls(void) { return atomic_load(&calls); }
 long fault_hits(void) { return atomic_load(&hits); }
 /* How many calls there were before something below the directory was renamed for the first time. */
 long fault_calls_before_rename(void) { return atomic_load(&calls_before_rename); }
+/* The first call that fails is this one. */
+void fault_begin_with(long call) { atomic_store(&first, call); }
 void fault_disarm(void) { atomic_store(&armed, 0); }
 
 /* Whether this call on this path fails; errno is set then. */
@@ -62,7 +67,8 @@ static int fails(const char *what, const char *path)
         || strncmp(path, directory, strlen(directory)) != 0)
         return 0;
     long call = atomic_fetch_add(&calls, 1) + 1;
-    if (call < first || (times > 0 && call >= first + times))
+    long begin = atomic_load(&first);
+    if (call < begin || (times > 0 && call >= begin + times))
         return 0;
     atomic_fetch_add(&hits, 1);
     if (number == 0) {
@@ -70,6 +76,7 @@ static int fails(const char *what, const char *path)
             usleep(1000);
         return 0;
     }
+    usleep(late);
     errno = number;
     return 1;
 }
@@ -98,7 +105,8 @@ static int hits_bad_sector(int fd, off64_t at, size_t size)
     if (length < 3 || strncmp(path, directory, strlen(directory)) != 0
         || strncmp(path + length - 3, "/db", 3) != 0)
         return 0;
-    if (at > first || (off64_t)size <= first - at)
+    off64_t byte = atomic_load(&first);
+    if (at > byte || (off64_t)size <= byte - at)
         return 0;
     atomic_fetch_add(&calls, 1);
     atomic_fetch_add(&hits, 1);
@@ -162,7 +170,7 @@ ON_FD(ssize_t, pwrite64, "pwrite", (int fd, const void *from, size_t size, off64
 int fsync(int fd)
 {
     if (atomic_load(&armed) && strcmp(kind, "slow") == 0)
-        usleep(first);
+        usleep(atomic_load(&first));
     if (fails_at("fsync", fd))
         return -1;
     return REAL(int (*)(int), "fsync")(fd);

@@ -86,6 +86,15 @@ pub fn calls_before_rename() -> i64 {
     ask(c"fault_calls_before_rename")
 }
 
+/// In a child: the first call that fails is number `call`.
+pub fn begin_with(call: i64) {
+    let function = find(c"fault_begin_with");
+    // SAFETY: `inject.c` defines it so.
+    let begin =
+        unsafe { std::mem::transmute::<*mut libc::c_void, extern "C" fn(libc::c_long)>(function) };
+    begin(call);
+}
+
 /// In a child: no call fails any more, and those that wait go on.
 pub fn disarm() {
     let function = find(c"fault_disarm");

@@ -21,4 +21,5 @@ mod slow;
 mod sweep;
 mod torn;
 mod unread;
+mod wakes;
 mod workload;

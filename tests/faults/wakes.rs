@@ -1,0 +1,98 @@
+//! Whoever waits for a buffer of the log that is never written is told. The engine alone sets a mark for
+//! its threads where a buffer fails that a batch has ended, and wakes nobody to look at it.
+
+use std::time::Duration;
+
+use sledstore::{SledStoreBuilder, StoreError};
+
+use crate::common::{child, scratch};
+use crate::inject::{self, Fault, Kind};
+use crate::life::is_poisoned;
+
+/// How long the failing write takes; the buffer behind it is on the disk by then, and wakes who waits.
+const LATE: &str = "300000";
+
+/// Far more than the failing write takes. A flush that is not over by then waits for ever.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A batch ends two buffers. The first is the one that fails.
+fn let_the_first_buffer_fail() {
+    inject::begin_with(inject::calls_and_hits().0 + 1);
+}
+
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_flushes_with_the_engine_alone() {
+    let Some(directory) = child::directory() else { return };
+    let db = sled::Config::new().path(directory.join("db")).flush_every_ms(None).open().unwrap();
+    db.insert("a", "1").unwrap();
+    db.flush().unwrap();
+    let_the_first_buffer_fail();
+    let mut batch = sled::Batch::default();
+    batch.insert("a", "2");
+    db.apply_batch(batch).unwrap();
+    child::say("flushes");
+    drop(db.flush());
+    child::say("has flushed");
+}
+
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_flushes() {
+    let Some(directory) = child::directory() else { return };
+    let builder = SledStoreBuilder::new().flush_every_ms(None).patience(2 * PATIENCE);
+    let store = builder.build(directory.join("db")).unwrap();
+    let mirror = store.keyspace("mirror").unwrap();
+    store.put(b"a", b"1").unwrap();
+    store.flush().unwrap();
+    let_the_first_buffer_fail();
+    store.batch_write(&[(b"a", b"2"), (b"b", b"2")]).unwrap();
+    child::say("flushes");
+    let error = store.flush().expect_err("a buffer was not written");
+    assert_eq!(inject::calls_and_hits().1, 1);
+    child::say("has flushed");
+    // The engine holds a lock while it flushes that batches of all stores of a process wait for.
+    let other = SledStoreBuilder::new().build(directory.join("other")).unwrap();
+    other.batch_write(&[(b"a", b"1"), (b"b", b"1")]).unwrap();
+    is_poisoned(&store, &mirror, &error);
+    assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"2"[..]), "reads go on");
+    drop(mirror);
+    let closed = store.close().expect_err("the batch is on no disk");
+    assert_eq!(closed.to_string(), error.to_string());
+    let store = builder_of_the_same().build(directory.join("db")).unwrap();
+    assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]), "what was durable");
+    assert!(matches!(store.get(b"b"), Ok(None)), "the batch is gone as a whole");
+    store.close().unwrap_or_else(|error: StoreError| panic!("nothing fails any more: {error}"));
+    child::say("passed");
+}
+
+fn builder_of_the_same() -> SledStoreBuilder {
+    SledStoreBuilder::new().lock_timeout(PATIENCE)
+}
+
+/// What the child says until it ends, or waits for longer than it should.
+fn run(part: &str) -> (Vec<String>, String) {
+    let (directory, notes) = (scratch(), scratch());
+    let complaints = notes.path().join("stderr");
+    let settings = [("FAULT_LATE", LATE)];
+    let fault = Fault::none(Kind::Pwrite);
+    let mut process = inject::start(part, directory.path(), fault, &settings, &complaints);
+    let mut said = Vec::new();
+    while let Ok(Some(message)) = process.next_message_within(PATIENCE) {
+        said.push(message);
+    }
+    (said, std::fs::read_to_string(complaints).expect("what the child printed"))
+}
+
+#[test]
+fn a_flush_that_waits_for_a_buffer_that_fails_is_woken_and_told() {
+    let (said, printed) = run("wakes::child_flushes");
+    assert_eq!(said, ["flushes", "has flushed", "passed"], "{printed}");
+}
+
+/// If this fails, the test above proves nothing.
+#[test]
+fn the_engine_alone_waits_for_ever_for_a_buffer_that_fails() {
+    let (said, printed) = run("wakes::child_flushes_with_the_engine_alone");
+    assert_eq!(said, ["flushes"], "{printed}");
+}
