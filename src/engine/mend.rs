@@ -124,13 +124,14 @@ pub(super) fn hide_snapshots(directory: &Path) -> io::Result<bool> {
 }
 
 /// An opening has failed or is refused: the log and its snapshots are again as they were. Since
-/// `prepare` the snapshots have second names. A step that fails keeps none of the others from being made:
-/// a log and a snapshot that do not belong together are worse than either.
+/// `prepare` the snapshots have second names. A log and a snapshot that do not belong together are worse than
+/// either: a log that cannot be changed back keeps what sled has written for it, and once it is changed back, a
+/// step that fails keeps none of the others from being made.
 pub(super) fn take_back(directory: &Path, log: &Log) -> io::Result<()> {
-    let log = log.take_back(&log_file(directory));
+    log.take_back(&log_file(directory))?;
     let hidden = hide_snapshots(directory);
     let shown = each_set_aside(directory, |path, name| fs::rename(path, directory.join(name)));
-    log.and(hidden).and(shown)
+    hidden.and(shown)
 }
 
 /// Removes what was set aside, after sled has opened the log without it and nothing is missing.

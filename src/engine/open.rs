@@ -217,9 +217,8 @@ impl Parts {
             Err(error) => {
                 // While sled's threads are there, what must not be changed has to be kept from them.
                 let watched = Arc::clone(log.log());
-                // Only data that does not fit makes sled change what it should not.
-                let is_suspect =
-                    watched.can_be_taken_back() && matches!(error, StoreError::Corruption(_));
+                // Nobody has found it right.
+                let is_suspect = watched.can_be_taken_back();
                 watched.refuse();
                 log.end(&Deadline::after(LINGER));
                 // What is wrong is the error; a disk that does not let us take back says so when it is

@@ -61,11 +61,7 @@ pub(super) fn open_or_set_aside(
         return second;
     }
     // The first one says what is wrong with the log, unless the disk failed the second.
-    if let Err(source) = log.log().sound() {
-        // That is no reason to take anything back but this: the snapshots are hidden.
-        mend::take_back(path, log.log()).map_err(io)?;
-        return Err(io(source));
-    }
+    log.log().sound().map_err(io)?;
     first
 }
 

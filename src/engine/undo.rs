@@ -39,7 +39,8 @@ impl Undo {
         Ok(())
     }
 
-    /// Writes everything back. The caller keeps others from writing.
+    /// Writes everything back. The caller keeps others from writing. Where it cannot be synced, it is in the
+    /// system's memory all the same, and the store is not open.
     pub(super) fn restore(&self, log: &File) -> io::Result<()> {
         let mut saved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(length) = saved.length.take() else { return Ok(()) };
@@ -47,7 +48,8 @@ impl Undo {
             log.write_all_at(&bytes, offset)?;
         }
         log.set_len(length)?;
-        log.sync_all()
+        let _ = log.sync_all();
+        Ok(())
     }
 
     /// Nothing will be written back.

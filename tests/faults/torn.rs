@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sledstore::{SledStore, SledStoreBuilder, StoreError};
+use sledstore::{Failure, SledStore, SledStoreBuilder, StoreError};
 
-use crate::common::{rows, scratch, Result};
+use crate::common::{child, rows, scratch, Result};
+use crate::inject::{self, Fault, Kind};
 
 const ROWS: u64 = 500;
 
@@ -212,6 +213,68 @@ fn a_snapshot_that_the_log_cannot_do_without_is_missed_and_can_be_brought_back()
     fs::write(path.join("db"), &log).unwrap();
     let store = SledStore::open(&path).unwrap();
     assert_eq!(store.count().unwrap(), 20_000);
+}
+
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_is_refused() {
+    let Some(directory) = child::directory() else { return };
+    let error = SledStore::open(directory.join("db")).err().expect("it cannot open");
+    let (_, hits) = inject::calls_and_hits();
+    let is_corruption = matches!(error, StoreError::Corruption(_));
+    let number = Failure::of(&error).and_then(Failure::os_code);
+    child::say(match (hits, number) {
+        (0, _) if is_corruption => "fails nowhere",
+        (1, Some(libc::EIO)) => "fails while opening",
+        (1, _) if is_corruption => "fails while taking back",
+        _ => panic!("{hits}: {error}"),
+    });
+}
+
+/// Opens the store below `directory` in a process in which call `first` fails; says where.
+fn is_refused_with(directory: &Path, kind: Kind, first: u64) -> String {
+    let notes = scratch();
+    let fault = Fault { first, ..Fault::none(kind) };
+    let complaints = notes.path().join("stderr");
+    let mut process = inject::start("torn::child_is_refused", directory, fault, &[], &complaints);
+    let said = process.next_message();
+    let printed = fs::read_to_string(complaints).unwrap();
+    assert!(process.finish().success(), "{fault:?}: {printed}");
+    said.expect("the child says where")
+}
+
+/// Neither the damage nor the failure costs anything that was there.
+#[test]
+fn a_store_that_is_refused_for_its_snapshot_on_a_disk_that_fails_stays_as_it_was() {
+    let directory = scratch();
+    let path = directory.path().join("db");
+    store_that_needs_its_snapshot(&path);
+    let log = fs::read(path.join("db")).unwrap();
+    let name = snapshots(&path).remove(0);
+    let whole = fs::read(&name).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::write(&name, &flipped).unwrap();
+    for (kind, step) in [(Kind::Fsync, 1), (Kind::Pwrite, 5), (Kind::Write, 1)] {
+        let mut met = 0;
+        for first in (1..).step_by(step) {
+            match &*is_refused_with(directory.path(), kind, first) {
+                "fails while opening" => met += 1,
+                "fails while taking back" => {
+                    fs::write(path.join("db"), &log).unwrap();
+                    continue;
+                }
+                _ => break,
+            }
+            assert!(fs::read(path.join("db")).unwrap() == log, "{kind:?} {first}: the log");
+            assert_eq!(snapshots(&path), [name.clone()], "{kind:?} {first}");
+            assert!(fs::read(&name).unwrap() == flipped, "{kind:?} {first}: the snapshot");
+        }
+        println!("{kind:?}: {met} of them failed while it opened");
+        assert!(met > 0, "{kind:?}");
+    }
+    fs::write(&name, &whole).unwrap();
+    assert_eq!(SledStore::open(&path).unwrap().count().unwrap(), 20_000);
 }
 
 #[test]
