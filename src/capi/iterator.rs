@@ -77,16 +77,7 @@ impl Walk {
     /// Moves up until there are `most` rows, or no more.
     fn show_many(&mut self, most: usize) -> Result<(), StoreError> {
         self.shown.clear();
-        while self.shown.len() < most {
-            match self.iterator.take_row(Move::Next) {
-                Ok(Some(row)) => self.shown.push(row),
-                Ok(None) => break,
-                // The rows before it are not lost: the iterator repeats the error at its next move.
-                Err(_) if !self.shown.is_empty() => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        self.iterator.take_rows(most, &mut self.shown)
     }
 }
 

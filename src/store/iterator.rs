@@ -197,6 +197,25 @@ impl Iter {
         Ok(self.current.take())
     }
 
+    /// Makes up to `most` moves up and adds the rows to `rows`. A failure after the first of them is left
+    /// for the next move, which fails the same way.
+    pub(crate) fn take_rows(&mut self, most: usize, rows: &mut Vec<Row>) -> Result<()> {
+        let (begin, end) = (rows.len(), rows.len().saturating_add(most));
+        while rows.len() < end {
+            match self.take_row(Move::Next) {
+                Ok(Some(row)) => rows.push(row),
+                Err(error) if rows.len() == begin => return Err(error),
+                Ok(None) | Err(_) => return Ok(()),
+            }
+            if let (Rows::Moment(moment), None, false) =
+                (&mut self.rows, &self.scan, self.keys_only)
+            {
+                moment.take_ready(end - rows.len(), rows);
+            }
+        }
+        Ok(())
+    }
+
     /// Makes a move and shows the row that it came to, in a place where it stays until the next move.
     pub(crate) fn show_row(&mut self, step: Move<'_>) -> Result<Option<&Row>> {
         self.go(step)?;
@@ -292,4 +311,69 @@ fn limits(options: &IterOptions) -> (Bound<Bytes>, Bound<Bytes>) {
         (_, Some(end)) => Bound::Excluded(end),
     };
     (lower.map(Bytes::from), upper.map(Bytes::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SledStoreBuilder;
+
+    const ROWS: usize = 500;
+
+    fn row(number: usize) -> Row {
+        Row { key: number.to_be_bytes()[..].into(), value: b"then"[..].into() }
+    }
+
+    /// The number of the row that an iterator stands at, -1 before the first one.
+    struct Model(isize);
+
+    impl Model {
+        fn go(&mut self, by: isize) -> Option<Row> {
+            self.0 = (self.0 + by).clamp(-1, ROWS as isize);
+            usize::try_from(self.0).ok().filter(|number| *number < ROWS).map(row)
+        }
+    }
+
+    /// Moves in every way while all rows change below.
+    fn agrees(keyspace: &SledStore, options: IterOptions, seed: usize) {
+        for number in 0..ROWS {
+            keyspace.put(&number.to_be_bytes(), b"then").unwrap();
+        }
+        let (mut iterator, mut model) = (keyspace.cursor(options).unwrap(), Model(0));
+        assert_eq!(iterator.first_row().unwrap(), model.go(0));
+        let mut dice = 88_172_645_463_325_252 + seed;
+        for turn in 0..ROWS {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            match dice % 5 {
+                0 | 1 => {
+                    let (mut rows, most) = (Vec::new(), dice / 5 % 150 + 1);
+                    iterator.take_rows(most, &mut rows).unwrap();
+                    let expected: Vec<Row> = (0..most).map_while(|_| model.go(1)).collect();
+                    assert_eq!(rows, expected, "{most} from {}", model.0);
+                }
+                2 => assert_eq!(iterator.next_row().unwrap(), model.go(1)),
+                3 => assert_eq!(iterator.prev_row().unwrap(), model.go(-1)),
+                _ => {
+                    model.0 = (dice / 5 % ROWS) as isize;
+                    let key = (model.0 as usize).to_be_bytes();
+                    assert_eq!(iterator.seek(&key).unwrap(), model.go(0));
+                }
+            }
+            let key = (dice / 7 % ROWS).to_be_bytes();
+            match turn % 3 {
+                0 => drop(keyspace.delete(&key).unwrap()),
+                _ => keyspace.put(&key, b"now").unwrap(),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_taken_at_once_are_those_of_single_moves() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = SledStoreBuilder::new().build(directory.path().join("store")).unwrap();
+        (0..20).for_each(|seed| agrees(&store, IterOptions::default(), seed));
+        store.close().unwrap();
+    }
 }

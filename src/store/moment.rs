@@ -96,6 +96,17 @@ impl MomentRows {
         }
     }
 
+    /// After a move up without a transaction's writes: moves on over up to `most` rows that are ready,
+    /// and adds them to `rows`.
+    pub(super) fn take_ready(&mut self, most: usize, rows: &mut Vec<Row>) {
+        let Some(ahead) = &mut self.ahead else { return };
+        let count = most.min(ahead.ready.len());
+        rows.extend(ahead.ready.drain(..count));
+        if let Some(last) = rows.last().filter(|_| count > 0) {
+            self.place = Place::At(last.key.clone());
+        }
+    }
+
     fn jump(&mut self, place: Place) {
         self.place = place;
         self.ahead = None;

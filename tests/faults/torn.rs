@@ -267,7 +267,7 @@ fn a_store_that_is_refused_for_its_snapshot_on_a_disk_that_fails_stays_as_it_was
                 _ => break,
             }
             assert!(fs::read(path.join("db")).unwrap() == log, "{kind:?} {first}: the log");
-            assert_eq!(snapshots(&path), [name.clone()], "{kind:?} {first}");
+            assert_eq!(snapshots(&path), std::slice::from_ref(&name), "{kind:?} {first}");
             assert!(fs::read(&name).unwrap() == flipped, "{kind:?} {first}: the snapshot");
         }
         println!("{kind:?}: {met} of them failed while it opened");
