@@ -335,11 +335,12 @@ mod tests {
     }
 
     /// Moves in every way while all rows change below.
-    fn agrees(keyspace: &SledStore, options: IterOptions, seed: usize) {
+    fn agrees(keyspace: &SledStore, seed: usize) {
         for number in 0..ROWS {
             keyspace.put(&number.to_be_bytes(), b"then").unwrap();
         }
-        let (mut iterator, mut model) = (keyspace.cursor(options).unwrap(), Model(0));
+        let (mut iterator, mut model) =
+            (keyspace.cursor(IterOptions::default()).unwrap(), Model(0));
         assert_eq!(iterator.first_row().unwrap(), model.go(0));
         let mut dice = 88_172_645_463_325_252 + seed;
         for turn in 0..ROWS {
@@ -363,7 +364,7 @@ mod tests {
             }
             let key = (dice / 7 % ROWS).to_be_bytes();
             match turn % 3 {
-                0 => drop(keyspace.delete(&key).unwrap()),
+                0 => keyspace.delete(&key).unwrap(),
                 _ => keyspace.put(&key, b"now").unwrap(),
             }
         }
@@ -373,7 +374,7 @@ mod tests {
     fn rows_that_are_taken_at_once_are_those_of_single_moves() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let store = SledStoreBuilder::new().build(directory.path().join("store")).unwrap();
-        (0..20).for_each(|seed| agrees(&store, IterOptions::default(), seed));
+        (0..20).for_each(|seed| agrees(&store, seed));
         store.close().unwrap();
     }
 }
