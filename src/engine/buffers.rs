@@ -13,7 +13,8 @@
 //! makes two, and waits here before it begins; its caller has mostly waited already, where it held no lock
 //! (`Buffers::wait`). Single writes make one for each segment that they fill;
 //! `Limits::portion` sees to it that they are flushed in time. The rest of the seven is for sled's own
-//! periodic flush.
+//! periodic flush. The bound is for each log, so that no store waits for another's disk: two of them would have
+//! to come to that at the same moment.
 //!
 //! sled syncs each buffer for itself. One sync is enough for all that were written before it began, so a
 //! thread that finds one running waits, and the next one is for all who have come meanwhile.
