@@ -10,10 +10,10 @@ use crate::inject::{self, Fault, Kind};
 use crate::life::is_poisoned;
 
 /// How long the failing write takes; the buffer behind it is on the disk by then, and wakes who waits.
-const LATE: &str = "300000";
+const LATE: &str = "3000000";
 
 /// Far more than the failing write takes. A flush that is not over by then waits for ever.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A batch ends two buffers. The first is the one that fails.
 fn let_the_first_buffer_fail() {
