@@ -22,7 +22,7 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::durable::Log;
@@ -165,15 +165,13 @@ impl Buffers {
     }
 }
 
-/// A thread begins to write to `file`, which is a buffer if the thread is one of sled's pool.
-pub(super) fn write_begins(file: RawFd) {
-    if !is_of_pool() || WRITING.get() {
-        return;
-    }
-    if let Some(log) = Log::of(file) {
-        WRITING.set(true);
-        log.buffers().begin_one();
-    }
+/// A thread begins to write to `file`. Answers with the log, if that is the beginning of a buffer: it is if
+/// the thread is one of sled's pool.
+pub(super) fn write_begins(file: RawFd) -> Option<Arc<Log>> {
+    let log = (is_of_pool() && !WRITING.get()).then(|| Log::of(file)).flatten()?;
+    WRITING.set(true);
+    log.buffers().begin_one();
+    Some(log)
 }
 
 /// Makes `sync`, which syncs `file`, and answers as it does. Where this thread has written a buffer, it can

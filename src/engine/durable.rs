@@ -17,7 +17,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{current, sleep};
 
@@ -36,6 +36,9 @@ static ANY_KEPT: AtomicBool = AtomicBool::new(false);
 /// How many logs are being opened. While there is none, writing does not have to ask which file it is.
 static OPENING: AtomicUsize = AtomicUsize::new(0);
 
+/// Stands for the number of an error where nothing but a batch has failed; no write gives it.
+pub(super) const HALTED: i32 = libc::ECANCELED;
+
 type FileId = (u64, u64);
 
 /// What is known of one log. It counts from the moment that sled locks the log until it does so anew.
@@ -46,8 +49,9 @@ pub(super) struct Log {
     opening: AtomicBool,
     /// The number of the first error of reading it meanwhile; 0 is none.
     unread: AtomicI32,
-    /// The number of the first error of writing or syncing it; 0 is none.
+    /// The number of the first error of writing or syncing it, or `HALTED`; 0 is none.
     failed: AtomicI32,
+    segment_size: AtomicU64,
     lock: Mutex<SledsLock>,
     buffers: Buffers,
     undo: Undo,
@@ -89,6 +93,7 @@ impl Log {
             opening: AtomicBool::new(true),
             unread: AtomicI32::new(0),
             failed: AtomicI32::new(0),
+            segment_size: AtomicU64::new(u64::MAX),
             lock: Mutex::new(SledsLock { awaited: true, held: None }),
             buffers: Buffers::default(),
             undo: Undo::default(),
@@ -130,6 +135,19 @@ impl Log {
     pub(super) fn write_failed(&self, error: i32) {
         let _ = self.failed.compare_exchange(0, error, Ordering::SeqCst, Ordering::SeqCst);
         ANY_KEPT.store(true, Ordering::SeqCst);
+    }
+
+    /// A batch of sled's has failed in its middle, and the half that was made must not come to the disk.
+    pub(super) fn halt(&self) {
+        self.write_failed(HALTED);
+    }
+
+    pub(super) fn set_segment_size(&self, size: usize) {
+        self.segment_size.store(size as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn segment_size(&self) -> u64 {
+        self.segment_size.load(Ordering::Relaxed)
     }
 
     /// What becomes of a change that sled is about to make. Whatever sled does because it believes in a

@@ -21,6 +21,7 @@ mod gate;
 mod journal;
 mod limits;
 mod lock;
+mod manifest;
 mod mark;
 mod mend;
 mod open;

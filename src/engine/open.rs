@@ -248,6 +248,7 @@ impl Parts {
             }
         };
         room.set_portion(Limits::of(size));
+        log.log().set_segment_size(size);
         let db = open_or_set_aside(path, options, size, log)?;
         match Self::start(room, options, is_new, size, &db, log) {
             Ok(flusher) => Ok((db, Limits::of(size), flusher)),

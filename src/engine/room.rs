@@ -8,7 +8,7 @@ use std::time::Duration;
 use oxistore_core::StoreError;
 
 use super::buffers::Buffers;
-use super::durable::Log;
+use super::durable::{Log, HALTED};
 use super::gate::Gate;
 use super::limits::Limits;
 use super::shield::shield;
@@ -94,7 +94,19 @@ impl Room {
     /// What has happened to the log, which sled is not told.
     fn failure(&self) -> Option<StoreError> {
         let source = self.log.get()?.failure()?;
-        Some(Failure::from_io("flush", &self.path, &source))
+        Some(match source.raw_os_error() {
+            Some(HALTED) => {
+                let text = "a batch has failed in its middle";
+                Failure::error("write to", &self.path, Reason::Os, text)
+            }
+            _ => Failure::from_io("flush", &self.path, &source),
+        })
+    }
+
+    /// Whether a batch has failed, and its own error says more.
+    fn is_halted(&self) -> bool {
+        let failure = self.log.get().and_then(|log| log.failure());
+        failure.is_some_and(|failure| failure.raw_os_error() == Some(HALTED))
     }
 
     /// Reads. Where that fails after a write has failed, sled may be looking for what has never come to
@@ -155,7 +167,8 @@ impl Room {
         result.map_err(|error| {
             let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
             // What sled says after its log has failed may come of that.
-            let error = first.get_or_insert_with(|| self.failure().unwrap_or(error)).clone();
+            let cause = if self.is_halted() { None } else { self.failure() };
+            let error = first.get_or_insert_with(|| cause.unwrap_or(error)).clone();
             self.poisoned.store(true, Ordering::Release);
             error
         })

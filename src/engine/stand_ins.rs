@@ -18,7 +18,8 @@
 //!   everything behind it. So then `pwrite64` and `ftruncate64` change that log no more, and `rename` and
 //!   `unlink` change no snapshot and no blob beside it, until it is opened anew.
 //! * `pwrite64`, `ftruncate64` and `fsync`: when one of them fails, all changes are only pretended from then
-//!   on, until the log is opened anew: see `durable.rs`.
+//!   on, until the log is opened anew: see `durable.rs`. So it is when a batch has failed in its middle: see
+//!   `manifest.rs`.
 //! * `pwrite64` and `ftruncate64` also save what goes while sled opens a log: see `undo.rs`.
 //! * `pwrite64` and `fsync` also note how many buffers are being written, and `fsync` syncs several at once:
 //!   see `buffers.rs`.
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use super::buffers;
 use super::directory::log_file;
 use super::durable::{any_is_kept, any_is_opening, Change, Log};
+use super::manifest::is_of_a_failed_batch;
 
 /// How often sled was sent to `fsync`.
 static DIVERTED: AtomicU64 = AtomicU64::new(0);
@@ -113,7 +115,13 @@ extern "C" fn pread64(fd: RawFd, to: *mut c_void, size: usize, offset: i64) -> i
 
 /// What our `pwrite64` does: the same as libc's, or nothing, where the log is kept as it is.
 extern "C" fn pwrite64(fd: RawFd, from: *const c_void, size: usize, offset: i64) -> isize {
-    buffers::write_begins(fd);
+    if let Some(log) = buffers::write_begins(fd) {
+        // SAFETY: the caller hands over so many bytes, for as long as its call lasts.
+        let buffer = unsafe { std::slice::from_raw_parts(from.cast(), size) };
+        if is_of_a_failed_batch(buffer, offset as u64, log.segment_size()) {
+            log.halt();
+        }
+    }
     let written = change(fd, size as isize, || {
         if any_is_opening() && save(fd, size as u64, offset).is_err() {
             return -1;

@@ -51,6 +51,17 @@ impl Tree {
         })
     }
 
+    /// The same for a writer: where he cannot read what he writes over, his write has failed, and so does
+    /// every later one.
+    pub(crate) fn get_to_write(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.room.judge(self.get(key))
+    }
+
+    /// The same, where only the key matters.
+    pub(crate) fn contains_to_write(&self, key: &[u8]) -> Result<bool> {
+        self.room.judge(self.contains(key))
+    }
+
     /// Whether what was read of `key`, after `Pieces::changes` was `changes`, is the whole value.
     pub(super) fn is_plain(&self, key: &[u8], changes: u64) -> bool {
         self.pieces.as_ref().is_none_or(|pieces| pieces.is_plain(key, changes))

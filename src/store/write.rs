@@ -250,7 +250,7 @@ impl Shared {
         let changes: Vec<_> = keys.iter().map(|key| &key[..]).filter(expired).map(delete).collect();
         let mut removed = 0;
         for change in &changes {
-            removed += u64::from(trees.data.contains(change.key)?);
+            removed += u64::from(trees.data.contains_to_write(change.key)?);
         }
         self.apply_all(&changes)?;
         Ok(removed)
@@ -302,8 +302,10 @@ impl Shared {
         let &Change { keyspace, trees, key, action } = change;
         let removes = matches!(action, Action::Delete);
         self.versions.keep(keyspace.id(), key, removes, || {
-            let row =
-                Past { value: trees.data.get(key)?, expires_at: keyspace.expiries().get(key) };
+            let row = Past {
+                value: trees.data.get_to_write(key)?,
+                expires_at: keyspace.expiries().get(key),
+            };
             let size = row.value.as_ref().map_or(0, |value| value.len());
             let differs = !removes || row.clone().at(self.now_ms()).is_some();
             Ok(Before { row, size, differs })
@@ -342,7 +344,7 @@ fn presences(changes: &[Change<'_>]) -> Result<Vec<Presence>> {
     }
     let look = |change: &Change<'_>| {
         let counted = change.keyspace.tally().is_active();
-        if !counted || !change.trees.data.contains(change.key)? {
+        if !counted || !change.trees.data.contains_to_write(change.key)? {
             return Ok(Presence::Absent);
         }
         Ok(Presence::of(change.keyspace.expiries().get(change.key)))

@@ -7,6 +7,7 @@ mod cycles;
 mod disk;
 mod doubt;
 mod forks;
+mod halves;
 mod inject;
 mod interval;
 mod life;
