@@ -451,6 +451,56 @@ TEST(callback_cannot_end_its_transaction_or_its_store)
     check_close(store);
 }
 
+struct nest {
+    sledstore *store;
+    int depth, deepest;
+    int32_t refused;
+};
+
+/* Runs itself in its own callback until that is refused; at each depth everything else works. */
+static int32_t nest(void *ctx, sledstore_txn *txn)
+{
+    struct nest *nested = ctx;
+    sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
+    sledstore_iter *iter = NULL;
+    sledstore_pair row;
+    char key[32];
+    nested->deepest = ++nested->depth;
+    snprintf(key, sizeof key, "depth %d", nested->depth);
+    put(txn, key, "1");
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_iter_new(txn, nested->store, NULL, &iter, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_last(iter, &row, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(iter));
+    CHECK_VALUE(nested->store, "k", "v");
+    callback.ctx = nested;
+    callback.run = nest;
+    int32_t status = sledstore_txn_run(nested->store, &callback, &error);
+    if (nested->depth == nested->deepest) {
+        nested->refused = status;
+        sledstore_error_free(error);
+        error = NULL;
+    } else {
+        CHECK_NUMBER(SLEDSTORE_OK, status);
+    }
+    nested->depth--;
+    return SLEDSTORE_OK;
+}
+
+TEST(callbacks_in_each_other_are_refused_before_there_are_too_many)
+{
+    sledstore *store = check_open("store");
+    struct nest nested = {store, 0, 0, SLEDSTORE_OK};
+    sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_put(store, "k", 1, "v", 1, &error));
+    callback.ctx = &nested;
+    callback.run = nest;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_run(store, &callback, &error));
+    CHECK_NUMBER(SLEDSTORE_CAPACITY_EXCEEDED, nested.refused);
+    CHECK_NUMBER(12, nested.deepest);
+    CHECK_VALUE(store, "depth 12", "1");
+    check_close(store);
+}
+
 TEST(callback_struct_is_checked_and_destroyed_once)
 {
     struct {

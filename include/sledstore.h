@@ -491,7 +491,7 @@ typedef struct sledstore_error sledstore_error;
  * there: moving on answers SLEDSTORE_END again, turning round gives the row at that end. The
  * direction may change at any time. A seek that finds no row stands past the end in its direction.
  * However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and one
- * more.
+ * more, and those that sledstore_iter_next_batch() has put into the caller's array, until the next call.
  *
  * It shows one moment: the keyspace as it was when the iterator was made, or, made by
  * sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
@@ -501,7 +501,8 @@ typedef struct sledstore_error sledstore_error;
  * once by a pass in one direction, in order; a row that is written or deleted during the pass, by
  * whomever, may or may not be shown; and its value is always one that its key had. A jump reads anew.
  *
- * After a failure each further move answers with the same failure, until sledstore_iter_first(),
+ * After a failure each further move answers with the same failure, whatever else has happened, until
+ * sledstore_iter_first(),
  * sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
  *
  * An open iterator keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may
@@ -2297,8 +2298,9 @@ sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
  * nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status: nothing was written;
  * SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was written;
  * SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is wrong;
- * SLEDSTORE_UNSUPPORTED: a member that this version does not have; otherwise as sledstore_txn_begin() and
- * sledstore_txn_commit().
+ * SLEDSTORE_UNSUPPORTED: a member that this version does not have; SLEDSTORE_CAPACITY_EXCEEDED also if 12 calls
+ * of it are under way on this thread, each in the callback of the one before; otherwise as
+ * sledstore_txn_begin() and sledstore_txn_commit().
  *
  * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
  */

@@ -34,6 +34,9 @@ use std::sync::atomic::{fence, AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Orde
 /// made from inside callbacks.
 pub(super) const ENTRIES: usize = 16;
 
+/// How many of them have to be free when a callback is called: what calls in there use, or freeing.
+const OF_A_CALLBACK: usize = 4;
+
 /// How many counters a record carries: one for each kind of handle, by the number of the kind.
 pub(super) const COUNTERS: usize = 8;
 
@@ -129,6 +132,12 @@ impl ThreadRecord {
     /// A number that no other running thread has.
     pub(super) fn identity(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether the calling thread can go on to a callback, and use handles in there.
+    pub(super) fn has_room_for_a_callback(&self) -> bool {
+        let free = self.entries.iter().filter(|entry| entry.load(Ordering::Relaxed) == 0);
+        free.count() >= OF_A_CALLBACK
     }
 
     /// Announces that the calling thread is about to use `token`. None: the record is full.

@@ -23,7 +23,7 @@ use crate::{Iter, Row, StoreError};
 /// there: moving on answers SLEDSTORE_END again, turning round gives the row at that end. The
 /// direction may change at any time. A seek that finds no row stands past the end in its direction.
 /// However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and one
-/// more.
+/// more, and those that sledstore_iter_next_batch() has put into the caller's array, until the next call.
 ///
 /// It shows one moment: the keyspace as it was when the iterator was made, or, made by
 /// sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
@@ -33,7 +33,8 @@ use crate::{Iter, Row, StoreError};
 /// once by a pass in one direction, in order; a row that is written or deleted during the pass, by
 /// whomever, may or may not be shown; and its value is always one that its key had. A jump reads anew.
 ///
-/// After a failure each further move answers with the same failure, until sledstore_iter_first(),
+/// After a failure each further move answers with the same failure, whatever else has happened, until
+/// sledstore_iter_first(),
 /// sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
 ///
 /// An open iterator keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may
@@ -70,7 +71,7 @@ pub(super) fn create(
 impl Walk {
     /// Makes one move; the row stays in its place until the next one.
     fn show(&mut self, step: Move<'_>) -> Result<Option<sledstore_pair>, StoreError> {
-        self.shown.clear();
+        self.shown = Vec::new();
         Ok(self.iterator.show_row(step)?.map(pair))
     }
 

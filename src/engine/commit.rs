@@ -132,16 +132,17 @@ fn write<T>(
     count: usize,
     change: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {
-    match count {
-        1 => room.may_write()?,
-        _ => room.may_write_batch()?,
-    }
+    let turn = match count {
+        1 => room.may_write().map(|()| None)?,
+        _ => room.may_write_batch().map(Some)?,
+    };
     let answer = room.judge(change(room.path())).inspect_err(|_| {
         // sled may hold some of the steps and not others. A single one it has or has not.
         if count > 1 {
             room.gate().doubt(steps.iter().map(|step| (&step.tree.inner, step.key)));
         }
     })?;
+    drop(turn);
     room.wrote(count, steps.iter().map(Step::size).sum());
     collect_garbage(count);
     Ok(answer)

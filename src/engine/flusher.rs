@@ -134,7 +134,8 @@ impl Desk {
     fn close(&self, db: sled::Db, last: sled::Db, mut witness: Witness) -> Result<()> {
         let flushed =
             witness.flush("close", &db, &self.room).and_then(|()| witness.end(&self.room));
-        // Dropping syncs the log, and panics where that fails.
+        // Dropping flushes and syncs the log, and panics where that fails.
+        let _turn = self.room.flushes();
         let dropped = shield("close", self.room.path(), || {
             drop((db, last, witness));
             Ok(())

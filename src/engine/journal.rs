@@ -194,6 +194,7 @@ fn redo_whole(
 }
 
 fn flush(db: &sled::Db, room: &Room) -> Result<()> {
+    let _turn = room.flushes();
     shield("open", room.path(), || db.flush().map(drop))
 }
 

@@ -33,6 +33,7 @@ mod shield;
 mod stand_ins;
 mod start;
 mod tree;
+mod turns;
 mod undo;
 mod witness;
 

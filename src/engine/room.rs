@@ -12,7 +12,7 @@ use super::durable::{Log, HALTED};
 use super::gate::Gate;
 use super::limits::Limits;
 use super::shield::shield;
-use super::{Failure, Reason, Result};
+use super::{turns, Failure, Reason, Result};
 
 /// Commits of several steps after which sled is made to write out what the last of them has begun.
 const COMMITS: u64 = 64;
@@ -29,6 +29,8 @@ const COMMITS: u64 = 64;
 pub(super) struct Room {
     path: PathBuf,
     patience: Duration,
+    /// Whether sled is being flushed.
+    is_flushing: AtomicBool,
     poisoned: AtomicBool,
     first_error: Mutex<Option<StoreError>>,
     /// What has happened to the log, also where sled tells nobody of it.
@@ -48,6 +50,7 @@ impl Room {
         Self {
             path,
             patience,
+            is_flushing: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
             first_error: Mutex::new(None),
             log: OnceLock::new(),
@@ -118,19 +121,22 @@ impl Room {
         })
     }
 
-    /// To be called before a write that sled makes as a batch. Waits until it may begin.
-    pub(super) fn may_write_batch(&self) -> Result<()> {
-        self.wait_for_disk(|buffers| buffers.make_room(self.patience))
+    /// To be called before a write that sled makes as a batch, which lasts as long as the answer lives.
+    /// Waits until it may begin.
+    pub(super) fn may_write_batch(&self) -> Result<turns::Batch> {
+        self.wait_for_disk(|buffers| buffers.make_room(self.patience))?;
+        turns::batch(self.patience).ok_or(()).or_else(|()| self.waited_for_flush())
     }
 
     /// Whether a batch would have to wait for the disk.
     pub(super) fn is_crowded(&self) -> bool {
-        self.log.get().is_some_and(|log| log.buffers().are_many())
+        turns::is_flushing_for_long() || self.log.get().is_some_and(|log| log.buffers().are_many())
     }
 
     /// Waits until a batch would not have to.
     pub(super) fn wait_until_not_crowded(&self) -> Result<()> {
-        self.wait_for_disk(|buffers| buffers.wait(self.patience).is_some())
+        self.wait_for_disk(|buffers| buffers.wait(self.patience).is_some())?;
+        turns::batch(self.patience).map(drop).ok_or(()).or_else(|()| self.waited_for_flush())
     }
 
     fn wait_for_disk(&self, wait: impl FnOnce(&Buffers) -> bool) -> Result<()> {
@@ -140,6 +146,32 @@ impl Room {
             true => self.may_write(),
             false => self.judge(Err(self.too_long())),
         }
+    }
+
+    /// There was a flush all the time. Where it was another store's, this one has not failed.
+    fn waited_for_flush<T>(&self) -> Result<T> {
+        self.may_write()?;
+        if self.is_flushing.load(Ordering::SeqCst) {
+            return self.judge(Err(self.too_long()));
+        }
+        let limit = self.patience;
+        let message =
+            format!("the disk of another store of this process did not answer within {limit:?}");
+        Err(Failure::error("write to", &self.path, Reason::TimedOut, message))
+    }
+
+    /// Sled is flushed while the answer lives.
+    pub(super) fn flushes(&self) -> impl Drop + '_ {
+        struct Over<'a>(&'a AtomicBool, Option<turns::Flush>);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::SeqCst);
+                self.1 = None;
+            }
+        }
+        let turn = turns::flush();
+        self.is_flushing.store(true, Ordering::SeqCst);
+        Over(&self.is_flushing, Some(turn))
     }
 
     /// The disk does not answer.

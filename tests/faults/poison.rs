@@ -154,3 +154,50 @@ fn a_store_that_hangs_is_locked_until_the_disk_answers_again() {
     let fault = Fault { kind: Kind::Fsync, first: 30, times: 0, errno: 0 };
     passes("poison::child_is_dropped_on_a_disk_that_stops_answering", fault);
 }
+
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_has_a_store_beside_one_that_hangs() {
+    let Some(directory) = child::directory() else { return };
+    let elsewhere = scratch();
+    let builder = SledStoreBuilder::new().patience(PATIENCE).flush_every_ms(None);
+    let hangs = builder.clone().build(directory.join("db")).unwrap();
+    let beside = builder.clone().build(elsewhere.path().join("db")).unwrap();
+    hangs.put(b"a", b"1").unwrap();
+    let both: [(&[u8], &[u8]); 2] = [(b"a", b"1"), (b"b", b"1")];
+    inject::begin_with(inject::calls_and_hits().0 + 1);
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| hangs.flush());
+        while inject::calls_and_hits().1 == 0 {
+            std::thread::yield_now();
+        }
+        // The engine's one lock is with the flush. A batch would wait for it, and everything else for that.
+        let batch = scope.spawn(|| beside.batch_write(&both));
+        for number in 0..1_000_u64 {
+            beside.put(b"number", &number.to_be_bytes()).unwrap();
+            assert_eq!(beside.get(b"number").unwrap().unwrap(), number.to_be_bytes());
+        }
+        beside.flush().unwrap();
+        assert_eq!(hangs.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        assert_failed(flush.join().unwrap(), Reason::TimedOut);
+        assert_failed(batch.join().unwrap(), Reason::TimedOut);
+    });
+    beside.put(b"number", b"it has not failed").unwrap();
+    beside.flush().unwrap();
+    inject::disarm();
+    while beside.batch_write(&both).is_err() {
+        std::thread::yield_now();
+    }
+    assert_eq!(rows(&beside).len(), 3);
+    beside.close().unwrap();
+    drop(hangs.close());
+    child::say("passed");
+}
+
+#[test]
+fn a_store_beside_one_that_hangs_goes_on_and_has_not_failed() {
+    passes(
+        "poison::child_has_a_store_beside_one_that_hangs",
+        Fault { errno: 0, times: 0, ..Fault::none(Kind::Fsync) },
+    );
+}
