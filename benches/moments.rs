@@ -240,25 +240,24 @@ fn puts(store: &SledStore, tree: &sled::Tree) {
 }
 
 fn gets(store: &SledStore) {
-    let ours = |round| {
-        time(OPERATIONS, || {
-            keys(round).for_each(|key| drop(store.get_pinned(&key).expect("it is read")));
-        })
+    let get_all = |round| {
+        keys(round).for_each(|key| drop(store.get_pinned(&key).expect("it is read")));
     };
     for (what, overwritten) in [
-        ("get through a snapshot, beside get", false),
-        ("get through a snapshot, keys overwritten since, beside get", true),
+        ("get through a snapshot, beside get", 0),
+        ("get through a snapshot, keys overwritten since, beside get", 1),
+        ("get through a snapshot, 150,000 other writes since, beside get", 3),
     ] {
         let through_a_snapshot = |round| {
             let snapshot = store.snapshot().expect("a snapshot");
-            if overwritten {
-                put_all(store, round);
-            }
+            // The last of them are those that are read, if there is one round of them.
+            (0..overwritten).for_each(|other| put_all(store, round + other * ROUNDS));
+            let read = if overwritten > 1 { round + overwritten * ROUNDS } else { round };
             time(OPERATIONS, || {
-                keys(round).for_each(|key| drop(snapshot.get_pinned(&key).expect("it is read")));
+                keys(read).for_each(|key| drop(snapshot.get_pinned(&key).expect("it is read")));
             })
         };
-        compare(what, "1.3", through_a_snapshot, ours);
+        compare(what, "1.3", through_a_snapshot, |round| time(OPERATIONS, || get_all(round)));
     }
 }
 
@@ -294,38 +293,56 @@ fn scans(tree: &sled::Tree) {
     println!("| memory that a scan of 1,000,000 rows adds, beside 10,000 | | constant | {all} bytes | {some} bytes |");
 }
 
+const COMMITS: u64 = 200;
+
+/// Transactions that read so many keys and write as many as are left of each chunk of the round's.
+fn commit_all(store: &SledStore, round: usize, size: usize, read: usize) -> f64 {
+    let keys: Vec<_> = keys(round).take(size * COMMITS as usize).collect();
+    let needed = time(COMMITS, || {
+        for keys in keys.chunks(size) {
+            let transaction = store.transaction().expect("a transaction");
+            for key in &keys[..read] {
+                transaction.get(key).expect("it is read");
+            }
+            for key in &keys[read..] {
+                transaction.put(key, &fresh()).expect("it is noted");
+            }
+            transaction.commit().expect("no conflict");
+        }
+    });
+    store.flush().expect("a flush");
+    needed
+}
+
+/// The same with sled.
+fn commit_all_of_sled(tree: &sled::Tree, round: usize, size: usize, read: usize) -> f64 {
+    let keys: Vec<_> = keys(round).take(size * COMMITS as usize).collect();
+    let needed = time(COMMITS, || {
+        for keys in keys.chunks(size) {
+            let written: sled::transaction::TransactionResult<(), ()> = tree.transaction(|tree| {
+                for key in &keys[..read] {
+                    tree.get(key)?;
+                }
+                for key in &keys[read..] {
+                    tree.insert(&key[..], &fresh()[..])?;
+                }
+                Ok(())
+            });
+            written.expect("no conflict");
+        }
+    });
+    tree.flush().expect("a flush");
+    needed
+}
+
 fn commits(store: &SledStore, tree: &sled::Tree) {
-    const COMMITS: u64 = 200;
-    let ours = |round| {
-        let keys: Vec<_> = keys(round).take(100 * COMMITS as usize).collect();
-        let needed = time(COMMITS, || {
-            for keys in keys.chunks(100) {
-                let transaction = store.transaction().expect("a transaction");
-                keys.iter().for_each(|key| transaction.put(key, &fresh()).expect("it is noted"));
-                transaction.commit().expect("no conflict");
-            }
-        });
-        store.flush().expect("a flush");
-        needed
-    };
-    let theirs = |round| {
-        let keys: Vec<_> = keys(round).take(100 * COMMITS as usize).collect();
-        let needed = time(COMMITS, || {
-            for keys in keys.chunks(100) {
-                let written: sled::transaction::TransactionResult<(), ()> =
-                    tree.transaction(|tree| {
-                        for key in keys {
-                            tree.insert(&key[..], &fresh()[..])?;
-                        }
-                        Ok(())
-                    });
-                written.expect("no conflict");
-            }
-        });
-        tree.flush().expect("a flush");
-        needed
-    };
-    compare("a transaction of 100 puts, beside sled's", "1.2", ours, theirs);
+    for (what, target, size, read) in [
+        ("a transaction of 100 puts, beside sled's", "1.2", 100, 0),
+        ("a transaction of 10 gets and 10 puts, beside sled's", "", 20, 10),
+    ] {
+        let ours = |round| commit_all(store, round, size, read);
+        compare(what, target, ours, |round| commit_all_of_sled(tree, round, size, read));
+    }
 }
 
 fn main() {

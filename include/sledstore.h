@@ -128,8 +128,12 @@
  * If a write or a flush fails, nobody knows what of the writes since the last flush has reached the
  * disk. From then on every write and flush answers with that first failure. Reads go on, but for keys
  * of a write that failed in its middle, or all keys if that was a batch of 1,000 changes or more:
- * those answer with the failure too. Close the store and open it again: what was flushed is there. If
- * the disk does not answer for 60 seconds, a flush and a close give up with SLEDSTORE_TIMEOUT.
+ * those answer with the failure too, and so may keys that are not in the cache. Close the store and
+ * open it again: what was flushed is there. If the disk does not answer for 60 seconds, a flush and a
+ * close give up with SLEDSTORE_TIMEOUT, and a batch or a transaction that waits for a flush, also one of
+ * another store of this process, does too, having changed nothing. Other calls do not wait for a flush;
+ * but a call that has to read from the disk takes as long as the disk, and calls on all stores of the
+ * process may have to wait for it.
  *
  * A store that has lost its last writes all the same, because its files were damaged or an old copy
  * was put in their place, is mostly noticed when it is opened: SLEDSTORE_CORRUPTION, unless it is
@@ -590,8 +594,8 @@ typedef struct sledstore_open_options {
    */
   uint64_t snapshot_memory;
   /**
-   * Flush so many milliseconds after a write at the latest. 0: 500. SLEDSTORE_FLUSH_NEVER: only
-   * when sledstore_flush() is called and when the store is closed.
+   * Begin to write out and to sync so many milliseconds after a write at the latest. 0: 500.
+   * SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called and when the store is closed.
    */
   uint32_t flush_every_ms;
   /**

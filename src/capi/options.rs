@@ -65,8 +65,8 @@ pub struct sledstore_open_options {
     /// transactions because they were overwritten or deleted. Past that the oldest of these ends: its
     /// reads answer SLEDSTORE_CAPACITY_EXCEEDED. Writers never wait for it. 0: no bound.
     pub snapshot_memory: u64,
-    /// Flush so many milliseconds after a write at the latest. 0: 500. SLEDSTORE_FLUSH_NEVER: only
-    /// when sledstore_flush() is called and when the store is closed.
+    /// Begin to write out and to sync so many milliseconds after a write at the latest. 0: 500.
+    /// SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called and when the store is closed.
     pub flush_every_ms: u32,
     /// How many milliseconds to wait for a directory that somebody else has open. 0: do not wait.
     pub lock_timeout_ms: u32,

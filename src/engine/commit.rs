@@ -11,7 +11,7 @@ use sled::transaction::{
 use super::pieces::{Change, RawStep};
 use super::room::Room;
 use super::shield::{shield, translate};
-use super::{Result, Tree};
+use super::{turns, Result, Tree};
 
 const OPERATION: &str = "write to";
 
@@ -111,15 +111,17 @@ pub(crate) fn commit_blind(steps: &[Step<'_>]) -> Result<()> {
 /// least.
 fn commit_cut(steps: &[Step<'_>]) -> Result<Vec<bool>> {
     let room = &steps[0].tree.room;
-    room.may_write()?;
+    // Before anything of the pieces is begun: a batch that may not begin has changed nothing.
+    let turn = room.may_write_batch()?;
     let (mut raw, mut extra, mut changes) = (Vec::new(), Vec::new(), Vec::new());
     for step in steps {
         let cut = shield(OPERATION, room.path(), || step.cut(&mut extra, &mut changes));
-        raw.push(cut.inspect_err(|_| changes.iter_mut().for_each(Change::abandoned))?);
+        raw.push(room.judge(cut).inspect_err(|_| changes.iter_mut().for_each(Change::abandoned))?);
     }
     let pieces = extra.len();
     extra.append(&mut raw);
-    let previous = write(room, steps, extra.len(), |path| commit_together(path, &extra))?;
+    let count = extra.len();
+    let previous = in_turn(room, steps, count, Some(turn), |path| commit_together(path, &extra))?;
     changes.iter_mut().for_each(Change::committed);
     Ok(previous[pieces..].to_vec())
 }
@@ -136,6 +138,17 @@ fn write<T>(
         1 => room.may_write().map(|()| None)?,
         _ => room.may_write_batch().map(Some)?,
     };
+    in_turn(room, steps, count, turn, change)
+}
+
+/// The same for a caller who may write already.
+fn in_turn<T>(
+    room: &Room,
+    steps: &[Step<'_>],
+    count: usize,
+    turn: Option<turns::Batch>,
+    change: impl FnOnce(&Path) -> Result<T>,
+) -> Result<T> {
     let answer = room.judge(change(room.path())).inspect_err(|_| {
         // sled may hold some of the steps and not others. A single one it has or has not.
         if count > 1 {

@@ -33,7 +33,8 @@ pub(super) fn translate(operation: &'static str, path: &Path, error: sled::Error
             operation,
             path,
             Reason::LockedByAnotherProcess,
-            "sled's lock on it is held elsewhere, by a handle or process without this library",
+            "sled's lock on it is held: by a program without this library, or for a store that was closed \
+             while the disk did not answer",
         ),
         sled::Error::Io(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
             let path = path.display();
