@@ -139,12 +139,16 @@ fn key(row: u64) -> [u8; 16] {
 
 /// The keys of one round: both sides get the same.
 fn keys(round: usize) -> impl Iterator<Item = [u8; 16]> {
+    rows(round).map(key)
+}
+
+fn rows(round: usize) -> impl Iterator<Item = u64> {
     let mut state = 88_172_645_463_325_252 + round as u64;
     std::iter::from_fn(move || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        Some(key(state % ROWS))
+        Some(state % ROWS)
     })
     .take(OPERATIONS as usize)
 }
@@ -240,25 +244,48 @@ fn puts(store: &SledStore, tree: &sled::Tree) {
 }
 
 fn gets(store: &SledStore) {
-    let get_all = |round| {
-        keys(round).for_each(|key| drop(store.get_pinned(&key).expect("it is read")));
+    let ours = |round| {
+        time(OPERATIONS, || {
+            keys(round).for_each(|key| drop(store.get_pinned(&key).expect("it is read")));
+        })
     };
     for (what, overwritten) in [
-        ("get through a snapshot, beside get", 0),
-        ("get through a snapshot, keys overwritten since, beside get", 1),
-        ("get through a snapshot, 150,000 other writes since, beside get", 3),
+        ("get through a snapshot, beside get", false),
+        ("get through a snapshot, keys overwritten since, beside get", true),
     ] {
         let through_a_snapshot = |round| {
             let snapshot = store.snapshot().expect("a snapshot");
-            // The last of them are those that are read, if there is one round of them.
-            (0..overwritten).for_each(|other| put_all(store, round + other * ROUNDS));
-            let read = if overwritten > 1 { round + overwritten * ROUNDS } else { round };
+            if overwritten {
+                put_all(store, round);
+            }
             time(OPERATIONS, || {
-                keys(read).for_each(|key| drop(snapshot.get_pinned(&key).expect("it is read")));
+                keys(round).for_each(|key| drop(snapshot.get_pinned(&key).expect("it is read")));
             })
         };
-        compare(what, "1.3", through_a_snapshot, |round| time(OPERATIONS, || get_all(round)));
+        compare(what, "1.3", through_a_snapshot, ours);
     }
+    gets_among_many(store);
+}
+
+/// A snapshot that keeps many rows is asked for others.
+fn gets_among_many(store: &SledStore) {
+    let odd = |round| rows(round).map(|row| key(row | 1));
+    let through_a_snapshot = |round| {
+        let snapshot = store.snapshot().expect("a snapshot");
+        for row in (0..3).flat_map(|other| rows(round + other * ROUNDS)) {
+            store.put(&key(row & !1), &fresh()).expect("it is written");
+        }
+        time(OPERATIONS, || {
+            odd(round).for_each(|key| drop(snapshot.get_pinned(&key).expect("it is read")));
+        })
+    };
+    let now = |round| {
+        time(OPERATIONS, || {
+            odd(round).for_each(|key| drop(store.get_pinned(&key).expect("it is read")));
+        })
+    };
+    let what = "get through a snapshot, 150,000 other keys overwritten since, beside get";
+    compare(what, "1.3", through_a_snapshot, now);
 }
 
 /// The least of several scans: sled's own threads take memory now and then, such as a buffer of 8 MiB
