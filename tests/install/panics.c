@@ -1,15 +1,13 @@
 /*
  * Two Rust libraries in one program: each panics inside, catches it, and the program goes on.
  *
- * The other library panics on request. sledstore has to be hurt: its engine panics over most logs that were cut
- * off, and the library makes a status of that. Whether it does depends on where the log ends, so this
- * tries many ends. The script that runs this looks for the panic in what is written to stderr.
+ * The other library panics on request. sledstore has to be hurt: its engine panics over every other log in which
+ * a byte has flipped, and the library makes a status of that. Whether it does depends on the byte, so this
+ * tries many. The script that runs this looks for the panic in what is written to stderr.
  */
-#define _POSIX_C_SOURCE 200809L /* for truncate */
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "sledstore.h"
 
 enum { ROWS = 20000, TRIALS = 16 };
@@ -20,7 +18,7 @@ static bool fill(const char *directory) {
     sledstore *store;
     char key[16], value[100] = "";
     sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
-    options.segment_size = 524288; /* so that the log has several, and one can end too early */
+    options.segment_size = 524288; /* so that the log has several */
     if (sledstore_open(directory, &options, &store, NULL) != SLEDSTORE_OK) return false;
     for (unsigned i = 0; i < ROWS; i++) {
         int length = snprintf(key, sizeof key, "%u", i * 7919 % ROWS);
@@ -29,9 +27,15 @@ static bool fill(const char *directory) {
     return sledstore_close(store, NULL) == SLEDSTORE_OK;
 }
 
-static bool cut_off(const char *log, int numerator, int denominator) {
-    struct stat before;
-    return stat(log, &before) == 0 && truncate(log, before.st_size / denominator * numerator) == 0;
+/* Changes one byte, so far into the file. */
+static bool flip(const char *log, int numerator, int denominator) {
+    FILE *file = fopen(log, "r+b");
+    struct stat status;
+    if (file == NULL || stat(log, &status) != 0) return false;
+    long place = (long)(status.st_size / denominator * numerator);
+    int byte = fseek(file, place, SEEK_SET) == 0 ? fgetc(file) : EOF;
+    bool done = byte != EOF && fseek(file, place, SEEK_SET) == 0 && fputc(byte ^ 0x10, file) != EOF;
+    return fclose(file) == 0 && done;
 }
 
 int main(int argc, char **argv) {
@@ -43,7 +47,7 @@ int main(int argc, char **argv) {
         snprintf(directory, sizeof directory, "%s/%d", argv[1], trial);
         snprintf(log, sizeof log, "%s/db", directory);
         if (!fill(directory)) return 4;
-        if (!cut_off(log, trial + 2, TRIALS + 3)) return 5;
+        if (!flip(log, trial + 1, TRIALS + 3)) return 5;
         sledstore_status status = sledstore_open(directory, NULL, &store, NULL);
         fprintf(stderr, "opening the damaged store: %s\n", sledstore_status_name(status));
         if (status == SLEDSTORE_OK && sledstore_close(store, NULL) != SLEDSTORE_OK) return 6;
