@@ -90,7 +90,8 @@ pub(crate) fn commit_one(step: Step<'_>) -> Result<bool> {
 /// The same without an answer, which spares sled a look-up for each key where all steps are in one
 /// tree.
 pub(crate) fn commit_blind(steps: &[Step<'_>]) -> Result<()> {
-    let Some(first) = steps.first() else { return Ok(()) };
+    // A single step is no batch: it takes no turn, and waits for no flush.
+    let [first, _, ..] = steps else { return commit(steps).map(drop) };
     let is_simple = |step: &Step<'_>| same_tree(step.tree, first.tree) && !step.concerns_pieces();
     if !steps.iter().all(is_simple) {
         return commit(steps).map(drop);

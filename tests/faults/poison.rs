@@ -176,6 +176,8 @@ fn child_has_a_store_beside_one_that_hangs() {
         for number in 0..1_000_u64 {
             beside.put(b"number", &number.to_be_bytes()).unwrap();
             assert_eq!(beside.get(b"number").unwrap().unwrap(), number.to_be_bytes());
+            // No batch to the engine.
+            beside.batch_write(&both[..1]).unwrap();
         }
         beside.flush().unwrap();
         assert_eq!(hangs.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
