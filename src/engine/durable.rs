@@ -176,10 +176,9 @@ impl Log {
 
     /// Fails if the log could not be read while it was opened, or could not be changed at any time.
     pub(super) fn sound(&self) -> io::Result<()> {
-        let unread = self.unread.load(Ordering::SeqCst);
-        match if unread == 0 { self.failed.load(Ordering::SeqCst) } else { unread } {
-            0 => Ok(()),
-            error => Err(io::Error::from_raw_os_error(error)),
+        match (self.unread.load(Ordering::SeqCst), self.failed.load(Ordering::SeqCst)) {
+            (0, 0) => Ok(()),
+            (0, error) | (error, _) => Err(io::Error::from_raw_os_error(error)),
         }
     }
 

@@ -134,13 +134,13 @@ impl Desk {
     fn close(&self, db: sled::Db, last: sled::Db, mut witness: Witness) -> Result<()> {
         let flushed =
             witness.flush("close", &db, &self.room).and_then(|()| witness.end(&self.room));
-        // Dropping flushes and syncs the log, and panics where that fails.
+        // Dropping flushes and syncs the log.
         let _turn = self.room.flushes();
         let dropped = shield("close", self.room.path(), || {
             drop((db, last, witness));
             Ok(())
         });
-        // A sync that failed was noted, with its number, before sled made a panic of it.
+        // A sync that failed was noted, with its number, and sled was not told.
         let noted = flushed.and_then(|()| self.room.may_write());
         self.room.judge(noted.and(dropped))
     }

@@ -96,20 +96,18 @@ impl Room {
 
     /// What has happened to the log, which sled is not told.
     fn failure(&self) -> Option<StoreError> {
-        let source = self.log.get()?.failure()?;
-        Some(match source.raw_os_error() {
-            Some(HALTED) => {
-                let text = "a batch has failed in its middle";
-                Failure::error("write to", &self.path, Reason::Os, text)
-            }
-            _ => Failure::from_io("flush", &self.path, &source),
+        self.failure_of_disk().or_else(|| {
+            self.log.get()?.failure()?;
+            let text = "a batch has failed in its middle";
+            Some(Failure::error("write to", &self.path, Reason::Os, text))
         })
     }
 
-    /// Whether a batch has failed, and its own error says more.
-    fn is_halted(&self) -> bool {
-        let failure = self.log.get().and_then(|log| log.failure());
-        failure.is_some_and(|failure| failure.raw_os_error() == Some(HALTED))
+    /// The same, but for a batch that has failed: its own error says more.
+    fn failure_of_disk(&self) -> Option<StoreError> {
+        let source = self.log.get()?.failure()?;
+        let is_halted = source.raw_os_error() == Some(HALTED);
+        (!is_halted).then(|| Failure::from_io("flush", &self.path, &source))
     }
 
     /// Reads. Where that fails after a write has failed, sled may be looking for what has never come to
@@ -125,7 +123,7 @@ impl Room {
     /// Waits until it may begin.
     pub(super) fn may_write_batch(&self) -> Result<turns::Batch> {
         self.wait_for_disk(|buffers| buffers.make_room(self.patience))?;
-        turns::batch(self.patience).ok_or(()).or_else(|()| self.waited_for_flush())
+        self.turn()
     }
 
     /// Whether a batch would have to wait for the disk.
@@ -136,7 +134,7 @@ impl Room {
     /// Waits until a batch would not have to.
     pub(super) fn wait_until_not_crowded(&self) -> Result<()> {
         self.wait_for_disk(|buffers| buffers.wait(self.patience).is_some())?;
-        turns::batch(self.patience).map(drop).ok_or(()).or_else(|()| self.waited_for_flush())
+        self.turn().map(drop)
     }
 
     fn wait_for_disk(&self, wait: impl FnOnce(&Buffers) -> bool) -> Result<()> {
@@ -148,8 +146,11 @@ impl Room {
         }
     }
 
-    /// There was a flush all the time. Where it was another store's, this one has not failed.
-    fn waited_for_flush<T>(&self) -> Result<T> {
+    /// Waits until there is no flush. Where it is another store's that does not end, this one has not failed.
+    fn turn(&self) -> Result<turns::Batch> {
+        if let Some(turn) = turns::batch(self.patience) {
+            return Ok(turn);
+        }
         self.may_write()?;
         if self.is_flushing.load(Ordering::SeqCst) {
             return self.judge(Err(self.too_long()));
@@ -162,16 +163,19 @@ impl Room {
 
     /// Sled is flushed while the answer lives.
     pub(super) fn flushes(&self) -> impl Drop + '_ {
-        struct Over<'a>(&'a AtomicBool, Option<turns::Flush>);
-        impl Drop for Over<'_> {
+        struct Flushing<'a> {
+            is_flushing: &'a AtomicBool,
+            /// Given back after that.
+            _turn: turns::Flush,
+        }
+        impl Drop for Flushing<'_> {
             fn drop(&mut self) {
-                self.0.store(false, Ordering::SeqCst);
-                self.1 = None;
+                self.is_flushing.store(false, Ordering::SeqCst);
             }
         }
-        let turn = turns::flush();
+        let _turn = turns::flush();
         self.is_flushing.store(true, Ordering::SeqCst);
-        Over(&self.is_flushing, Some(turn))
+        Flushing { is_flushing: &self.is_flushing, _turn }
     }
 
     /// The disk does not answer.
@@ -199,8 +203,8 @@ impl Room {
         result.map_err(|error| {
             let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
             // What sled says after its log has failed may come of that.
-            let cause = if self.is_halted() { None } else { self.failure() };
-            let error = first.get_or_insert_with(|| cause.unwrap_or(error)).clone();
+            let cause = || self.failure_of_disk().unwrap_or(error);
+            let error = first.get_or_insert_with(cause).clone();
             self.poisoned.store(true, Ordering::Release);
             error
         })

@@ -21,7 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 impl SledStore {
     /// Runs `work` in a transaction and commits it; if another writer came in between, begins again,
-    /// with growing pauses, and calls `work` 100 times at most. `work` should change nothing but the transaction. An
+    /// with growing pauses, and calls `work` 100 times at most. `work` should change nothing but the
+    /// transaction. An
     /// error of `work` discards the transaction and is the answer, unless it is
     /// [`StoreError::TxnConflict`], which begins again.
     ///
