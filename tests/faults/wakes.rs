@@ -10,9 +10,9 @@ use crate::inject::{self, Fault, Kind};
 use crate::life::is_poisoned;
 
 /// How long the failing write takes; the buffer behind it is on the disk by then, and wakes who waits.
-const LATE: &str = "3000000";
+const LATE: Duration = Duration::from_secs(3);
 
-/// Far more than the failing write takes. A flush that is not over by then waits for ever.
+/// A flush that is not over so long after the write has failed waits for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A batch ends two buffers. The first is the one that fails.
@@ -67,15 +67,16 @@ fn child_flushes() {
     child::say("passed");
 }
 
-/// What the child says until it ends, or waits for longer than it should.
-fn run(part: &str) -> (Vec<String>, String) {
+/// What the child says until it ends, or waits for longer than it should; and what it prints.
+fn run(part: &str, late: Duration) -> (Vec<String>, String) {
     let (directory, notes) = (scratch(), scratch());
     let complaints = notes.path().join("stderr");
-    let settings = [("FAULT_LATE", LATE)];
+    let late_in_micros = late.as_micros().to_string();
+    let settings = [("FAULT_LATE", late_in_micros.as_str())];
     let fault = Fault::none(Kind::Pwrite);
     let mut process = inject::start(part, directory.path(), fault, &settings, &complaints);
     let mut said = Vec::new();
-    while let Ok(Some(message)) = process.next_message_within(PATIENCE) {
+    while let Ok(Some(message)) = process.next_message_within(late + PATIENCE) {
         said.push(message);
     }
     (said, std::fs::read_to_string(complaints).expect("what the child printed"))
@@ -83,13 +84,18 @@ fn run(part: &str) -> (Vec<String>, String) {
 
 #[test]
 fn a_flush_that_waits_for_a_buffer_that_fails_is_woken_and_told() {
-    let (said, printed) = run("wakes::child_flushes");
+    let (said, printed) = run("wakes::child_flushes", LATE);
     assert_eq!(said, ["flushes", "has flushed", "passed"], "{printed}");
 }
 
-/// If this fails, the test above proves nothing.
+/// If this fails, the test above proves nothing. Where the disk or the machine is so busy that the other buffer
+/// is not written before the first has failed, the flush comes back: so it tries again with more time.
 #[test]
 fn the_engine_alone_waits_for_ever_for_a_buffer_that_fails() {
-    let (said, printed) = run("wakes::child_flushes_with_the_engine_alone");
-    assert_eq!(said, ["flushes"], "{printed}");
+    let waits = |late| {
+        let (said, printed) = run("wakes::child_flushes_with_the_engine_alone", late);
+        assert_eq!(said.first().map(String::as_str), Some("flushes"), "{printed}");
+        said.len() == 1
+    };
+    assert!((1..=5).any(|times| waits(times * LATE)), "the flush came back every time");
 }
