@@ -9,7 +9,7 @@ use sledstore::{Failure, Reason, SledStore, SledStoreBuilder, StoreError};
 use crate::common::{child, reason, rows, scratch, Result};
 
 /// Far above any honest opening.
-const HANG: Duration = Duration::from_secs(30);
+const HANG: Duration = Duration::from_secs(120);
 
 /// A user that has no processes.
 const NOBODY_ELSE: libc::uid_t = 47_321;
@@ -184,7 +184,7 @@ fn child_opens_with_few_threads() {
     let threads = std::fs::read_dir("/proc/self/task").unwrap().count() as u64;
     set_soft_limit(libc::RLIMIT_NPROC, threads + more);
     let path = directory.join("db");
-    let builder = SledStoreBuilder::new().patience(Duration::from_secs(5));
+    let builder = SledStoreBuilder::new().patience(Duration::from_secs(20));
     let opened = builder.build(&path);
     let used = opened.and_then(|store| {
         let filled = fill(&store, 0, 50);

@@ -11,7 +11,7 @@ use crate::inject::{self, Fault, Kind};
 use crate::life::is_poisoned;
 
 const ROWS: u64 = 4000;
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(100);
 
 /// More than the cache holds, in small segments: what is not in memory has to be read.
 fn builder() -> SledStoreBuilder {
