@@ -13,7 +13,7 @@ use libtest_mimic::{Completion, Failed};
 use tempfile::TempDir;
 
 /// Far more than any test takes; it only ends those that hang.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The exit code of a test that cannot run on this machine (see `check_skip`).
 const SKIPPED: i32 = 77;

@@ -162,7 +162,7 @@ pub fn without_hanging<T: Send + 'static>(
         let _ = done.send(());
         value
     });
-    match result.recv_timeout(Duration::from_secs(180)) {
+    match result.recv_timeout(Duration::from_secs(600)) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what}: still not finished, it hangs"),
         // Finished, or panicked: joining tells which.
         Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => match worker.join() {

@@ -65,7 +65,7 @@ fn on_a_slow_disk_nobody_waits_for_ever() {
         let complaints = directory.path().join("complaints");
         let part = "slow::child_writes_to_a_slow_disk";
         let mut process = inject::start(part, directory.path(), fault, &[], &complaints);
-        let message = process.next_message_within(Duration::from_secs(300));
+        let message = process.next_message_within(Duration::from_secs(600));
         let printed = std::fs::read_to_string(&complaints).unwrap();
         assert_eq!(message.expect("it hangs").as_deref(), Some("passed"), "{printed}");
         assert!(process.finish().success());
