@@ -9,7 +9,7 @@ use crate::inject::{self, Fault, Kind};
 use crate::life::is_poisoned;
 
 /// How long a flush waits in these tests for a disk that never answers. A disk that is only busy answers sooner.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the child `part` in a directory of its own until it says that it has passed.
 fn passes(part: &str, fault: Fault) {
