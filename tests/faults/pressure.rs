@@ -98,7 +98,7 @@ fn child_writes_as_fast_as_it_can() {
     let flush = rounds.iter().map(|round| round.2).min().unwrap();
     let most = memory("VmHWM");
     let measured = format!(
-        "{batches} batches, {transactions} transactions, {} MiB in memory at most, the best last flush \
+        "{batches} batches, {transactions} transactions, {} MiB in memory at most, the shortest of three flushes \
          took {flush:?}",
         most / MIB
     );
