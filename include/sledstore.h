@@ -55,19 +55,20 @@
  *
  * What went wrong in words comes from the call that failed. Pass the address of a variable as its
  * last argument; it is set to NULL first, and to an error that you free with sledstore_error_free()
- * if the call fails. Pass NULL if you do not want to know. There is no "last error" to be asked for.
+ * if the call fails. Pass NULL if you do not want to know. There is no "last error" to be asked
+ * for.
  *
  * HANDLES
  *
- * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_value and
- * sledstore_error are handles: they look like pointers, but are numbers that the library looks up. Do
- * not follow them, and do not calculate with them. A NULL, a freed handle, a handle of another type, a random number: each gives
- * a status (or the empty answer that the function documents) and does no harm, also when another
- * thread frees the handle at that moment.
+ * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_value
+ * and sledstore_error are handles: they look like pointers, but are numbers that the library looks
+ * up. Do not follow them, and do not calculate with them. A NULL, a freed handle, a handle of
+ * another type, a random number: each gives a status (or the empty answer that the function
+ * documents) and does no harm, also when another thread frees the handle at that moment.
  *
- * sledstore_..._free(NULL) does nothing and is SLEDSTORE_OK. A place for a new handle is set to NULL
- * before anything else happens, so after a failure it can be freed like that. A call gives a handle
- * or an error, never both.
+ * sledstore_..._free(NULL) does nothing and is SLEDSTORE_OK. A place for a new handle is set to
+ * NULL before anything else happens, so after a failure it can be freed like that. A call gives a
+ * handle or an error, never both.
  *
  * MEMORY
  *
@@ -99,24 +100,24 @@
  *
  * A key has 0 to 4096 bytes (less in a store with small segments, see sledstore_open_options), a
  * value 0 to 1073741824 (1 GiB); more than that cannot be written, and is SLEDSTORE_UNSUPPORTED. A
- * longer key is simply never there. A length that no memory can have is SLEDSTORE_INVALID_ARGUMENT in
- * every function, and so is an array that is not aligned.
+ * longer key is simply never there. A length that no memory can have is SLEDSTORE_INVALID_ARGUMENT
+ * in every function, and so is an array that is not aligned.
  *
- * An empty value is a value; that a key is not there is told by the status. Keys that expire are not
- * there from that millisecond on, for every function.
+ * An empty value is a value; that a key is not there is told by the status. Keys that expire are
+ * not there from that millisecond on, for every function.
  *
  * ONE MOMENT
  *
  * Each call that writes is one step: a read sees all of it or nothing, also of a batch over
- * keyspaces and of a transaction. Two reads are two moments, and a writer may come in between. Three
- * things show one moment, however long they take and whoever writes meanwhile: a sledstore_snapshot, over
- * all keyspaces; a sledstore_iter; and a sledstore_txn, which also writes, as if its reads and its
- * writes had happened at one moment, or tells that they cannot have (SLEDSTORE_TXN_CONFLICT). None of
- * them makes a writer wait.
+ * keyspaces and of a transaction. Two reads are two moments, and a writer may come in between.
+ * Three things show one moment, however long they take and whoever writes meanwhile: a
+ * sledstore_snapshot, over all keyspaces; a sledstore_iter; and a sledstore_txn, which also writes,
+ * as if its reads and its writes had happened at one moment, or tells that they cannot have
+ * (SLEDSTORE_TXN_CONFLICT). None of them makes a writer wait.
  *
- * The price is memory: while one of them is open, each row that is overwritten or deleted for the first
- * time is kept. The open option snapshot_memory bounds that, and an iterator with SLEDSTORE_ITER_LIVE
- * does without.
+ * The price is memory: while one of them is open, each row that is overwritten or deleted for the
+ * first time is kept. The open option snapshot_memory bounds that, and an iterator with
+ * SLEDSTORE_ITER_LIVE does without.
  *
  * WHAT LASTS
  *
@@ -126,14 +127,14 @@
  * write, nor half of a batch.
  *
  * If a write or a flush fails, nobody knows what of the writes since the last flush has reached the
- * disk. From then on every write and flush answers with that first failure. Reads go on, but for keys
- * of a write that failed in its middle, or all keys if that was a batch of 1,000 changes or more:
- * those answer with the failure too, and so may keys that are not in the cache. Close the store and
- * open it again: what was flushed is there. If the disk does not answer for 60 seconds, a flush and a
- * close give up with SLEDSTORE_TIMEOUT, and a batch or a transaction that waits for a flush, also one of
- * another store of this process, does too, having changed nothing. Other calls do not wait for a flush;
- * but a call that has to read from the disk takes as long as the disk, and calls on all stores of the
- * process may have to wait for it.
+ * disk. From then on every write and flush answers with that first failure. Reads go on, but for
+ * keys of a write that failed in its middle, or all keys if that was a batch of 1,000 changes or
+ * more: those answer with the failure too, and so may keys that are not in the cache. Close the
+ * store and open it again: what was flushed is there. If the disk does not answer for 60 seconds, a
+ * flush and a close give up with SLEDSTORE_TIMEOUT, and a batch or a transaction that waits for a
+ * flush, also one of another store of this process, does too, having changed nothing. Other calls
+ * do not wait for a flush; but a call that has to read from the disk takes as long as the disk, and
+ * calls on all stores of the process may have to wait for it.
  *
  * A store that has lost its last writes all the same, because its files were damaged or an old copy
  * was put in their place, is mostly noticed when it is opened: SLEDSTORE_CORRUPTION, unless it is
@@ -141,17 +142,18 @@
  *
  * THREADS
  *
- * A store, a snapshot, a value and an error may be used by any number of threads at once. A batch, an
- * iterator and a transaction are for one thread at a time; the second is told SLEDSTORE_BUSY, and
- * nothing is harmed. A parameter that is a pointer to const may be used by many threads at once. No
- * function has to be called on a particular thread, but a thread needs 128 KiB of stack. No function
- * may be called from a signal handler, and no thread may be ended by pthread_cancel() inside a call.
+ * A store, a snapshot, a value and an error may be used by any number of threads at once. A batch,
+ * an iterator and a transaction are for one thread at a time; the second is told SLEDSTORE_BUSY,
+ * and nothing is harmed. A parameter that is a pointer to const may be used by many threads at
+ * once. No function has to be called on a particular thread, but a thread needs 128 KiB of stack.
+ * No function may be called from a signal handler, and no thread may be ended by pthread_cancel()
+ * inside a call.
  *
  * CALLBACKS
  *
- * A function in a callback struct is a function of that type, which may be called until destroy was.
- * It is called on the thread that made the call, and the library holds no lock meanwhile, so it may
- * call the library. It must return: no exception and no longjmp() may leave it.
+ * A function in a callback struct is a function of that type, which may be called until destroy
+ * was. It is called on the thread that made the call, and the library holds no lock meanwhile, so
+ * it may call the library. It must return: no exception and no longjmp() may leave it.
  *
  *     static int32_t deposit(void *amount, sledstore_txn *txn) {
  *       uint64_t balance = 0;
@@ -173,15 +175,15 @@
  * One process at a time can have a directory open. Open stores after fork(), not before: in the
  * child of a process that had ever opened one, every function except the sledstore_version and
  * sledstore_status families, sledstore_build_info() and sledstore_has_feature() answers
- * SLEDSTORE_FORKED or nothing, and the files are not touched. exec() is fine. The parent goes on as if
- * there were no child, and can close the store while the child lives. The library stays loaded after
- * dlclose().
+ * SLEDSTORE_FORKED or nothing, and the files are not touched. exec() is fine. The parent goes on as
+ * if there were no child, and can close the store while the child lives. The library stays loaded
+ * after dlclose().
  *
  * BUGS IN THE LIBRARY
  *
  * A bug that the library notices in itself ends the call with SLEDSTORE_PANIC, not the process, and
- * prints a line to stderr. A batch, iterator or transaction that it happened in answers SLEDSTORE_PANIC from then
- * on; free it. Running out of memory ends the process.
+ * prints a line to stderr. A batch, iterator or transaction that it happened in answers
+ * SLEDSTORE_PANIC from then on; free it. Running out of memory ends the process.
  */
 
 
@@ -281,9 +283,9 @@
 
 /**
  * For sledstore_open_options.flags: open a store that has lost some of its last writes too, which
- * is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is, which
- * can be nothing, and the rest is written over: copy the directory first. A store that is refused is
- * left as it was.
+ * is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is,
+ * which can be nothing, and the rest is written over: copy the directory first. A store that is
+ * refused is left as it was.
  */
 #define SLEDSTORE_OPEN_SALVAGE 16
 
@@ -321,7 +323,8 @@
 
 /**
  * For sledstore_iter_options.flags: show the keyspace as it is while the iterator passes, see
- * sledstore_iter, not as it was when the iterator was made. Nothing is kept in memory for such an iterator. Only for sledstore_iter_new().
+ * sledstore_iter, not as it was when the iterator was made. Nothing is kept in memory for such an
+ * iterator. Only for sledstore_iter_new().
  */
 #define SLEDSTORE_ITER_LIVE 8
 
@@ -494,16 +497,18 @@ typedef struct sledstore_error sledstore_error;
  * sledstore_iter_prev() to the last. Past either end a move answers SLEDSTORE_END, and stays
  * there: moving on answers SLEDSTORE_END again, turning round gives the row at that end. The
  * direction may change at any time. A seek that finds no row stands past the end in its direction.
- * However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and one
- * more, and those that sledstore_iter_next_batch() has put into the caller's array, until the next call.
+ * However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and
+ * one more, and those that sledstore_iter_next_batch() has put into the caller's array, until the
+ * next call.
  *
  * It shows one moment: the keyspace as it was when the iterator was made, or, made by
  * sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
  * shows. Writers go on meanwhile; see sledstore_snapshot for what that costs. With
  * SLEDSTORE_ITER_LIVE it shows the keyspace as it is while the iterator passes instead, and may be
- * behind by a page of the engine, some twenty rows: a row that is there throughout is shown exactly
- * once by a pass in one direction, in order; a row that is written or deleted during the pass, by
- * whomever, may or may not be shown; and its value is always one that its key had. A jump reads anew.
+ * behind by a page of the engine, some twenty rows: a row that is there throughout is shown
+ * exactly once by a pass in one direction, in order; a row that is written or deleted during the
+ * pass, by whomever, may or may not be shown; and its value is always one that its key had. A jump
+ * reads anew.
  *
  * After a failure each further move answers with the same failure, whatever else has happened, until
  * sledstore_iter_first(),
@@ -522,12 +527,12 @@ typedef struct sledstore_iter sledstore_iter;
  * what it was in memory, until the last snapshot that needs it is freed; see
  * sledstore_snapshot_stats(), and snapshot_memory in sledstore_open_options, which bounds that.
  *
- * Of a batch or a transaction it shows all writes or none. Keys that had expired when it was made are
- * not in it; keys that expire later stay. A keyspace that is made later is empty in it, and one
- * that is dropped is gone from it: reads of it answer SLEDSTORE_CLOSED.
+ * Of a batch or a transaction it shows all writes or none. Keys that had expired when it was made
+ * are not in it; keys that expire later stay. A keyspace that is made later is empty in it, and
+ * one that is dropped is gone from it: reads of it answer SLEDSTORE_CLOSED.
  *
- * A snapshot keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. Any number of threads may
- * use it at once. Since 0.1.0.
+ * A snapshot keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. Any number of threads
+ * may use it at once. Since 0.1.0.
  */
 typedef struct sledstore_snapshot sledstore_snapshot;
 
@@ -537,17 +542,17 @@ typedef struct sledstore_snapshot sledstore_snapshot;
  * All reads show the store as it was when the transaction began, with what the transaction itself
  * has written since. Nobody else sees its writes before sledstore_txn_commit() makes them, all or
  * none, in memory, on disk, and across a crash. It is serializable: a commit answers
- * SLEDSTORE_TXN_CONFLICT and changes nothing if a key that was read, also one that was not there, or
- * a key in a stretch that an iterator went over, was changed since the transaction began. So a
- * transaction that commits might have run alone. A transaction that only writes has no conflicts, and
- * one that only reads always commits. Overwriting a key with the value that it has is a change; that a
- * key expires is none.
+ * SLEDSTORE_TXN_CONFLICT and changes nothing if a key that was read, also one that was not there,
+ * or a key in a stretch that an iterator went over, was changed since the transaction began. So a
+ * transaction that commits might have run alone. A transaction that only writes has no conflicts,
+ * and one that only reads always commits. Overwriting a key with the value that it has is a
+ * change; that a key expires is none.
  *
  * Transactions lock nothing: any number may be open at once, and whoever commits first wins.
  * sledstore_txn_run() begins again after a conflict.
  *
- * A transaction keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may use it
- * at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
+ * A transaction keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may use
+ * it at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
  */
 typedef struct sledstore_txn sledstore_txn;
 
@@ -690,9 +695,9 @@ typedef struct sledstore_txn_callback {
   void *ctx;
   /**
    * Does the work, with the transaction txn, and answers with a status: SLEDSTORE_OK to have it
-   * committed, SLEDSTORE_TXN_CONFLICT to begin again, anything else to have it rolled back. It may be
-   * called several times, so it should change nothing but the transaction. It must return, and not
-   * throw or jump out.
+   * committed, SLEDSTORE_TXN_CONFLICT to begin again, anything else to have it rolled back. It
+   * may be called several times, so it should change nothing but the transaction. It must
+   * return, and not throw or jump out.
    */
   int32_t (*run)(void *ctx, struct sledstore_txn *txn);
   /**
@@ -912,10 +917,10 @@ sledstore_status sledstore_live_handles(int32_t kind,
  * Statuses: SLEDSTORE_OK; SLEDSTORE_LOCKED: the directory is open elsewhere, and stayed so for
  * lock_timeout_ms; SLEDSTORE_ALREADY_EXISTS: there is a store, with SLEDSTORE_OPEN_MUST_CREATE, or
  * anything, with SLEDSTORE_OPEN_TEMPORARY; SLEDSTORE_INVALID_ARGUMENT: path or store is NULL, path
- * is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have, or
- * a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine
- * statuses, among them SLEDSTORE_IO with ENOENT for SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if
- * path is a file.
+ * is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have,
+ * or a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles;
+ * SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses, among them SLEDSTORE_IO with ENOENT for
+ * SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if path is a file.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -937,7 +942,8 @@ sledstore_status sledstore_open(const char *path,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option is wrong;
  * SLEDSTORE_UNSUPPORTED: an option that this build does not have, or a segment_size that is not
- * allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses.
+ * allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC;
+ * the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -963,10 +969,10 @@ sledstore_status sledstore_open_temporary(const struct sledstore_open_options *o
  * @param error  see sledstore_error; may be NULL. After SLEDSTORE_BUSY its message says how many
  *               iterators, snapshots and transactions are open, or how many threads are in calls.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls of
- * other threads did not come back; SLEDSTORE_REENTRANT: this thread is inside a call on the store, that is, in a
- * callback; SLEDSTORE_CLOSED: it was closed before, or another thread is closing it; the handle
- * statuses; the engine statuses.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls
+ * of other threads did not come back; SLEDSTORE_REENTRANT: this thread is inside a call on the
+ * store, that is, in a callback; SLEDSTORE_CLOSED: it was closed before, or another thread is
+ * closing it; the handle statuses; the engine statuses.
  *
  * Threads: any. If two close the same store at once, one does it and the other is refused. Since
  * 0.1.0.
@@ -976,8 +982,9 @@ sledstore_status sledstore_close(struct sledstore *store,
                                  struct sledstore_error **error);
 
 /**
- * Gives one handle up. The store is closed when its last handle was given up and its last iterator,
- * snapshot and transaction is gone, whichever comes last; that last call then returns when the directory can be opened again.
+ * Gives one handle up. The store is closed when its last handle was given up and its last
+ * iterator, snapshot and transaction is gone, whichever comes last; that last call then returns
+ * when the directory can be opened again.
  *
  * This is for hosts that free things in any order, such as garbage collectors. It cannot tell
  * whether the last flush succeeded; sledstore_close() can.
@@ -1011,8 +1018,8 @@ sledstore_status sledstore_release(struct sledstore *store,
  * names of 255, where segments have 8 MiB as they have by default; smaller segments have room for
  * as much less as they are smaller. A keyspace that is there always opens; dropping one makes room.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too many;
- * SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too
+ * many; SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
  * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
@@ -1669,9 +1676,10 @@ sledstore_status sledstore_iter_new(const struct sledstore *store,
  * @param error  see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no row; SLEDSTORE_INVALID_ARGUMENT: row is NULL;
- * SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
- * shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_CLOSED: also if its
- * keyspace was dropped or its transaction has ended; the handle statuses; the engine statuses.
+ * SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CAPACITY_EXCEEDED: the moment
+ * that it shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_CLOSED:
+ * also if its keyspace was dropped or its transaction has ended; the handle statuses; the engine
+ * statuses.
  *
  * Threads: one at a time for each iterator. Since 0.1.0.
  */
@@ -1816,9 +1824,9 @@ SLEDSTORE_API sledstore_status sledstore_iter_free(struct sledstore_iter *iter);
  *                  failure.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: snapshot is NULL; SLEDSTORE_CAPACITY_EXCEEDED:
- * too many live handles; SLEDSTORE_CLOSED: also while another thread is closing the store; the handle
- * statuses; the engine statuses.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: snapshot is NULL;
+ * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_CLOSED: also while another thread
+ * is closing the store; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. It waits for a write that is under way. Since 0.1.0.
  */
@@ -1831,8 +1839,8 @@ sledstore_status sledstore_snapshot_new(const struct sledstore *store,
  * Reads the value that a key had, without copying it.
  *
  * @param snapshot  the snapshot.
- * @param keyspace  a handle of a keyspace of the same store; NULL: the one that the snapshot was made
- *                  from.
+ * @param keyspace  a handle of a keyspace of the same store; NULL: the one that the snapshot was
+ *                  made from.
  * @param key       the key.
  * @param key_len   its length in bytes; 0 is a key like any other.
  * @param value     receives the value, to be freed with sledstore_value_free(); NULL unless
@@ -1841,9 +1849,9 @@ sledstore_status sledstore_snapshot_new(const struct sledstore *store,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key was not there, or had expired;
  * SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
- * SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the snapshot
- * has ended, because what was kept took more than snapshot_memory, or too many live handles; the handle
- * statuses; the engine statuses.
+ * SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
+ * snapshot has ended, because what was kept took more than snapshot_memory, or too many live
+ * handles; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -1856,7 +1864,8 @@ sledstore_status sledstore_snapshot_get(const struct sledstore_snapshot *snapsho
                                         struct sledstore_error **error);
 
 /**
- * Reads the value that a key had into a buffer of the caller's. Creates nothing that has to be freed.
+ * Reads the value that a key had into a buffer of the caller's. Creates nothing that has to be
+ * freed.
  *
  * To learn the length only, call it with dst NULL and capacity 0.
  *
@@ -1872,8 +1881,8 @@ sledstore_status sledstore_snapshot_get(const struct sledstore_snapshot *snapsho
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
- * needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; otherwise
- * as sledstore_snapshot_get().
+ * needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
+ * otherwise as sledstore_snapshot_get().
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -1894,9 +1903,9 @@ sledstore_status sledstore_snapshot_get_into(const struct sledstore_snapshot *sn
  * @param keyspace  as in sledstore_snapshot_get().
  * @param keys      the keys. May be NULL if count is 0.
  * @param count     how many there are.
- * @param values    an array of count entries. Each receives the value of the key in the same place,
- *                  to be freed with sledstore_value_free(), or NULL if the key was not there; all are
- *                  NULL on failure. May be NULL if count is 0.
+ * @param values    an array of count entries. Each receives the value of the key in the same
+ *                  place, to be freed with sledstore_value_free(), or NULL if the key was not
+ *                  there; all are NULL on failure. May be NULL if count is 0.
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK, also if keys were not there; SLEDSTORE_INVALID_ARGUMENT: keys or values is
@@ -1964,8 +1973,9 @@ sledstore_status sledstore_snapshot_count(const struct sledstore_snapshot *snaps
  * @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE; otherwise as sledstore_iter_new(). Its
- * moves answer SLEDSTORE_CAPACITY_EXCEEDED where sledstore_snapshot_get() would.
+ * Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE; otherwise as
+ * sledstore_iter_new(). Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where
+ * sledstore_snapshot_get() would.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -1996,8 +2006,8 @@ SLEDSTORE_API sledstore_status sledstore_snapshot_free(struct sledstore_snapshot
  * @param store     any handle of the store.
  * @param moments   receives how many of them hold a moment; a snapshot and its iterators hold one
  *                  together. May be NULL; 0 on failure.
- * @param versions  receives how many overwritten or deleted rows are kept for them. May be NULL; 0 on
- *                  failure.
+ * @param versions  receives how many overwritten or deleted rows are kept for them. May be NULL; 0
+ *                  on failure.
  * @param bytes     receives how many bytes of memory those rows take, roughly. May be NULL; 0 on
  *                  failure.
  * @param error     see sledstore_error; may be NULL.
@@ -2037,8 +2047,8 @@ sledstore_status sledstore_txn_begin(const struct sledstore *store,
  * Reads the value of a key, without copying it.
  *
  * @param txn       the transaction.
- * @param keyspace  a handle of a keyspace of the same store; NULL: the one on which the transaction was
- *                  begun.
+ * @param keyspace  a handle of a keyspace of the same store; NULL: the one on which the
+ *                  transaction was begun.
  * @param key       the key.
  * @param key_len   its length in bytes; 0 is a key like any other.
  * @param value     receives the value, to be freed with sledstore_value_free(); NULL unless
@@ -2046,11 +2056,12 @@ sledstore_status sledstore_txn_begin(const struct sledstore *store,
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or had expired when the
- * transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
- * SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the moment that
- * the transaction shows has ended, because what was kept took more than snapshot_memory, or too many
- * live handles; SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it
- * was committed or rolled back; the handle statuses; the engine statuses.
+ * transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not
+ * 0; SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
+ * moment that the transaction shows has ended, because what was kept took more than
+ * snapshot_memory, or too many live handles; SLEDSTORE_BUSY: another thread is using the
+ * transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle statuses; the
+ * engine statuses.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -2079,8 +2090,8 @@ sledstore_status sledstore_txn_get(struct sledstore_txn *txn,
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
- * needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; otherwise
- * as sledstore_txn_get().
+ * needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
+ * otherwise as sledstore_txn_get().
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -2152,10 +2163,10 @@ sledstore_status sledstore_txn_contains(struct sledstore_txn *txn,
  * @param value_len  its length in bytes.
  * @param error      see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is one of
- * another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
- * SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it was committed
- * or rolled back; the handle statuses. After a failure the transaction is as before.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is
+ * one of another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
+ * SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it was
+ * committed or rolled back; the handle statuses. After a failure the transaction is as before.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -2205,9 +2216,9 @@ sledstore_status sledstore_txn_put_with_ttl(struct sledstore_txn *txn,
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
- * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is using
- * the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle statuses. After
- * a failure the transaction is as before.
+ * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is
+ * using the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle
+ * statuses. After a failure the transaction is as before.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -2219,9 +2230,9 @@ sledstore_status sledstore_txn_delete(struct sledstore_txn *txn,
                                       struct sledstore_error **error);
 
 /**
- * Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those that
- * it makes while the iterator is open. What it goes over counts as read, as far as it goes. When the
- * transaction has ended its moves answer SLEDSTORE_CLOSED, and it still has to be freed.
+ * Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those
+ * that it makes while the iterator is open. What it goes over counts as read, as far as it goes.
+ * When the transaction has ended its moves answer SLEDSTORE_CLOSED, and it still has to be freed.
  *
  * @param txn       the transaction.
  * @param keyspace  as in sledstore_txn_get().
@@ -2243,22 +2254,23 @@ sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
                                         struct sledstore_error **error);
 
 /**
- * Makes all writes of a transaction, or none, and ends it. What was written is seen by every read that
- * begins afterwards; it survives a power loss once it is flushed, see sledstore_flush().
+ * Makes all writes of a transaction, or none, and ends it. What was written is seen by every read
+ * that begins afterwards; it survives a power loss once it is flushed, see sledstore_flush().
  *
- * @param txn    the transaction. It is gone after every status but SLEDSTORE_BUSY, SLEDSTORE_REENTRANT,
- *               SLEDSTORE_FORKED and those that say that it is no live transaction.
+ * @param txn    the transaction. It is gone after every status but SLEDSTORE_BUSY,
+ *               SLEDSTORE_REENTRANT, SLEDSTORE_FORKED and those that say that it is no live
+ *               transaction.
  * @param error  see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and nothing of
- * it was; begin a new one and do all of it again. To write the same value, or the expiry alone, is to
- * write; to delete a key that is not there, or that a key expires, is not; and what it reads of its own
- * writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it had read has ended, see
- * sledstore_txn_get(), and nothing was written; without reads, or without writes, it has no need of that
- * moment. SLEDSTORE_BUSY: another thread is
- * using it; SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
- * SLEDSTORE_CLOSED: it was committed or rolled back before, or it wrote, and
- * a keyspace that it used was dropped, and nothing was written; the handle statuses; the engine statuses.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and
+ * nothing of it was; begin a new one and do all of it again. To write the same value, or the
+ * expiry alone, is to write; to delete a key that is not there, or that a key expires, is not; and
+ * what it reads of its own writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
+ * had read has ended, see sledstore_txn_get(), and nothing was written; without reads, or without
+ * writes, it has no need of that moment. SLEDSTORE_BUSY: another thread is using it;
+ * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
+ * SLEDSTORE_CLOSED: it was committed or rolled back before, or it wrote, and a keyspace that it
+ * used was dropped, and nothing was written; the handle statuses; the engine statuses.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -2273,8 +2285,9 @@ sledstore_status sledstore_txn_commit(struct sledstore_txn *txn,
  * @param error  see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: another thread is using it;
- * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run(); SLEDSTORE_CLOSED:
- * it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
+ * SLEDSTORE_CLOSED: it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE;
+ * SLEDSTORE_FORKED; SLEDSTORE_PANIC.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -2283,28 +2296,29 @@ sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
                                         struct sledstore_error **error);
 
 /**
- * Runs a callback in a transaction and commits it; if another writer came in between, begins again, with
- * growing pauses: the callback is called 100 times at most, which takes about a second. There is an
- * example under CALLBACKS in the head of this file.
+ * Runs a callback in a transaction and commits it; if another writer came in between, begins
+ * again, with growing pauses: the callback is called 100 times at most, which takes about a
+ * second. There is an example under CALLBACKS in the head of this file.
  *
- * Inside of the callback, txn is used like any other transaction, but is not committed or rolled back:
- * sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone when the
- * callback has returned. The callback may use the library in every other way, but cannot close or
- * release the handle that this call was given; what it writes past the transaction stays. If it forks and
- * returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on in the parent.
+ * Inside of the callback, txn is used like any other transaction, but is not committed or rolled
+ * back: sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone
+ * when the callback has returned. The callback may use the library in every other way, but cannot
+ * close or release the handle that this call was given; what it writes past the transaction stays.
+ * If it forks and returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on
+ * in the parent.
  *
  * @param store     as in sledstore_txn_begin().
- * @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once, unless the
- *                  status is SLEDSTORE_FORKED or the struct itself is not valid.
+ * @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once,
+ *                  unless the status is SLEDSTORE_FORKED or the struct itself is not valid.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither SLEDSTORE_OK
- * nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status: nothing was written;
- * SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was written;
- * SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is wrong;
- * SLEDSTORE_UNSUPPORTED: a member that this version does not have; SLEDSTORE_CAPACITY_EXCEEDED also if 12 calls
- * of it are under way on this thread, each in the callback of the one before; otherwise as
- * sledstore_txn_begin() and sledstore_txn_commit().
+ * Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither
+ * SLEDSTORE_OK nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status:
+ * nothing was written; SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was
+ * written; SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is
+ * wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
+ * SLEDSTORE_CAPACITY_EXCEEDED also if 12 calls of it are under way on this thread, each in the
+ * callback of the one before; otherwise as sledstore_txn_begin() and sledstore_txn_commit().
  *
  * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
  */

@@ -22,16 +22,18 @@ use crate::{Iter, Row, StoreError};
 /// sledstore_iter_prev() to the last. Past either end a move answers SLEDSTORE_END, and stays
 /// there: moving on answers SLEDSTORE_END again, turning round gives the row at that end. The
 /// direction may change at any time. A seek that finds no row stands past the end in its direction.
-/// However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and one
-/// more, and those that sledstore_iter_next_batch() has put into the caller's array, until the next call.
+/// However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and
+/// one more, and those that sledstore_iter_next_batch() has put into the caller's array, until the
+/// next call.
 ///
 /// It shows one moment: the keyspace as it was when the iterator was made, or, made by
 /// sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
 /// shows. Writers go on meanwhile; see sledstore_snapshot for what that costs. With
 /// SLEDSTORE_ITER_LIVE it shows the keyspace as it is while the iterator passes instead, and may be
-/// behind by a page of the engine, some twenty rows: a row that is there throughout is shown exactly
-/// once by a pass in one direction, in order; a row that is written or deleted during the pass, by
-/// whomever, may or may not be shown; and its value is always one that its key had. A jump reads anew.
+/// behind by a page of the engine, some twenty rows: a row that is there throughout is shown
+/// exactly once by a pass in one direction, in order; a row that is written or deleted during the
+/// pass, by whomever, may or may not be shown; and its value is always one that its key had. A jump
+/// reads anew.
 ///
 /// After a failure each further move answers with the same failure, whatever else has happened, until
 /// sledstore_iter_first(),
@@ -171,9 +173,10 @@ pub unsafe extern "C" fn sledstore_iter_new(
 /// @param error  see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no row; SLEDSTORE_INVALID_ARGUMENT: row is NULL;
-/// SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
-/// shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_CLOSED: also if its
-/// keyspace was dropped or its transaction has ended; the handle statuses; the engine statuses.
+/// SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CAPACITY_EXCEEDED: the moment
+/// that it shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_CLOSED:
+/// also if its keyspace was dropped or its transaction has ended; the handle statuses; the engine
+/// statuses.
 ///
 /// Threads: one at a time for each iterator. Since 0.1.0.
 #[unsafe(no_mangle)]

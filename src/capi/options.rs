@@ -20,9 +20,9 @@ pub const SLEDSTORE_OPEN_COMPRESSION: u64 = 4;
 /// the store is closed. The path must not exist yet.
 pub const SLEDSTORE_OPEN_TEMPORARY: u64 = 8;
 /// For sledstore_open_options.flags: open a store that has lost some of its last writes too, which
-/// is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is, which
-/// can be nothing, and the rest is written over: copy the directory first. A store that is refused is
-/// left as it was.
+/// is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is,
+/// which can be nothing, and the rest is written over: copy the directory first. A store that is
+/// refused is left as it was.
 pub const SLEDSTORE_OPEN_SALVAGE: u64 = 16;
 
 const ALL_OPEN_FLAGS: u64 = SLEDSTORE_OPEN_MUST_EXIST
@@ -141,7 +141,8 @@ pub const SLEDSTORE_ITER_UPPER_INCLUSIVE: u64 = 2;
 /// For sledstore_iter_options.flags: show keys only; all values have length 0.
 pub const SLEDSTORE_ITER_KEYS_ONLY: u64 = 4;
 /// For sledstore_iter_options.flags: show the keyspace as it is while the iterator passes, see
-/// sledstore_iter, not as it was when the iterator was made. Nothing is kept in memory for such an iterator. Only for sledstore_iter_new().
+/// sledstore_iter, not as it was when the iterator was made. Nothing is kept in memory for such an
+/// iterator. Only for sledstore_iter_new().
 pub const SLEDSTORE_ITER_LIVE: u64 = 8;
 
 const ALL_ITER_FLAGS: u64 = SLEDSTORE_ITER_LOWER_EXCLUSIVE

@@ -24,9 +24,9 @@ pub struct sledstore_txn_callback {
     /// Whatever the functions need; the library only passes it on. May be NULL.
     pub ctx: *mut c_void,
     /// Does the work, with the transaction txn, and answers with a status: SLEDSTORE_OK to have it
-    /// committed, SLEDSTORE_TXN_CONFLICT to begin again, anything else to have it rolled back. It may be
-    /// called several times, so it should change nothing but the transaction. It must return, and not
-    /// throw or jump out.
+    /// committed, SLEDSTORE_TXN_CONFLICT to begin again, anything else to have it rolled back. It
+    /// may be called several times, so it should change nothing but the transaction. It must
+    /// return, and not throw or jump out.
     pub run: Option<unsafe extern "C" fn(ctx: *mut c_void, txn: *mut sledstore_txn) -> i32>,
     /// Called once with ctx before sledstore_txn_run() returns, whatever its status. May be NULL.
     pub destroy: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
@@ -43,8 +43,8 @@ impl Callback {
         let begun = Begun::new(store, true)?;
         let txn = handle::insert::<sledstore_txn>(Exclusive::new(Some(begun)))?;
         let handle = txn.token().to_pointer::<sledstore_txn>();
-        // SAFETY: the manual: "a function in a callback struct is a function of that type, which may be
-        // called until destroy was". The handle is live, and no lock is held.
+        // SAFETY: the manual: "a function in a callback struct is a function of that type, which
+        // may be called until destroy was". The handle is live, and no lock is held.
         let answer = unsafe { run(self.0.ctx, handle) };
         if fork::happened() {
             // The callback has forked, and this is the child: the transaction and its locks are the
@@ -80,28 +80,29 @@ fn refused(answer: i32) -> Fail {
     Fail::new(known.unwrap_or(sledstore_status::SLEDSTORE_OTHER), message)
 }
 
-/// Runs a callback in a transaction and commits it; if another writer came in between, begins again, with
-/// growing pauses: the callback is called 100 times at most, which takes about a second. There is an
-/// example under CALLBACKS in the head of this file.
+/// Runs a callback in a transaction and commits it; if another writer came in between, begins
+/// again, with growing pauses: the callback is called 100 times at most, which takes about a
+/// second. There is an example under CALLBACKS in the head of this file.
 ///
-/// Inside of the callback, txn is used like any other transaction, but is not committed or rolled back:
-/// sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone when the
-/// callback has returned. The callback may use the library in every other way, but cannot close or
-/// release the handle that this call was given; what it writes past the transaction stays. If it forks and
-/// returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on in the parent.
+/// Inside of the callback, txn is used like any other transaction, but is not committed or rolled
+/// back: sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone
+/// when the callback has returned. The callback may use the library in every other way, but cannot
+/// close or release the handle that this call was given; what it writes past the transaction stays.
+/// If it forks and returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on
+/// in the parent.
 ///
 /// @param store     as in sledstore_txn_begin().
-/// @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once, unless the
-///                  status is SLEDSTORE_FORKED or the struct itself is not valid.
+/// @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once,
+///                  unless the status is SLEDSTORE_FORKED or the struct itself is not valid.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither SLEDSTORE_OK
-/// nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status: nothing was written;
-/// SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was written;
-/// SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is wrong;
-/// SLEDSTORE_UNSUPPORTED: a member that this version does not have; SLEDSTORE_CAPACITY_EXCEEDED also if 12 calls
-/// of it are under way on this thread, each in the callback of the one before; otherwise as
-/// sledstore_txn_begin() and sledstore_txn_commit().
+/// Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither
+/// SLEDSTORE_OK nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status:
+/// nothing was written; SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was
+/// written; SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is
+/// wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
+/// SLEDSTORE_CAPACITY_EXCEEDED also if 12 calls of it are under way on this thread, each in the
+/// callback of the one before; otherwise as sledstore_txn_begin() and sledstore_txn_commit().
 ///
 /// Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
 #[unsafe(no_mangle)]

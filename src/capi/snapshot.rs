@@ -22,12 +22,12 @@ use std::sync::Arc;
 /// what it was in memory, until the last snapshot that needs it is freed; see
 /// sledstore_snapshot_stats(), and snapshot_memory in sledstore_open_options, which bounds that.
 ///
-/// Of a batch or a transaction it shows all writes or none. Keys that had expired when it was made are
-/// not in it; keys that expire later stay. A keyspace that is made later is empty in it, and one
-/// that is dropped is gone from it: reads of it answer SLEDSTORE_CLOSED.
+/// Of a batch or a transaction it shows all writes or none. Keys that had expired when it was made
+/// are not in it; keys that expire later stay. A keyspace that is made later is empty in it, and
+/// one that is dropped is gone from it: reads of it answer SLEDSTORE_CLOSED.
 ///
-/// A snapshot keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. Any number of threads may
-/// use it at once. Since 0.1.0.
+/// A snapshot keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. Any number of threads
+/// may use it at once. Since 0.1.0.
 #[allow(non_camel_case_types)]
 pub struct sledstore_snapshot;
 
@@ -64,9 +64,9 @@ impl SnapshotObject {
 ///                  failure.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: snapshot is NULL; SLEDSTORE_CAPACITY_EXCEEDED:
-/// too many live handles; SLEDSTORE_CLOSED: also while another thread is closing the store; the handle
-/// statuses; the engine statuses.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: snapshot is NULL;
+/// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_CLOSED: also while another thread
+/// is closing the store; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. It waits for a write that is under way. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -91,8 +91,8 @@ pub unsafe extern "C" fn sledstore_snapshot_new(
 /// Reads the value that a key had, without copying it.
 ///
 /// @param snapshot  the snapshot.
-/// @param keyspace  a handle of a keyspace of the same store; NULL: the one that the snapshot was made
-///                  from.
+/// @param keyspace  a handle of a keyspace of the same store; NULL: the one that the snapshot was
+///                  made from.
 /// @param key       the key.
 /// @param key_len   its length in bytes; 0 is a key like any other.
 /// @param value     receives the value, to be freed with sledstore_value_free(); NULL unless
@@ -101,9 +101,9 @@ pub unsafe extern "C" fn sledstore_snapshot_new(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key was not there, or had expired;
 /// SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
-/// SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the snapshot
-/// has ended, because what was kept took more than snapshot_memory, or too many live handles; the handle
-/// statuses; the engine statuses.
+/// SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
+/// snapshot has ended, because what was kept took more than snapshot_memory, or too many live
+/// handles; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -124,7 +124,8 @@ pub unsafe extern "C" fn sledstore_snapshot_get(
     })
 }
 
-/// Reads the value that a key had into a buffer of the caller's. Creates nothing that has to be freed.
+/// Reads the value that a key had into a buffer of the caller's. Creates nothing that has to be
+/// freed.
 ///
 /// To learn the length only, call it with dst NULL and capacity 0.
 ///
@@ -140,8 +141,8 @@ pub unsafe extern "C" fn sledstore_snapshot_get(
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
-/// needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; otherwise
-/// as sledstore_snapshot_get().
+/// needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
+/// otherwise as sledstore_snapshot_get().
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -171,9 +172,9 @@ pub unsafe extern "C" fn sledstore_snapshot_get_into(
 /// @param keyspace  as in sledstore_snapshot_get().
 /// @param keys      the keys. May be NULL if count is 0.
 /// @param count     how many there are.
-/// @param values    an array of count entries. Each receives the value of the key in the same place,
-///                  to be freed with sledstore_value_free(), or NULL if the key was not there; all are
-///                  NULL on failure. May be NULL if count is 0.
+/// @param values    an array of count entries. Each receives the value of the key in the same
+///                  place, to be freed with sledstore_value_free(), or NULL if the key was not
+///                  there; all are NULL on failure. May be NULL if count is 0.
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK, also if keys were not there; SLEDSTORE_INVALID_ARGUMENT: keys or values is
@@ -264,8 +265,9 @@ pub unsafe extern "C" fn sledstore_snapshot_count(
 /// @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE; otherwise as sledstore_iter_new(). Its
-/// moves answer SLEDSTORE_CAPACITY_EXCEEDED where sledstore_snapshot_get() would.
+/// Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE; otherwise as
+/// sledstore_iter_new(). Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where
+/// sledstore_snapshot_get() would.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -307,8 +309,8 @@ pub extern "C" fn sledstore_snapshot_free(snapshot: *mut sledstore_snapshot) -> 
 /// @param store     any handle of the store.
 /// @param moments   receives how many of them hold a moment; a snapshot and its iterators hold one
 ///                  together. May be NULL; 0 on failure.
-/// @param versions  receives how many overwritten or deleted rows are kept for them. May be NULL; 0 on
-///                  failure.
+/// @param versions  receives how many overwritten or deleted rows are kept for them. May be NULL; 0
+///                  on failure.
 /// @param bytes     receives how many bytes of memory those rows take, roughly. May be NULL; 0 on
 ///                  failure.
 /// @param error     see sledstore_error; may be NULL.

@@ -55,10 +55,10 @@ opaque!(sledstore, Store, StoreObject);
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_LOCKED: the directory is open elsewhere, and stayed so for
 /// lock_timeout_ms; SLEDSTORE_ALREADY_EXISTS: there is a store, with SLEDSTORE_OPEN_MUST_CREATE, or
 /// anything, with SLEDSTORE_OPEN_TEMPORARY; SLEDSTORE_INVALID_ARGUMENT: path or store is NULL, path
-/// is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have, or
-/// a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine
-/// statuses, among them SLEDSTORE_IO with ENOENT for SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if
-/// path is a file.
+/// is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have,
+/// or a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles;
+/// SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses, among them SLEDSTORE_IO with ENOENT for
+/// SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if path is a file.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -91,7 +91,8 @@ pub unsafe extern "C" fn sledstore_open(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option is wrong;
 /// SLEDSTORE_UNSUPPORTED: an option that this build does not have, or a segment_size that is not
-/// allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses.
+/// allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC;
+/// the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -141,10 +142,10 @@ fn watch_for_forks() -> Result<(), Fail> {
 /// @param error  see sledstore_error; may be NULL. After SLEDSTORE_BUSY its message says how many
 ///               iterators, snapshots and transactions are open, or how many threads are in calls.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls of
-/// other threads did not come back; SLEDSTORE_REENTRANT: this thread is inside a call on the store, that is, in a
-/// callback; SLEDSTORE_CLOSED: it was closed before, or another thread is closing it; the handle
-/// statuses; the engine statuses.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls
+/// of other threads did not come back; SLEDSTORE_REENTRANT: this thread is inside a call on the
+/// store, that is, in a callback; SLEDSTORE_CLOSED: it was closed before, or another thread is
+/// closing it; the handle statuses; the engine statuses.
 ///
 /// Threads: any. If two close the same store at once, one does it and the other is refused. Since
 /// 0.1.0.
@@ -164,8 +165,9 @@ pub unsafe extern "C" fn sledstore_close(
     })
 }
 
-/// Gives one handle up. The store is closed when its last handle was given up and its last iterator,
-/// snapshot and transaction is gone, whichever comes last; that last call then returns when the directory can be opened again.
+/// Gives one handle up. The store is closed when its last handle was given up and its last
+/// iterator, snapshot and transaction is gone, whichever comes last; that last call then returns
+/// when the directory can be opened again.
 ///
 /// This is for hosts that free things in any order, such as garbage collectors. It cannot tell
 /// whether the last flush succeeded; sledstore_close() can.
@@ -208,8 +210,8 @@ pub unsafe extern "C" fn sledstore_release(
 /// names of 255, where segments have 8 MiB as they have by default; smaller segments have room for
 /// as much less as they are smaller. A keyspace that is there always opens; dropping one makes room.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too many;
-/// SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too
+/// many; SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
 /// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.

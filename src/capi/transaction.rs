@@ -22,17 +22,17 @@ use crate::{SledTransaction, StoreError, TransactionKeyspace};
 /// All reads show the store as it was when the transaction began, with what the transaction itself
 /// has written since. Nobody else sees its writes before sledstore_txn_commit() makes them, all or
 /// none, in memory, on disk, and across a crash. It is serializable: a commit answers
-/// SLEDSTORE_TXN_CONFLICT and changes nothing if a key that was read, also one that was not there, or
-/// a key in a stretch that an iterator went over, was changed since the transaction began. So a
-/// transaction that commits might have run alone. A transaction that only writes has no conflicts, and
-/// one that only reads always commits. Overwriting a key with the value that it has is a change; that a
-/// key expires is none.
+/// SLEDSTORE_TXN_CONFLICT and changes nothing if a key that was read, also one that was not there,
+/// or a key in a stretch that an iterator went over, was changed since the transaction began. So a
+/// transaction that commits might have run alone. A transaction that only writes has no conflicts,
+/// and one that only reads always commits. Overwriting a key with the value that it has is a
+/// change; that a key expires is none.
 ///
 /// Transactions lock nothing: any number may be open at once, and whoever commits first wins.
 /// sledstore_txn_run() begins again after a conflict.
 ///
-/// A transaction keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may use it
-/// at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
+/// A transaction keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may use
+/// it at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
 #[allow(non_camel_case_types)]
 pub struct sledstore_txn;
 
@@ -152,8 +152,8 @@ pub unsafe extern "C" fn sledstore_txn_begin(
 /// Reads the value of a key, without copying it.
 ///
 /// @param txn       the transaction.
-/// @param keyspace  a handle of a keyspace of the same store; NULL: the one on which the transaction was
-///                  begun.
+/// @param keyspace  a handle of a keyspace of the same store; NULL: the one on which the
+///                  transaction was begun.
 /// @param key       the key.
 /// @param key_len   its length in bytes; 0 is a key like any other.
 /// @param value     receives the value, to be freed with sledstore_value_free(); NULL unless
@@ -161,11 +161,12 @@ pub unsafe extern "C" fn sledstore_txn_begin(
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or had expired when the
-/// transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
-/// SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the moment that
-/// the transaction shows has ended, because what was kept took more than snapshot_memory, or too many
-/// live handles; SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it
-/// was committed or rolled back; the handle statuses; the engine statuses.
+/// transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not
+/// 0; SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
+/// moment that the transaction shows has ended, because what was kept took more than
+/// snapshot_memory, or too many live handles; SLEDSTORE_BUSY: another thread is using the
+/// transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle statuses; the
+/// engine statuses.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -201,8 +202,8 @@ pub unsafe extern "C" fn sledstore_txn_get(
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
-/// needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; otherwise
-/// as sledstore_txn_get().
+/// needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
+/// otherwise as sledstore_txn_get().
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -296,10 +297,10 @@ pub unsafe extern "C" fn sledstore_txn_contains(
 /// @param value_len  its length in bytes.
 /// @param error      see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is one of
-/// another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
-/// SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it was committed
-/// or rolled back; the handle statuses. After a failure the transaction is as before.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is
+/// one of another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
+/// SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it was
+/// committed or rolled back; the handle statuses. After a failure the transaction is as before.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -364,9 +365,9 @@ pub unsafe extern "C" fn sledstore_txn_put_with_ttl(
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
-/// SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is using
-/// the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle statuses. After
-/// a failure the transaction is as before.
+/// SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is
+/// using the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle
+/// statuses. After a failure the transaction is as before.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -384,9 +385,9 @@ pub unsafe extern "C" fn sledstore_txn_delete(
     })
 }
 
-/// Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those that
-/// it makes while the iterator is open. What it goes over counts as read, as far as it goes. When the
-/// transaction has ended its moves answer SLEDSTORE_CLOSED, and it still has to be freed.
+/// Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those
+/// that it makes while the iterator is open. What it goes over counts as read, as far as it goes.
+/// When the transaction has ended its moves answer SLEDSTORE_CLOSED, and it still has to be freed.
 ///
 /// @param txn       the transaction.
 /// @param keyspace  as in sledstore_txn_get().
@@ -420,22 +421,23 @@ pub unsafe extern "C" fn sledstore_txn_iter_new(
     })
 }
 
-/// Makes all writes of a transaction, or none, and ends it. What was written is seen by every read that
-/// begins afterwards; it survives a power loss once it is flushed, see sledstore_flush().
+/// Makes all writes of a transaction, or none, and ends it. What was written is seen by every read
+/// that begins afterwards; it survives a power loss once it is flushed, see sledstore_flush().
 ///
-/// @param txn    the transaction. It is gone after every status but SLEDSTORE_BUSY, SLEDSTORE_REENTRANT,
-///               SLEDSTORE_FORKED and those that say that it is no live transaction.
+/// @param txn    the transaction. It is gone after every status but SLEDSTORE_BUSY,
+///               SLEDSTORE_REENTRANT, SLEDSTORE_FORKED and those that say that it is no live
+///               transaction.
 /// @param error  see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and nothing of
-/// it was; begin a new one and do all of it again. To write the same value, or the expiry alone, is to
-/// write; to delete a key that is not there, or that a key expires, is not; and what it reads of its own
-/// writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it had read has ended, see
-/// sledstore_txn_get(), and nothing was written; without reads, or without writes, it has no need of that
-/// moment. SLEDSTORE_BUSY: another thread is
-/// using it; SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
-/// SLEDSTORE_CLOSED: it was committed or rolled back before, or it wrote, and
-/// a keyspace that it used was dropped, and nothing was written; the handle statuses; the engine statuses.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and
+/// nothing of it was; begin a new one and do all of it again. To write the same value, or the
+/// expiry alone, is to write; to delete a key that is not there, or that a key expires, is not; and
+/// what it reads of its own writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
+/// had read has ended, see sledstore_txn_get(), and nothing was written; without reads, or without
+/// writes, it has no need of that moment. SLEDSTORE_BUSY: another thread is using it;
+/// SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
+/// SLEDSTORE_CLOSED: it was committed or rolled back before, or it wrote, and a keyspace that it
+/// used was dropped, and nothing was written; the handle statuses; the engine statuses.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -455,8 +457,9 @@ pub unsafe extern "C" fn sledstore_txn_commit(
 /// @param error  see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: another thread is using it;
-/// SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run(); SLEDSTORE_CLOSED:
-/// it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+/// SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
+/// SLEDSTORE_CLOSED: it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE;
+/// SLEDSTORE_FORKED; SLEDSTORE_PANIC.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -1,23 +1,24 @@
 //! How many of sled's buffers are on their way to the disk.
 //!
-//! sled hands each buffer of its log that is full, or ended by a batch, to a pool of seven threads, or
-//! little more, which all its databases share; each is written and synced there. It queues them without
-//! bound, which takes memory and is lost in a kill. And it can make all threads wait for each other:
+//! sled hands each buffer of its log that is full, or ended by a batch, to a pool of seven threads,
+//! or little more, which all its databases share; each is written and synced there. It queues them
+//! without bound, which takes memory and is lost in a kill. And it can make all threads wait for
+//! each other:
 //!
-//! * Who begins a new segment holds a lock, and may wait meanwhile until an earlier cut of the file is
-//!   done. That cut waits in the queue of the pool.
+//! * Who begins a new segment holds a lock, and may wait meanwhile until an earlier cut of the file
+//!   is done. That cut waits in the queue of the pool.
 //! * Each thread of the pool takes that lock when it has written a buffer.
 //!
-//! If all of them have come to that, nobody is left for the cut, and nobody ever goes on, the writer
-//! included. So there has to be a thread to spare at any time, and few buffers may be under way. A batch
-//! makes two, and waits here before it begins; its caller has mostly waited already, where it held no lock
-//! (`Buffers::wait`). Single writes make one for each segment that they fill;
-//! `Limits::portion` sees to it that they are flushed in time. The rest of the seven is for sled's own
-//! periodic flush. The bound is for each log, so that no store waits for another's disk: two of them would have
-//! to come to that at the same moment.
+//! If all of them have come to that, nobody is left for the cut, and nobody ever goes on, the
+//! writer included. So there has to be a thread to spare at any time, and few buffers may be under
+//! way. A batch makes two, and waits here before it begins; its caller has mostly waited already,
+//! where it held no lock (`Buffers::wait`). Single writes make one for each segment that they fill;
+//! `Limits::portion` sees to it that they are flushed in time. The rest of the seven is for sled's
+//! own periodic flush. The bound is for each log, so that no store waits for another's disk: two of
+//! them would have to come to that at the same moment.
 //!
-//! sled syncs each buffer for itself. One sync is enough for all that were written before it began, so a
-//! thread that finds one running waits, and the next one is for all who have come meanwhile.
+//! sled syncs each buffer for itself. One sync is enough for all that were written before it began,
+//! so a thread that finds one running waits, and the next one is for all who have come meanwhile.
 
 use std::cell::Cell;
 use std::io;
@@ -48,9 +49,9 @@ pub(super) struct Buffers {
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Buffers that are made and not written, less one if sled's newest buffer is empty. So a batch adds
-    /// two, whether or not a flush has just made the first of them, and each buffer that is written takes
-    /// one away. That is not always so: see [`State::heed_what_is_seen`].
+    /// Buffers that are made and not written, less one if sled's newest buffer is empty. So a batch
+    /// adds two, whether or not a flush has just made the first of them, and each buffer that is
+    /// written takes one away. That is not always so: see [`State::heed_what_is_seen`].
     under_way: i64,
     /// How many threads are writing or syncing a buffer at this moment.
     writing: i64,
@@ -70,9 +71,10 @@ impl State {
         self.under_way + OF_A_BATCH > MOST
     }
 
-    /// Other writes make buffers that are not counted, and take away one each that was. A batch that
-    /// changes nothing makes one and counts as two. But what is being written at this moment is under way,
-    /// and hardly more, as there are threads to spare: if nothing is, one batch at most is waiting for them.
+    /// Other writes make buffers that are not counted, and take away one each that was. A batch
+    /// that changes nothing makes one and counts as two. But what is being written at this moment
+    /// is under way, and hardly more, as there are threads to spare: if nothing is, one batch at
+    /// most is waiting for them.
     fn heed_what_is_seen(&mut self) {
         self.under_way = match self.writing {
             0 => self.under_way.clamp(-1, OF_A_BATCH),
@@ -165,8 +167,8 @@ impl Buffers {
     }
 }
 
-/// A thread begins to write to `file`. Answers with the log, if that is the beginning of a buffer: it is if
-/// the thread is one of sled's pool.
+/// A thread begins to write to `file`. Answers with the log, if that is the beginning of a buffer:
+/// it is if the thread is one of sled's pool.
 pub(super) fn write_begins(file: RawFd) -> Option<Arc<Log>> {
     let log = (is_of_pool() && !WRITING.get()).then(|| Log::of(file)).flatten()?;
     WRITING.set(true);
@@ -174,8 +176,8 @@ pub(super) fn write_begins(file: RawFd) -> Option<Arc<Log>> {
     Some(log)
 }
 
-/// Makes `sync`, which syncs `file`, and answers as it does. Where this thread has written a buffer, it can
-/// be that somebody else has made one for both.
+/// Makes `sync`, which syncs `file`, and answers as it does. Where this thread has written a
+/// buffer, it can be that somebody else has made one for both.
 pub(super) fn sync(file: RawFd, sync: impl Fn() -> io::Result<()>) -> io::Result<()> {
     let Some(log) = WRITING.get().then(|| Log::of(file)).flatten() else { return sync() };
     let mut own = Err(io::ErrorKind::Interrupted.into());

@@ -44,8 +44,8 @@ impl<'a> Step<'a> {
         self.key.len() + self.value.map_or(0, <[u8]>::len)
     }
 
-    /// The step that the tree itself gets. If the value is or was in pieces, the key begins to change,
-    /// and what belongs to that is added to `extra` and to `changes`.
+    /// The step that the tree itself gets. If the value is or was in pieces, the key begins to
+    /// change, and what belongs to that is added to `extra` and to `changes`.
     pub(super) fn cut(
         &self,
         extra: &mut Vec<RawStep<'a>>,

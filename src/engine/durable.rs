@@ -1,14 +1,16 @@
 //! What becomes of the logs of our stores, as the calls to the system tell it that sled makes.
 //!
-//! sled does not tell everything that happens to its log: a read that fails while it opens is the end
-//! of the log to it, a failed sync of its periodic flush only a line for a logger. So its calls end at
-//! functions of our own, in `stand_ins.rs`. They look the file up here, and note what has failed.
+//! sled does not tell everything that happens to its log: a read that fails while it opens is the
+//! end of the log to it, a failed sync of its periodic flush only a line for a logger. So its calls
+//! end at functions of our own, in `stand_ins.rs`. They look the file up here, and note what has
+//! failed.
 //!
-//! Nor can sled cope with what it is told. A buffer of its log that is not written lets all threads wait
-//! for ever that wait for it, unless one more comes by and wakes them; and all of the process with them,
-//! because they hold a lock that its databases share. So from the first write or sync on that fails, the
-//! log stays as it is, as if the power had been cut at that moment, and sled goes on in memory, and is told
-//! that all goes well: see [`Log::change`]. It is `Room` that lets nobody build on it.
+//! Nor can sled cope with what it is told. A buffer of its log that is not written lets all threads
+//! wait for ever that wait for it, unless one more comes by and wakes them; and all of the process
+//! with them, because they hold a lock that its databases share. So from the first write or sync on
+//! that fails, the log stays as it is, as if the power had been cut at that moment, and sled goes
+//! on in memory, and is told that all goes well: see [`Log::change`]. It is `Room` that lets nobody
+//! build on it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -33,7 +35,8 @@ static LOGS: RwLock<BTreeMap<FileId, Arc<Log>>> = RwLock::new(BTreeMap::new());
 /// to ask which file it is.
 static ANY_KEPT: AtomicBool = AtomicBool::new(false);
 
-/// How many logs are being opened. While there is none, writing does not have to ask which file it is.
+/// How many logs are being opened. While there is none, writing does not have to ask which file it
+/// is.
 static OPENING: AtomicUsize = AtomicUsize::new(0);
 
 /// Stands for the number of an error where nothing but a batch has failed; no write gives it.
@@ -120,8 +123,8 @@ impl Log {
     }
 
     /// A read has failed. While sled opens the log, it takes that for the end, so nothing may be
-    /// changed from now on. Later sled tells it to whoever has called, except in its own thread, which
-    /// only ends then.
+    /// changed from now on. Later sled tells it to whoever has called, except in its own thread,
+    /// which only ends then.
     pub(super) fn read_failed(&self, error: i32) {
         if self.opening.load(Ordering::SeqCst) {
             let _ = self.unread.compare_exchange(0, error, Ordering::SeqCst, Ordering::SeqCst);
@@ -137,7 +140,8 @@ impl Log {
         ANY_KEPT.store(true, Ordering::SeqCst);
     }
 
-    /// A batch of sled's has failed in its middle, and the half that was made must not come to the disk.
+    /// A batch of sled's has failed in its middle, and the half that was made must not come to the
+    /// disk.
     pub(super) fn halt(&self) {
         self.write_failed(HALTED);
     }
@@ -150,8 +154,8 @@ impl Log {
         self.segment_size.load(Ordering::Relaxed)
     }
 
-    /// What becomes of a change that sled is about to make. Whatever sled does because it believes in a
-    /// write that has failed, it does after the failure was noted, and so it is not done.
+    /// What becomes of a change that sled is about to make. Whatever sled does because it believes
+    /// in a write that has failed, it does after the failure was noted, and so it is not done.
     pub(super) fn change(&self) -> Change {
         match (self.unread.load(Ordering::SeqCst), self.failed.load(Ordering::SeqCst)) {
             (0, 0) => Change::Made,
@@ -160,8 +164,8 @@ impl Log {
         }
     }
 
-    /// Whether sled, in a thread that is not of its pool, can be told that a write has failed: it gives
-    /// its opening up then.
+    /// Whether sled, in a thread that is not of its pool, can be told that a write has failed: it
+    /// gives its opening up then.
     pub(super) fn can_be_told(&self) -> bool {
         self.opening.load(Ordering::SeqCst)
     }
@@ -190,8 +194,8 @@ impl Log {
         }
     }
 
-    /// Whether what sled has done to it can be taken back: it has locked it, so that nobody else has it
-    /// open, and nobody has found yet that it is right.
+    /// Whether what sled has done to it can be taken back: it has locked it, so that nobody else
+    /// has it open, and nobody has found yet that it is right.
     pub(super) fn can_be_taken_back(&self) -> bool {
         self.opening.load(Ordering::SeqCst) && self.lock().held.is_some()
     }

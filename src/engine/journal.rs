@@ -139,8 +139,8 @@ impl Journal {
     /// Makes the steps of the batch in the journal.
     fn apply(&self, room: &Room, tree: &sled::Tree, head: &Head) -> Result<()> {
         let mut reader = reader(&self.db, tree, *head);
-        // No more goes to sled before it has written a portion out: as long as one thread waits inside
-        // sled, nothing that another one replaces is freed.
+        // No more goes to sled before it has written a portion out: as long as one thread waits
+        // inside sled, nothing that another one replaces is freed.
         while shield(OPERATION, room.path(), || reader.apply(self.limits.portion))? {
             self.flusher.flush()?;
         }

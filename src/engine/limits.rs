@@ -36,8 +36,8 @@ pub(super) struct Limits {
     /// segment at most, so that few of them wait to be written, see `buffers.rs`. sled writes several
     /// times what it is given.
     pub(super) portion: usize,
-    /// Bytes from which on a write is large, and goes in portions: so few that as one step of sled's it
-    /// does not fill many segments.
+    /// Bytes from which on a write is large, and goes in portions: so few that as one step of
+    /// sled's it does not fill many segments.
     pub(super) large: usize,
 }
 
@@ -45,8 +45,8 @@ impl Limits {
     pub(super) fn of(segment_size: usize) -> Self {
         let page = (segment_size / 4).saturating_sub(64);
         let key = (page / KEYS_IN_INNER_PAGE).min(LONGEST_KEY);
-        // The smallest segments that sled makes, and no store of ours has, have no room for anything; a
-        // piece has to have some length.
+        // The smallest segments that sled makes, and no store of ours has, have no room for
+        // anything; a piece has to have some length.
         let value = (page / ROWS_IN_LEAF).saturating_sub(key + 32).clamp(1, LONGEST_IN_ONE);
         let names = page.saturating_sub(NAMES_TO_SPARE);
         let portion = (segment_size / 4).clamp(SHORTEST_PORTION, LONGEST_PORTION);

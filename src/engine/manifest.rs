@@ -1,10 +1,11 @@
 //! Batches of sled's that have failed in their middle, as they show in its log.
 //!
 //! sled begins a batch with a manifest, a message that holds back all that follows it: without the
-//! manifest, recovery stops before it. The manifest is finished when the batch is, and only then does its
-//! buffer go to the disk. But where a batch fails in its middle, because a page cannot be read or sled
-//! panics, sled cancels the manifest and writes it all the same, and recovery then goes on to the half that
-//! was made. So a buffer with such a manifest must not be written, nor anything after it.
+//! manifest, recovery stops before it. The manifest is finished when the batch is, and only then
+//! does its buffer go to the disk. But where a batch fails in its middle, because a page cannot be
+//! read or sled panics, sled cancels the manifest and writes it all the same, and recovery then
+//! goes on to the half that was made. So a buffer with such a manifest must not be written, nor
+//! anything after it.
 
 /// The page that manifests are said to be of, as sled writes that number.
 const PAGE: [u8; 9] = [0xFF, 0x65, 0xFD, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
@@ -21,8 +22,8 @@ const SEGMENT_HEADER: usize = 20;
 /// sled ends the buffer of a manifest right behind it, so there is hardly anything else in it.
 const LONGEST: usize = 4096;
 
-/// Whether `buffer`, written at `offset` of a log with such segments, has a manifest in it of a batch that
-/// has failed.
+/// Whether `buffer`, written at `offset` of a log with such segments, has a manifest in it of a
+/// batch that has failed.
 pub(super) fn is_of_a_failed_batch(buffer: &[u8], offset: u64, segment_size: u64) -> bool {
     let begin = if offset.is_multiple_of(segment_size) { SEGMENT_HEADER } else { 0 };
     let mut rest = buffer.get(begin..).filter(|_| buffer.len() <= LONGEST).unwrap_or_default();

@@ -124,9 +124,9 @@ pub(super) fn hide_snapshots(directory: &Path) -> io::Result<bool> {
 }
 
 /// An opening has failed or is refused: the log and its snapshots are again as they were. Since
-/// `prepare` the snapshots have second names. A log and a snapshot that do not belong together are worse than
-/// either: a log that cannot be changed back keeps what sled has written for it, and once it is changed back, a
-/// step that fails keeps none of the others from being made.
+/// `prepare` the snapshots have second names. A log and a snapshot that do not belong together are
+/// worse than either: a log that cannot be changed back keeps what sled has written for it, and
+/// once it is changed back, a step that fails keeps none of the others from being made.
 pub(super) fn take_back(directory: &Path, log: &Log) -> io::Result<()> {
     log.take_back(&log_file(directory))?;
     let hidden = hide_snapshots(directory);

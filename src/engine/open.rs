@@ -221,8 +221,8 @@ impl Parts {
                 let is_suspect = watched.can_be_taken_back();
                 watched.refuse();
                 log.end(&Deadline::after(LINGER));
-                // What is wrong is the error; a disk that does not let us take back says so when it is
-                // asked next.
+                // What is wrong is the error; a disk that does not let us take back says so when it
+                // is asked next.
                 let _ = match is_suspect {
                     true => mend::take_back(path, &watched),
                     false => mend::forget_set_aside(path),

@@ -110,8 +110,8 @@ impl Room {
         (!is_halted).then(|| Failure::from_io("flush", &self.path, &source))
     }
 
-    /// Reads. Where that fails after a write has failed, sled may be looking for what has never come to
-    /// the disk, and the first error is the answer.
+    /// Reads. Where that fails after a write has failed, sled may be looking for what has never
+    /// come to the disk, and the first error is the answer.
     pub(super) fn read<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T> {
         shield("read from", &self.path, call).or_else(|error| match self.failure() {
             Some(failure) => self.judge(Err(failure)),
@@ -119,8 +119,8 @@ impl Room {
         })
     }
 
-    /// To be called before a write that sled makes as a batch, which lasts as long as the answer lives.
-    /// Waits until it may begin.
+    /// To be called before a write that sled makes as a batch, which lasts as long as the answer
+    /// lives. Waits until it may begin.
     pub(super) fn may_write_batch(&self) -> Result<turns::Batch> {
         self.wait_for_disk(|buffers| buffers.make_room(self.patience))?;
         self.turn()
@@ -146,7 +146,8 @@ impl Room {
         }
     }
 
-    /// Waits until there is no flush. Where it is another store's that does not end, this one has not failed.
+    /// Waits until there is no flush. Where it is another store's that does not end, this one has
+    /// not failed.
     fn turn(&self) -> Result<turns::Batch> {
         if let Some(turn) = turns::batch(self.patience) {
             return Ok(turn);

@@ -5,25 +5,27 @@
 //! library does not show them to the program, and where everything is linked into one program, other
 //! callers get what they would have got, because each of them acts on our logs only.
 //!
-//! * `sync_file_range`: durable means durable. On Linux sled ends each write of its log with it, which
-//!   writes pages out but neither the file's size nor the disk's cache, and re-uses parts of the log on
-//!   the strength of it. After a power cut such a log can lack what was acknowledged, or not open at
-//!   all. Syncing on top afterwards does not mend that, because by then sled has overwritten what it
-//!   believed safe. But where the kernel answers `ENOSYS`, sled falls back to `fsync` for that write.
-//! * `rename`: when sled opens a log it writes a snapshot of its page table, gives it its name, and then
-//!   overwrites with zeros what the snapshot does not speak of. If the power is cut before that name is
-//!   durable, the next opening goes by the snapshot of before, finds zeros in the middle of the log, and
-//!   takes them for its end. So the name is made durable first.
-//! * `pread64`: when a read fails while sled opens a log, sled takes that for the end, and overwrites
-//!   everything behind it. So then `pwrite64` and `ftruncate64` change that log no more, and `rename` and
-//!   `unlink` change no snapshot and no blob beside it, until it is opened anew.
-//! * `pwrite64`, `ftruncate64` and `fsync`: when one of them fails, all changes are only pretended from then
-//!   on, until the log is opened anew: see `durable.rs`. So it is when a batch has failed in its middle: see
-//!   `manifest.rs`.
+//! * `sync_file_range`: durable means durable. On Linux sled ends each write of its log with it,
+//!   which writes pages out but neither the file's size nor the disk's cache, and re-uses parts of
+//!   the log on the strength of it. After a power cut such a log can lack what was acknowledged, or
+//!   not open at all. Syncing on top afterwards does not mend that, because by then sled has
+//!   overwritten what it believed safe. But where the kernel answers `ENOSYS`, sled falls back to
+//!   `fsync` for that write.
+//! * `rename`: when sled opens a log it writes a snapshot of its page table, gives it its name, and
+//!   then overwrites with zeros what the snapshot does not speak of. If the power is cut before
+//!   that name is durable, the next opening goes by the snapshot of before, finds zeros in the
+//!   middle of the log, and takes them for its end. So the name is made durable first.
+//! * `pread64`: when a read fails while sled opens a log, sled takes that for the end, and
+//!   overwrites everything behind it. So then `pwrite64` and `ftruncate64` change that log no more,
+//!   and `rename` and `unlink` change no snapshot and no blob beside it, until it is opened anew.
+//! * `pwrite64`, `ftruncate64` and `fsync`: when one of them fails, all changes are only pretended
+//!   from then on, until the log is opened anew: see `durable.rs`. So it is when a batch has failed
+//!   in its middle: see `manifest.rs`.
 //! * `pwrite64` and `ftruncate64` also save what goes while sled opens a log: see `undo.rs`.
-//! * `pwrite64` and `fsync` also note how many buffers are being written, and `fsync` syncs several at once:
-//!   see `buffers.rs`.
-//! * `flock`: the lock is remembered, so that it can be given back although a forked child has it too.
+//! * `pwrite64` and `fsync` also note how many buffers are being written, and `fsync` syncs several
+//!   at once: see `buffers.rs`.
+//! * `flock`: the lock is remembered, so that it can be given back although a forked child has it
+//!   too.
 //!
 //! Each goes on to the function of libc that does the same under another name; for `fsync` there is
 //! none, and it is looked up.
@@ -55,9 +57,9 @@ pub fn diverted_syncs() -> u64 {
     DIVERTED.load(Ordering::Relaxed)
 }
 
-/// To be called before sled opens a log. A linker takes only those object files out of a Rust library
-/// that it needs, and the call is why it needs the one that the symbols are in: so they are all in this
-/// one module, beside what this refers to.
+/// To be called before sled opens a log. A linker takes only those object files out of a Rust
+/// library that it needs, and the call is why it needs the one that the symbols are in: so they are
+/// all in this one module, beside what this refers to.
 pub(super) fn prepare() {
     let _ = real_fsync();
 }
@@ -126,7 +128,8 @@ extern "C" fn pwrite64(fd: RawFd, from: *const c_void, size: usize, offset: i64)
         if any_is_opening() && save(fd, size as u64, offset).is_err() {
             return -1;
         }
-        // SAFETY: the arguments are the caller's own, and this is the same function under another name.
+        // SAFETY: the arguments are the caller's own, and this is the same function under another
+        // name.
         unsafe { libc::pwrite(fd, from, size, offset) }
     });
     if written < 0 {
@@ -141,7 +144,8 @@ extern "C" fn ftruncate64(fd: RawFd, length: i64) -> i32 {
         if any_is_opening() && save(fd, u64::MAX, length).is_err() {
             return -1;
         }
-        // SAFETY: the arguments are the caller's own, and this is the same function under another name.
+        // SAFETY: the arguments are the caller's own, and this is the same function under another
+        // name.
         unsafe { libc::ftruncate(fd, length) as isize }
     }) as i32
 }
@@ -186,8 +190,8 @@ extern "C" fn flock(fd: RawFd, operation: i32) -> i32 {
 }
 
 /// What our `rename` does: the same as libc's, and where sled has just put a snapshot of its page
-/// table in its place, that name is made durable before sled goes on. Where the log is kept as it is, the
-/// snapshot does not get its name.
+/// table in its place, that name is made durable before sled goes on. Where the log is kept as it
+/// is, the snapshot does not get its name.
 extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
     let directory = || {
         let (from, to) = (path(&from)?, path(&to)?);
@@ -215,8 +219,8 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> i32 {
     }
 }
 
-/// What our `unlink` does: the same as libc's, but no blob is removed where the log is kept as it is: sled
-/// would remove those that it has not read of, or believes that it has written anew.
+/// What our `unlink` does: the same as libc's, but no blob is removed where the log is kept as it
+/// is: sled would remove those that it has not read of, or believes that it has written anew.
 extern "C" fn unlink(name: *const c_char) -> i32 {
     let directory = || {
         let blobs = path(&name)?.parent()?;
@@ -245,8 +249,8 @@ fn snapshot_directory(path: &Path) -> Option<&Path> {
     path.parent().filter(|_| is_snapshot)
 }
 
-/// What a change beside the log in `directory` is answered with, without being made, if the log is kept as
-/// it is; errno is set then.
+/// What a change beside the log in `directory` is answered with, without being made, if the log is
+/// kept as it is; errno is set then.
 fn kept(directory: &Path) -> Option<i32> {
     not_made(&*log_in(directory)?)
 }
@@ -284,7 +288,8 @@ pub(super) fn past_them<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Lets what is in the way of a write be saved, if sled is opening the log; errno is set if it cannot be.
+/// Lets what is in the way of a write be saved, if sled is opening the log; errno is set if it
+/// cannot be.
 fn save(fd: RawFd, size: u64, offset: i64) -> Result<(), ()> {
     if PAST_THEM.get() {
         return Ok(());
@@ -301,8 +306,8 @@ fn save(fd: RawFd, size: u64, offset: i64) -> Result<(), ()> {
     saved.map_err(drop)
 }
 
-/// Makes a change of `fd`, which answers with `done` if it succeeds, unless `fd` is a log that is kept as it
-/// is. A failure is noted, and only told to who can make something of it.
+/// Makes a change of `fd`, which answers with `done` if it succeeds, unless `fd` is a log that is
+/// kept as it is. A failure is noted, and only told to who can make something of it.
 fn change(fd: RawFd, done: isize, make: impl FnOnce() -> isize) -> isize {
     let kept = (any_is_kept() && !PAST_THEM.get()).then(|| Log::of(fd)).flatten();
     if let Some(answer) = kept.and_then(|log| not_made(&log)) {
@@ -318,8 +323,8 @@ fn change(fd: RawFd, done: isize, make: impl FnOnce() -> isize) -> isize {
     }
 }
 
-/// Notes the error that is in errno, and leaves it there, if `fd` is a log of ours, which it answers with
-/// then. A call that was interrupted has not failed: the Rust library makes it again.
+/// Notes the error that is in errno, and leaves it there, if `fd` is a log of ours, which it
+/// answers with then. A call that was interrupted has not failed: the Rust library makes it again.
 fn note(fd: RawFd, failed: fn(&Log, i32)) -> Option<Arc<Log>> {
     let error = errno();
     let log = Log::of(fd).filter(|_| error != libc::EINTR);

@@ -36,8 +36,8 @@ pub(super) fn spare_threads(path: &Path) -> Result<()> {
 }
 
 /// Opens sled; where it finds bad data and has a snapshot of its page table, once more without it:
-/// the snapshot can be what is bad, and the log alone mostly says the same. Where it does not, the mark
-/// tells so, and what this has changed is taken back.
+/// the snapshot can be what is bad, and the log alone mostly says the same. Where it does not, the
+/// mark tells so, and what this has changed is taken back.
 pub(super) fn open_or_set_aside(
     path: &Path,
     options: &Options,
@@ -66,8 +66,8 @@ pub(super) fn open_or_set_aside(
     first
 }
 
-/// Opens sled. Where it could not read its log, or not write to it, that is the answer, whatever it made of
-/// it.
+/// Opens sled. Where it could not read its log, or not write to it, that is the answer, whatever it
+/// made of it.
 fn open_sled(
     path: &Path,
     options: &Options,

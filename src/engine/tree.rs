@@ -51,8 +51,8 @@ impl Tree {
         })
     }
 
-    /// The same for a writer: where he cannot read what he writes over, his write has failed, and so does
-    /// every later one.
+    /// The same for a writer: where he cannot read what he writes over, his write has failed, and
+    /// so does every later one.
     pub(crate) fn get_to_write(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.room.judge(self.get(key))
     }

@@ -1,16 +1,17 @@
 //! Who waits for sled's lock, so that nobody else has to.
 //!
-//! All of sled's databases in a process share one lock. A batch takes it alone, and everything else takes
-//! it together with others; and a flush keeps it until the disk has answered. So a batch that comes during
-//! a flush waits for the disk, and as sled lets nobody past who waits to have the lock alone, every read
-//! and write of every store waits behind it: for ever, if that disk hangs.
+//! All of sled's databases in a process share one lock. A batch takes it alone, and everything else
+//! takes it together with others; and a flush keeps it until the disk has answered. So a batch that
+//! comes during a flush waits for the disk, and as sled lets nobody past who waits to have the lock
+//! alone, every read and write of every store waits behind it: for ever, if that disk hangs.
 //!
-//! Therefore a batch waits here while there is a flush, with a limit, and a flush waits here while there
-//! are batches. Whatever else is inside of sled is soon out again, unless a page has to be read from a disk
-//! that hangs; there is no cure for that here.
+//! Therefore a batch waits here while there is a flush, with a limit, and a flush waits here while
+//! there are batches. Whatever else is inside of sled is soon out again, unless a page has to be
+//! read from a disk that hangs; there is no cure for that here.
 //!
-//! Neither starves: no batch begins while a flush wants to, and before a flush wants to, it gives those
-//! batches a moment that wait already. No more than that, as they may be waiting for another store's disk.
+//! Neither starves: no batch begins while a flush wants to, and before a flush wants to, it gives
+//! those batches a moment that wait already. No more than that, as they may be waiting for another
+//! store's disk.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,8 +1,9 @@
-//! What sled overwrites while it opens a log, so that an opening that is refused leaves the log as it was.
+//! What sled overwrites while it opens a log, so that an opening that is refused leaves the log as
+//! it was.
 //!
-//! sled zeroes whatever it takes for torn: after a byte has flipped, or without the snapshot of its page
-//! table, that can be everything. Whether it was right is known only when the mark is compared. Until then the
-//! old bytes of each write are kept, in memory.
+//! sled zeroes whatever it takes for torn: after a byte has flipped, or without the snapshot of its
+//! page table, that can be everything. Whether it was right is known only when the mark is
+//! compared. Until then the old bytes of each write are kept, in memory.
 
 use std::fs::File;
 use std::io;
@@ -22,8 +23,8 @@ struct Saved {
 }
 
 impl Undo {
-    /// To be called before `size` bytes of `log` are written at `offset`, or everything behind it is cut
-    /// off.
+    /// To be called before `size` bytes of `log` are written at `offset`, or everything behind it
+    /// is cut off.
     pub(super) fn save(&self, log: &File, offset: u64, size: u64) -> io::Result<()> {
         let mut saved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let length = log.metadata()?.len();
@@ -39,8 +40,8 @@ impl Undo {
         Ok(())
     }
 
-    /// Writes everything back. The caller keeps others from writing. Where it cannot be synced, it is in the
-    /// system's memory all the same, and the store is not open.
+    /// Writes everything back. The caller keeps others from writing. Where it cannot be synced, it
+    /// is in the system's memory all the same, and the store is not open.
     pub(super) fn restore(&self, log: &File) -> io::Result<()> {
         let mut saved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(length) = saved.length.take() else { return Ok(()) };

@@ -184,8 +184,8 @@ impl SledStore {
         self.write_changes(changes.collect(), Vec::new(), || Ok(()))
     }
 
-    /// Makes `changes` at one moment, if `permit` allows it at that moment; `keyspaces` have to be there
-    /// then too.
+    /// Makes `changes` at one moment, if `permit` allows it at that moment; `keyspaces` have to be
+    /// there then too.
     pub(super) fn write_changes<'a>(
         &'a self,
         changes: Vec<(&'a Arc<Keyspace>, &'a [u8], Action<'a>)>,

@@ -26,9 +26,10 @@ pub struct IterOptions {
     pub keys_only: bool,
     /// As a Rust `Iterator`, go from the last row down.
     pub reverse: bool,
-    /// Show the keyspace as it is while the iterator passes, or as it was when the iterator came to the
-    /// engine's page of some twenty rows, instead of as it was when the iterator was made. No version of any row is kept for such an iterator. It is for stores; snapshots and transactions
-    /// refuse it.
+    /// Show the keyspace as it is while the iterator passes, or as it was when the iterator came to
+    /// the engine's page of some twenty rows, instead of as it was when the iterator was made. No
+    /// version of any row is kept for such an iterator. It is for stores; snapshots and
+    /// transactions refuse it.
     pub live: bool,
 }
 
@@ -41,10 +42,10 @@ impl Default for IterOptions {
 
 /// Moves over the rows of a keyspace, in the order of their keys compared as bytes.
 ///
-/// It streams: however many rows there are, it holds a few of them, 64 or 64 KiB and one at most. It goes in both directions,
-/// turns round and jumps. A new iterator stands outside: its first [`Iter::next_row`] shows the
-/// first row, its first [`Iter::prev_row`] the last. Past an end it answers `None`, and turning
-/// round there shows the row at that end.
+/// It streams: however many rows there are, it holds a few of them, 64 or 64 KiB and one at most.
+/// It goes in both directions, turns round and jumps. A new iterator stands outside: its first
+/// [`Iter::next_row`] shows the first row, its first [`Iter::prev_row`] the last. Past an end it
+/// answers `None`, and turning round there shows the row at that end.
 ///
 /// It shows one moment: of a store the one in which it was made, of a snapshot or a transaction the
 /// one that these show. A transaction's iterator shows the transaction's own writes too, also those
@@ -197,8 +198,8 @@ impl Iter {
         Ok(self.current.take())
     }
 
-    /// Makes up to `most` moves up and adds the rows to `rows`. A failure after the first of them is left
-    /// for the next move, which fails the same way.
+    /// Makes up to `most` moves up and adds the rows to `rows`. A failure after the first of them
+    /// is left for the next move, which fails the same way.
     pub(crate) fn take_rows(&mut self, most: usize, rows: &mut Vec<Row>) -> Result<()> {
         let (begin, end) = (rows.len(), rows.len().saturating_add(most));
         while rows.len() < end {

@@ -1,5 +1,5 @@
-//! The versions themselves: what is kept, of which keys, under which numbers. See `versions.rs` for what they
-//! mean; whoever changes them here has their lock.
+//! The versions themselves: what is kept, of which keys, under which numbers. See `versions.rs` for
+//! what they mean; whoever changes them here has their lock.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -84,8 +84,8 @@ impl<R> Kept<R> {
         }
     }
 
-    /// Says whether the version was entered. It is not where there is one that serves already, because
-    /// a newer snapshot has ended meanwhile.
+    /// Says whether the version was entered. It is not where there is one that serves already,
+    /// because a newer snapshot has ended meanwhile.
     pub(super) fn enter(&mut self, place: Place, version: Version<R>) -> bool {
         let number = version.number;
         let keys = self.versions.entry(place.0).or_default();
@@ -99,8 +99,8 @@ impl<R> Kept<R> {
         true
     }
 
-    /// Moves the version under `number`, whose snapshot has ended, to the snapshot `below`, or drops it
-    /// where that one has no need of it; answers with its size then.
+    /// Moves the version under `number`, whose snapshot has ended, to the snapshot `below`, or
+    /// drops it where that one has no need of it; answers with its size then.
     pub(super) fn settle(&mut self, place: Place, number: u64, below: Option<u64>) -> Option<u64> {
         let keys = self.versions.get_mut(&place.0)?;
         let versions = keys.get_mut(&place.1)?;

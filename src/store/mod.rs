@@ -123,10 +123,11 @@ impl SledStore {
     ///
     /// # Errors
     ///
-    /// [`Reason::Busy`](crate::Reason::Busy) while iterators, snapshots or transactions are open; the
-    /// store stays open then, through its other handles and these. Threads that open new ones all the
-    /// time can keep it open for ever: end them first. [`StoreError::Io`](crate::StoreError::Io) when what
-    /// was written last did not reach the disk; the store is closed then.
+    /// [`Reason::Busy`](crate::Reason::Busy) while iterators, snapshots or transactions are open;
+    /// the store stays open then, through its other handles and these. Threads that open new ones
+    /// all the time can keep it open for ever: end them first.
+    /// [`StoreError::Io`](crate::StoreError::Io) when what was written last did not reach the disk;
+    /// the store is closed then.
     pub fn close(self) -> Result<()> {
         self.shared.close()
     }
@@ -152,9 +153,10 @@ impl SledStore {
     /// # Errors
     ///
     /// [`StoreError::Unsupported`](crate::StoreError::Unsupported) for a name that is empty, longer
-    /// than [`MAX_KEYSPACE_NAME_LEN`] or starts with `__`, and for a new one where there are too many:
-    /// segments of 8 MiB, as stores have by default, have room for 29,000 names of 10 bytes or 2,500
-    /// of 255, smaller segments for as much less as they are smaller. One that is there always opens.
+    /// than [`MAX_KEYSPACE_NAME_LEN`] or starts with `__`, and for a new one where there are too
+    /// many: segments of 8 MiB, as stores have by default, have room for 29,000 names of 10 bytes
+    /// or 2,500 of 255, smaller segments for as much less as they are smaller. One that is there
+    /// always opens.
     pub fn keyspace(&self, name: impl AsRef<[u8]>) -> Result<SledStore> {
         let keyspace = self.shared.keyspace(name.as_ref())?;
         Ok(SledStore { shared: Arc::clone(&self.shared), keyspace })
@@ -187,8 +189,8 @@ impl SledStore {
     /// # Errors
     ///
     /// [`StoreError::Io`](crate::StoreError::Io) if the disk refuses, or does not answer within a
-    /// minute. From the first failure of a write or a flush on, every write and flush answers with it,
-    /// until the store is opened again.
+    /// minute. From the first failure of a write or a flush on, every write and flush answers with
+    /// it, until the store is opened again.
     pub fn flush(&self) -> Result<()> {
         self.shared.flush()
     }

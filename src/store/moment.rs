@@ -22,10 +22,10 @@ const LARGEST_PORTION: usize = 64;
 
 /// Moves over the rows as they were at one moment.
 ///
-/// It reads ahead of its place, in portions: first live rows, and then what was kept of all keys up to
-/// the last of them, in this order for the reason that `versions.rs` gives. What comes out of that is
-/// what the moment has in this stretch, whatever is written later. A transaction can write while its
-/// iterator is open, so its writes are looked at in each move.
+/// It reads ahead of its place, in portions: first live rows, and then what was kept of all keys up
+/// to the last of them, in this order for the reason that `versions.rs` gives. What comes out of
+/// that is what the moment has in this stretch, whatever is written later. A transaction can write
+/// while its iterator is open, so its writes are looked at in each move.
 pub(super) struct MomentRows {
     cursor: Cursor,
     lower: Bound<Bytes>,
@@ -96,8 +96,8 @@ impl MomentRows {
         }
     }
 
-    /// After a move up without a transaction's writes: moves on over up to `most` rows that are ready,
-    /// and adds them to `rows`.
+    /// After a move up without a transaction's writes: moves on over up to `most` rows that are
+    /// ready, and adds them to `rows`.
     pub(super) fn take_ready(&mut self, most: usize, rows: &mut Vec<Row>) {
         let Some(ahead) = &mut self.ahead else { return };
         let count = most.min(ahead.ready.len());
@@ -146,7 +146,8 @@ impl MomentRows {
         }
     }
 
-    /// Sees that the next row is ready, if there is one. Fails if what is ready does not hold any more.
+    /// Sees that the next row is ready, if there is one. Fails if what is ready does not hold any
+    /// more.
     fn look_ahead(&mut self, store: &SledStore, down: bool) -> Result<()> {
         let known = self.ahead.as_ref().filter(|ahead| ahead.down == down);
         if known.is_some_and(|ahead| ahead.ended || !ahead.ready.is_empty()) {
@@ -251,8 +252,8 @@ impl Ahead {
         if let Some(last) = self.live.back() {
             self.live_to = Some(last.key.clone());
         }
-        // An expiry is part of the live row and so is read before the versions. One that had passed at
-        // the moment was there at the moment: whatever is written later expires later.
+        // An expiry is part of the live row and so is read before the versions. One that had passed
+        // at the moment was there at the moment: whatever is written later expires later.
         let expiries = keyspace.expiries();
         if !expiries.is_empty() {
             self.live.retain(|row| expiries.get(&row.key).is_none_or(|at| at > now));

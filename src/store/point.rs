@@ -99,8 +99,8 @@ impl SledStore {
         self.look(trees, key, |trees| trees.data.get(key))
     }
 
-    /// What `live` finds of `key`, unless it has expired. The expiry is asked for first, then the row:
-    /// see `write.rs` for why that order is right.
+    /// What `live` finds of `key`, unless it has expired. The expiry is asked for first, then the
+    /// row: see `write.rs` for why that order is right.
     fn look<T>(
         &self,
         trees: &Trees,

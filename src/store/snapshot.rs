@@ -13,10 +13,10 @@ use crate::engine::{Bytes, Result};
 
 /// What all keyspaces of a store were when it was taken.
 ///
-/// Taking it copies nothing and takes the same time for any store. Writers go on: while it lives, each
-/// key that is overwritten or removed for the first time keeps what it was, in memory, until the last
-/// snapshot that needs it is gone. Keys that had expired when it was taken are absent from it, and
-/// those that expire later stay.
+/// Taking it copies nothing and takes the same time for any store. Writers go on: while it lives,
+/// each key that is overwritten or removed for the first time keeps what it was, in memory, until
+/// the last snapshot that needs it is gone. Keys that had expired when it was taken are absent from
+/// it, and those that expire later stay.
 ///
 /// A keyspace that is dropped is gone from its snapshots too. Writes through
 /// [`SledStore::open_tree`] pass snapshots by.
@@ -103,8 +103,8 @@ impl SledSnapshot {
     ///
     /// # Errors
     ///
-    /// [`StoreError::CapacityExceeded`], here and in all other reads, if the snapshot has ended because
-    /// the rows that were kept took more than [`snapshot_memory`] allows.
+    /// [`StoreError::CapacityExceeded`], here and in all other reads, if the snapshot has ended
+    /// because the rows that were kept took more than [`snapshot_memory`] allows.
     ///
     /// [`snapshot_memory`]: crate::SledStoreBuilder::snapshot_memory
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {

@@ -3,15 +3,15 @@
 //! # Why they are serializable
 //!
 //! A transaction reads from a snapshot, and remembers which keys and which stretches of ranges it
-//! read. It commits while no other writer is under way, and only if none of that has changed since the
-//! snapshot. So what it read is also what it would have read at the moment of its commit, and its
-//! writes are made at that moment: it might as well have run as a whole just then. A transaction
-//! without writes might as well have run at the moment of its snapshot, and one without reads has
-//! nothing that could have changed.
+//! read. It commits while no other writer is under way, and only if none of that has changed since
+//! the snapshot. So what it read is also what it would have read at the moment of its commit, and
+//! its writes are made at that moment: it might as well have run as a whole just then. A
+//! transaction without writes might as well have run at the moment of its snapshot, and one without
+//! reads has nothing that could have changed.
 //!
-//! "Changed" is what `versions.rs` tells: a version under the snapshot's number or a larger one. A key
-//! that was added inside of a range has one too, of a row that was not there, so there are no phantoms.
-//! That a key expires is the passing of time and no change.
+//! "Changed" is what `versions.rs` tells: a version under the snapshot's number or a larger one. A
+//! key that was added inside of a range has one too, of a row that was not there, so there are no
+//! phantoms. That a key expires is the passing of time and no change.
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem::take;
@@ -35,8 +35,8 @@ use crate::engine::{Bytes, Failure, Reason, Result};
 /// A transaction: reads that all show one moment, and writes that are all made at one moment, as if
 /// nothing had come in between.
 ///
-/// Its operations on the keyspace that it was begun on are its own; [`SledTransaction::keyspace`] gives
-/// those on others. It reads its own writes. Dropping it discards them.
+/// Its operations on the keyspace that it was begun on are its own; [`SledTransaction::keyspace`]
+/// gives those on others. It reads its own writes. Dropping it discards them.
 ///
 /// ```
 /// use sledstore::SledStore;
@@ -205,12 +205,13 @@ impl SledTransaction {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TxnConflict`] if a key that was read, or a key in a stretch that an iterator went
-    /// over, was changed since the transaction began. A change is every write, also of the same value or
-    /// of the expiry alone; that a key has expired is none. A transaction that only writes has no
-    /// conflicts, and one that only reads never fails. [`StoreError::CapacityExceeded`] if the moment
-    /// that it read has ended, see [`snapshot_memory`](crate::SledStoreBuilder::snapshot_memory). In
-    /// either case nothing was written.
+    /// [`StoreError::TxnConflict`] if a key that was read, or a key in a stretch that an iterator
+    /// went over, was changed since the transaction began. A change is every write, also of the
+    /// same value or of the expiry alone; that a key has expired is none. A transaction that only
+    /// writes has no conflicts, and one that only reads never fails.
+    /// [`StoreError::CapacityExceeded`] if the moment that it read has ended, see
+    /// [`snapshot_memory`](crate::SledStoreBuilder::snapshot_memory). In either case nothing was
+    /// written.
     pub fn commit(self) -> Result<()> {
         let TransactionKeyspace { store, work } = &self.main;
         let parts = work.finish();
@@ -245,8 +246,8 @@ impl SledTransaction {
         result
     }
 
-    /// Discards all writes, as dropping the transaction does. It never fails; the answer is that of the
-    /// trait.
+    /// Discards all writes, as dropping the transaction does. It never fails; the answer is that of
+    /// the trait.
     pub fn rollback(self) -> Result<()> {
         self.main.work.finish();
         Ok(())
@@ -266,7 +267,8 @@ impl TransactionKeyspace {
     /// # Errors
     ///
     /// [`StoreError::CapacityExceeded`], here and in all other reads, if the moment that the
-    /// transaction reads has ended, see [`snapshot_memory`](crate::SledStoreBuilder::snapshot_memory).
+    /// transaction reads has ended, see
+    /// [`snapshot_memory`](crate::SledStoreBuilder::snapshot_memory).
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         Ok(self.get_pinned(key)?.map(Vec::from))
     }
@@ -279,7 +281,8 @@ impl TransactionKeyspace {
         }
     }
 
-    /// What the transaction itself has made of `key`. If that is nothing, the key is about to be read.
+    /// What the transaction itself has made of `key`. If that is nothing, the key is about to be
+    /// read.
     fn own(&self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
         self.work.part(&self.store.keyspace, |part| {
             let own = part.written.0.get(key).map(|write| write.value().cloned());

@@ -2,24 +2,26 @@
 //! moment, and transactions.
 //!
 //! A snapshot is a number. Nothing is copied when it is taken; instead whoever changes a key first
-//! keeps what the key was, as a *version*, under the number of the newest snapshot that is live. A key
-//! has at most one version under a number. So a snapshot with number `s` sees of a key the version with
-//! the smallest number that is `s` or more, and where there is none, the key as it is now.
+//! keeps what the key was, as a *version*, under the number of the newest snapshot that is live. A
+//! key has at most one version under a number. So a snapshot with number `s` sees of a key the
+//! version with the smallest number that is `s` or more, and where there is none, the key as it is
+//! now.
 //!
 //! # Why reading the live row first and the versions after that is right
 //!
 //! What a snapshot must see is the row as it was when the snapshot was taken; call that R.
 //!
-//! * Taking: the number is given out while no writer is under way (`Shared::commit` is held alone). So
-//!   a writer has either returned, and R has what it wrote, or it starts later and sees the number.
-//! * A writer: it keeps R before it touches the engine. A reader that has read the live row before the
-//!   writer touched it has read R, and R is also what it finds among the versions, if anything. A
-//!   reader that has read something else of the live row has read it after the writer touched it, and
-//!   so finds the version when it looks for it after that. The other order would be wrong: versions
-//!   first (none), then the writer, then the live row, which is no longer R.
-//! * A second writer of the same key: it holds the key's lock, finds the version and keeps nothing. If
-//!   a snapshot was taken in between it keeps the row under the new number, which is larger; the first
-//!   snapshot goes on to find its own.
+//! * Taking: the number is given out while no writer is under way (`Shared::commit` is held alone).
+//!   So a writer has either returned, and R has what it wrote, or it starts later and sees the
+//!   number.
+//! * A writer: it keeps R before it touches the engine. A reader that has read the live row before
+//!   the writer touched it has read R, and R is also what it finds among the versions, if anything.
+//!   A reader that has read something else of the live row has read it after the writer touched it,
+//!   and so finds the version when it looks for it after that. The other order would be wrong:
+//!   versions first (none), then the writer, then the live row, which is no longer R.
+//! * A second writer of the same key: it holds the key's lock, finds the version and keeps nothing.
+//!   If a snapshot was taken in between it keeps the row under the new number, which is larger; the
+//!   first snapshot goes on to find its own.
 //! * A reader that evicts an expired row, and a purge, are writers like any other.
 //! * A batch or a transaction that commits holds `Shared::commit` alone and keeps all its rows before
 //!   it touches the engine, so each of its keys is as above.
@@ -28,19 +30,22 @@
 //!   was; this happens in one step under the lock of the versions. It is dropped only where `p` has a
 //!   version of its own, or where there is no `p`.
 //! * This snapshot itself ends under the reader, because the versions take too much memory: it is
-//!   marked as ended before any of its versions goes, and a reader looks at the mark after the versions.
+//!   marked as ended before any of its versions goes, and a reader looks at the mark after the
+//!   versions.
 //! * A writer that meets a snapshot which ends: whether there is a live snapshot is looked at again
 //!   under the lock of the versions, so nothing is kept that nobody would ever drop.
 //!
-//! Whoever reads one key ([`Versions::see`]) looks for a version before that already: if there is one it is R,
-//! whatever the live row is by now. If there is none, the live row is read, and the versions are looked at
-//! again, unless none has been entered since the first look, which would be a version of a writer that may
-//! have touched the live row before it was read. That number, `entered`, is read before the first look and
-//! grows under the lock in which a version is entered, so a look that comes after it sees the version.
+//! Whoever reads one key ([`Versions::see`]) looks for a version before that already: if there is
+//! one it is R, whatever the live row is by now. If there is none, the live row is read, and the
+//! versions are looked at again, unless none has been entered since the first look, which would be
+//! a version of a writer that may have touched the live row before it was read. That number,
+//! `entered`, is read before the first look and grows under the lock in which a version is entered,
+//! so a look that comes after it sees the version.
 //!
-//! A range is the same for each key in it: the next live rows are fetched, and then the versions are asked
-//! for all up to the last of them. A key that was removed before the live rows came by has a version by
-//! then. What has been put together in that way is the moment's for good, however long it lies there.
+//! A range is the same for each key in it: the next live rows are fetched, and then the versions
+//! are asked for all up to the last of them. A key that was removed before the live rows came by
+//! has a version by then. What has been put together in that way is the moment's for good, however
+//! long it lies there.
 //!
 //! tests/interleavings explores these interleavings with the engine replaced by a map.
 
@@ -143,8 +148,9 @@ impl<R: Clone> Versions<R> {
         }
     }
 
-    /// The quick part of ending a snapshot, for a caller who holds locks: from here on nothing is kept
-    /// for it. `None` also if another one is just being ended, which would have to be waited for.
+    /// The quick part of ending a snapshot, for a caller who holds locks: from here on nothing is
+    /// kept for it. `None` also if another one is just being ended, which would have to be waited
+    /// for.
     pub(super) fn try_leave(&self, moment: &Moment) -> Option<Ending<'_>> {
         self.leave(moment, try_lock(&self.ending)?)
     }
@@ -204,9 +210,9 @@ impl<R: Clone> Versions<R> {
         }
     }
 
-    /// Keeps what `key` is, if a live snapshot needs it; `look` tells what it is. The caller holds the
-    /// lock of the key, or is the only writer, from here until the change is made. `removes` says
-    /// that the change is a removal.
+    /// Keeps what `key` is, if a live snapshot needs it; `look` tells what it is. The caller holds
+    /// the lock of the key, or is the only writer, from here until the change is made. `removes`
+    /// says that the change is a removal.
     pub(super) fn keep<E>(
         &self,
         keyspace: u64,
@@ -234,7 +240,8 @@ impl<R: Clone> Versions<R> {
 
     fn enter(&self, keyspace: u64, key: &[u8], before: Before<R>) {
         let mut kept = write(&self.kept);
-        // The newest snapshot of before may have ended; none can have been taken, as there is a writer.
+        // The newest snapshot of before may have ended; none can have been taken, as there is a
+        // writer.
         let number = self.newest.load(Ordering::SeqCst);
         if number == 0 {
             return;
@@ -267,8 +274,8 @@ impl<R: Clone> Versions<R> {
         Ok(self.seen(moment, keyspace, key).map_or(Seen::Live(live), Seen::Kept))
     }
 
-    /// What was kept of `key` for `moment`. If nothing was, a live row that was read before this is what
-    /// the key was.
+    /// What was kept of `key` for `moment`. If nothing was, a live row that was read before this is
+    /// what the key was.
     pub(super) fn seen(&self, moment: &Moment, keyspace: u64, key: &[u8]) -> Option<R> {
         if self.is_empty() {
             return None;

@@ -162,8 +162,8 @@ impl Change<'_> {
 
 impl SledStore {
     /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
-    /// key and answers with what to do, if anything, and with what the caller wants to know. It is asked
-    /// again where the disk has to be waited for first.
+    /// key and answers with what to do, if anything, and with what the caller wants to know. It is
+    /// asked again where the disk has to be waited for first.
     pub(super) fn write_key<'a, T>(
         &self,
         key: &'a [u8],
@@ -203,8 +203,8 @@ impl SledStore {
     }
 
     /// Removes `key` if it has expired, unless somebody is writing; then it is left for another
-    /// time, and so it is if the disk had to be waited for. It is not what the reader asked for, so an
-    /// error is left alone too: the key stays absent for every reader.
+    /// time, and so it is if the disk had to be waited for. It is not what the reader asked for, so
+    /// an error is left alone too: the key stays absent for every reader.
     pub(super) fn evict(&self, trees: &Trees, key: &[u8]) {
         if trees.data.is_crowded() {
             return;
@@ -280,8 +280,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes all changes in one step. The caller holds the write side of `Shared::commit`, or, for one
-    /// change, the lock of the key.
+    /// Makes all changes in one step. The caller holds the write side of `Shared::commit`, or, for
+    /// one change, the lock of the key.
     fn apply_all(&self, changes: &[Change<'_>]) -> Result<()> {
         let forget_all =
             |_: &StoreError| changes.iter().for_each(|change| change.keyspace.tally().forget());
