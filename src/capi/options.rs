@@ -17,7 +17,7 @@ pub const SLEDSTORE_OPEN_MUST_CREATE: u64 = 2;
 /// without it the call answers SLEDSTORE_UNSUPPORTED.
 pub const SLEDSTORE_OPEN_COMPRESSION: u64 = 4;
 /// For sledstore_open_options.flags: create the directory, and remove it with everything in it when
-/// the store is closed. The path must not exist yet.
+/// the store is closed, unless it was moved away. The path must not exist yet.
 pub const SLEDSTORE_OPEN_TEMPORARY: u64 = 8;
 /// For sledstore_open_options.flags: open a store that has lost some of its last writes too, which
 /// is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is,

@@ -58,7 +58,8 @@ opaque!(sledstore, Store, StoreObject);
 /// is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have,
 /// or a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles;
 /// SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses, among them SLEDSTORE_IO with ENOENT for
-/// SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if path is a file.
+/// SLEDSTORE_OPEN_MUST_EXIST, with ENOTDIR if path is a file, and with ENAMETOOLONG if the absolute
+/// path has more than 4,053 bytes.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use oxistore_core::StoreError;
 
-use super::{Failure, Options, Reason, Result};
+use super::{mend, Failure, Options, Reason, Result};
 
 /// Makes `path` absolute, so that a later change of the working directory means nothing.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
@@ -32,9 +32,26 @@ pub(super) fn occupy_standard_streams() -> io::Result<()> {
     }
 }
 
+/// The longest names of files in a store's directory are those of snapshots that were set aside.
+const LONGEST_FILE_NAME: usize = mend::SET_ASIDE.len() + "snap.0123456789ABCDEF".len();
+
+/// Fails where the system would refuse the paths of some files later, when there is data in others.
+fn check_length(path: &Path) -> io::Result<()> {
+    let longest = path.as_os_str().len() + 1 + LONGEST_FILE_NAME;
+    // With the zero byte at its end.
+    match longest < libc::PATH_MAX as usize {
+        true => Ok(()),
+        false => Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG)),
+    }
+}
+
 /// Checks what the caller demands of the directory, and creates it and its parents.
 pub(super) fn prepare(path: &Path, options: &Options) -> Result<()> {
     let io = |source: io::Error| Failure::from_io("open", path, &source);
+    check_length(path).map_err(io)?;
+    if options.temporary && fs::symlink_metadata(path).is_ok() {
+        return Err(StoreError::AlreadyExists);
+    }
     match fs::metadata(path) {
         Ok(found) if !found.is_dir() => {
             return Err(io(io::Error::from_raw_os_error(libc::ENOTDIR)));

@@ -36,6 +36,14 @@ pub(super) struct DirectoryLock {
 }
 
 impl DirectoryLock {
+    /// Removes the locked directory, unless another one lies at its place by now.
+    pub(super) fn remove(&self, directory: &Path) {
+        let there = std::fs::metadata(directory.join(FILE_NAME));
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == self.id) {
+            let _ = std::fs::remove_dir_all(directory);
+        }
+    }
+
     /// Takes the lock on `directory`, waiting for at most `timeout` while it is held elsewhere.
     /// `None` if the directory was removed meanwhile, as a temporary store's is.
     pub(super) fn take(directory: &Path, timeout: Duration) -> Result<Option<Self>> {

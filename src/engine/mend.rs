@@ -17,7 +17,7 @@ use super::{Failure, Result};
 const CREATING: &str = "sledstore.creating";
 
 /// Where snapshots of sled's page table are put that it cannot open the log with.
-const SET_ASIDE: &str = "sledstore.set-aside.";
+pub(super) const SET_ASIDE: &str = "sledstore.set-aside.";
 
 /// Prepares `directory` for sled; says whether a store will be made there for the first time.
 pub(super) fn prepare(directory: &Path) -> Result<bool> {

@@ -1,6 +1,5 @@
 //! Opening and closing sled.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,7 +177,7 @@ impl Engine {
         let free =
             log.end(&deadline) && wait_for_sled(&directory::log_file(self.path()), &deadline);
         if self.temporary {
-            let _ = fs::remove_dir_all(self.path());
+            lock.remove(self.path());
         }
         drop(lock);
         // sled's threads may have met their last failure only now.
@@ -192,7 +191,7 @@ impl Parts {
         let opened = Self::open_locked(room, options);
         if opened.is_err() && options.temporary {
             // The directory is of this opening's own making, and it alone has it open.
-            let _ = fs::remove_dir_all(room.path());
+            lock.remove(room.path());
         }
         let (db, limits, flusher, log) = opened?;
         let journal = Arc::new(Journal::new(db.clone(), flusher.clone(), limits));

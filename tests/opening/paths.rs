@@ -35,6 +35,40 @@ fn parent_directories_are_created() {
     assert_eq!(SledStore::open(&path).unwrap().get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
 }
 
+/// The system takes paths of 4,095 bytes; some of the store's files have long names.
+#[test]
+fn a_path_that_is_too_long_is_refused_before_anything_is_stored() {
+    let directory = scratch();
+    let root = std::fs::canonicalize(directory.path()).unwrap();
+    let mut refused = 0;
+    for length in 4_040..4_095 {
+        let mut path = root.as_os_str().as_bytes().to_vec();
+        while path.len() < length {
+            // No name is longer than 255 bytes, and none is empty.
+            let rest = length - path.len() - 1;
+            path.push(b'/');
+            path.extend(std::iter::repeat_n(b'd', if rest > 250 { 200 } else { rest }));
+        }
+        let path = Path::new(std::ffi::OsStr::from_bytes(&path));
+        match SledStore::open(path) {
+            Ok(store) => {
+                assert_eq!(refused, 0, "{length}");
+                store.put(b"a", b"1").unwrap();
+                store.close().unwrap();
+                let store = SledStore::open(path).expect("what was closed opens");
+                assert_eq!(store.count().unwrap(), 1);
+                store.close().unwrap();
+            }
+            Err(error) => {
+                assert_eq!(os_code::<()>(Err(error)), Some(libc::ENAMETOOLONG), "{length}");
+                assert!(!path.exists(), "{length}");
+                refused += 1;
+            }
+        }
+    }
+    assert!((10..55).contains(&refused), "{refused}");
+}
+
 #[test]
 fn an_empty_path_is_refused() {
     let error = assert_failed(SledStore::open(""), Reason::InvalidArgument);

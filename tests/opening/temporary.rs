@@ -84,7 +84,9 @@ fn a_file_or_a_link_in_the_place_is_refused_and_untouched() {
     let directory = scratch();
     let file = directory.path().join("file");
     std::fs::write(&file, "precious").unwrap();
-    assert!(temporary(&file).is_err());
+    let is_refused =
+        |path: &Path| assert!(matches!(temporary(path), Err(StoreError::AlreadyExists)));
+    is_refused(&file);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
 
     let target = directory.path().join("target");
@@ -92,13 +94,26 @@ fn a_file_or_a_link_in_the_place_is_refused_and_untouched() {
     std::fs::write(target.join("letter.txt"), "dear reader").unwrap();
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(&target, &link).unwrap();
-    assert!(temporary(&link).is_err());
+    is_refused(&link);
     assert_eq!(std::fs::read_dir(&target).unwrap().count(), 1);
 
     let dangling = directory.path().join("dangling");
     std::os::unix::fs::symlink(directory.path().join("nowhere"), &dangling).unwrap();
-    assert!(temporary(&dangling).is_err());
+    is_refused(&dangling);
     assert!(dangling.is_symlink(), "the link is still there");
+}
+
+#[test]
+fn a_directory_that_somebody_has_put_in_its_place_stays() {
+    let directory = scratch();
+    let (path, moved) = (directory.path().join("db"), directory.path().join("moved"));
+    let store = temporary(&path).unwrap();
+    std::fs::rename(&path, &moved).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("letter.txt"), "dear reader").unwrap();
+    store.close().unwrap();
+    assert_eq!(std::fs::read_to_string(path.join("letter.txt")).unwrap(), "dear reader");
+    assert!(moved.is_dir(), "it is not looked for");
 }
 
 /// A refused setting must not cost what lies at the path either.
