@@ -34,7 +34,7 @@ pub(crate) struct Step<'a> {
 
 impl<'a> Step<'a> {
     /// Whether the value is, or the one before it was, in pieces.
-    fn concerns_pieces(&self) -> bool {
+    pub(crate) fn concerns_pieces(&self) -> bool {
         let pieces = self.tree.pieces.as_ref();
         pieces.is_some_and(|pieces| pieces.concerns(self.key, self.value))
     }

@@ -128,7 +128,7 @@ impl Room {
 
     /// Whether a batch would have to wait for the disk.
     pub(super) fn is_crowded(&self) -> bool {
-        turns::is_flushing_for_long() || self.log.get().is_some_and(|log| log.buffers().are_many())
+        turns::is_flushing() || self.log.get().is_some_and(|log| log.buffers().are_many())
     }
 
     /// Waits until a batch would not have to.

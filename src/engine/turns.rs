@@ -14,7 +14,7 @@
 //! store's disk.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::lock::Deadline;
 
@@ -22,9 +22,6 @@ static TURNS: Turns = Turns::new();
 
 /// How long a flush waits for batches that wait.
 const MOMENT: Duration = Duration::from_millis(5);
-
-/// A disk that takes so long for a flush is not waited for with a lock in hand.
-const LONG: Duration = Duration::from_millis(100);
 
 struct Turns {
     state: Mutex<State>,
@@ -34,8 +31,6 @@ struct Turns {
 struct State {
     /// Flushes that are under way, or want to be.
     flushes: u64,
-    /// Since when there have been any.
-    since: Option<Instant>,
     batches: u64,
     batches_waiting: u64,
     /// Batches that have begun so far.
@@ -58,14 +53,14 @@ pub(super) fn batch(patience: Duration) -> Option<Batch> {
     TURNS.batch(patience)
 }
 
-/// Whether a batch would have to wait longer than a flush mostly takes.
-pub(super) fn is_flushing_for_long() -> bool {
-    TURNS.state().since.is_some_and(|since| since.elapsed() > LONG)
+/// Whether a batch would have to wait.
+pub(super) fn is_flushing() -> bool {
+    TURNS.state().flushes > 0
 }
 
 impl Turns {
     const fn new() -> Self {
-        let state = State { flushes: 0, since: None, batches: 0, batches_waiting: 0, begun: 0 };
+        let state = State { flushes: 0, batches: 0, batches_waiting: 0, begun: 0 };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -76,7 +71,6 @@ impl Turns {
             state = self.wait(state, moment.left());
         }
         state.flushes += 1;
-        state.since.get_or_insert_with(Instant::now);
         while state.batches > 0 {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -117,12 +111,7 @@ impl Turns {
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.flushes -= 1;
-        if state.flushes == 0 {
-            state.since = None;
-        }
-        drop(state);
+        self.0.state().flushes -= 1;
         self.0.changed.notify_all();
     }
 }

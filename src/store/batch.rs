@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use super::expiry::deadline;
 use super::keyspace::Keyspace;
 use super::limits::{check_key, check_value};
-use super::write::{Action, Change};
+use super::write::{Plan, Planned, WAITS};
 use super::SledStore;
 use crate::engine::Result;
 
@@ -145,7 +144,6 @@ impl SledStore {
     /// [`StoreError::Unsupported`] if the batch names a keyspace of another store. Whatever the
     /// error, no change was made, unless it is an I/O error of the disk.
     pub fn apply(&self, batch: &SledBatch) -> Result<()> {
-        let now = self.shared.now_ms();
         let mut changes = Vec::with_capacity(batch.changes.len());
         for staged in &batch.changes {
             let keyspace = staged.keyspace.as_ref().unwrap_or(&self.keyspace);
@@ -155,9 +153,9 @@ impl SledStore {
                 let text = "the batch names a keyspace of another store";
                 return Err(StoreError::Unsupported(text.into()));
             }
-            changes.push((keyspace, &staged.key[..], staged.action.resolve(now)));
+            changes.push((keyspace, &staged.key[..], staged.action.plan()));
         }
-        self.write_changes(changes, Vec::new(), || Ok(()))
+        self.write_changes(changes)
     }
 
     /// Sets many keys at one moment. Of a key that is named twice the last value counts.
@@ -166,12 +164,8 @@ impl SledStore {
     ///
     /// As [`SledStore::put`]; no key was set then.
     pub fn batch_write(&self, pairs: &[(&[u8], &[u8])]) -> Result<()> {
-        let put = |value| Action::Put { value, expires_at: None };
-        self.write_changes(
-            pairs.iter().map(|(key, value)| (&self.keyspace, *key, put(value))).collect(),
-            Vec::new(),
-            || Ok(()),
-        )
+        let puts = pairs.iter().map(|(key, value)| (&self.keyspace, *key, Plan::Put(value, None)));
+        self.write_changes(puts.collect())
     }
 
     /// Removes many keys at one moment; they need not be there.
@@ -180,51 +174,80 @@ impl SledStore {
     ///
     /// As [`SledStore::delete`]; no key was removed then.
     pub fn batch_delete(&self, keys: &[&[u8]]) -> Result<()> {
-        let changes = keys.iter().map(|key| (&self.keyspace, *key, Action::Delete));
-        self.write_changes(changes.collect(), Vec::new(), || Ok(()))
+        let deletes = keys.iter().map(|key| (&self.keyspace, *key, Plan::Delete));
+        self.write_changes(deletes.collect())
+    }
+
+    fn write_changes(&self, changes: Vec<Place<'_>>) -> Result<()> {
+        let pressure = self.write_if(changes, Vec::new(), || Ok(()))?;
+        self.shared.relieve(pressure)
     }
 
     /// Makes `changes` at one moment, if `permit` allows it at that moment; `keyspaces` have to be
-    /// there then too.
-    pub(super) fn write_changes<'a>(
+    /// there then too. Says whether the caller has to call [`Shared::relieve`].
+    ///
+    /// [`Shared::relieve`]: super::shared::Shared::relieve
+    pub(super) fn write_if<'a>(
         &'a self,
-        changes: Vec<(&'a Arc<Keyspace>, &'a [u8], Action<'a>)>,
+        changes: Vec<Place<'a>>,
         mut keyspaces: Vec<&'a Arc<Keyspace>>,
-        permit: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
+        mut permit: impl FnMut() -> Result<()>,
+    ) -> Result<bool> {
         if changes.len() > 1 {
             self.shared.wait_until_not_crowded()?;
         }
         // Keyspaces are taken into use by ascending id, each once: see the order of locks.
         keyspaces.extend(changes.iter().map(|(keyspace, _, _)| *keyspace));
-        keyspaces.push(&self.keyspace);
+        if keyspaces.is_empty() {
+            keyspaces.push(&self.keyspace);
+        }
         keyspaces.sort_by_key(|keyspace| keyspace.id());
         keyspaces.dedup_by_key(|keyspace| keyspace.id());
+        let changes = last_of_each(changes);
+        let mut waits = 0;
+        loop {
+            let may_wait = waits < WAITS;
+            let made = self.write_once(&changes, &keyspaces, may_wait, &mut permit)?;
+            if let Some(pressure) = made {
+                return Ok(pressure);
+            }
+            self.shared.wait_until_not_crowded()?;
+            waits += 1;
+        }
+    }
+
+    /// `None` if nothing was done because the disk has to be waited for, and `may_wait`.
+    fn write_once(
+        &self,
+        changes: &[Place<'_>],
+        keyspaces: &[&Arc<Keyspace>],
+        may_wait: bool,
+        permit: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<bool>> {
         let path = self.shared.path();
         let in_use =
             keyspaces.iter().map(|keyspace| keyspace.in_use(path)).collect::<Result<Vec<_>>>()?;
         let places: HashMap<u64, usize> =
             keyspaces.iter().enumerate().map(|(place, keyspace)| (keyspace.id(), place)).collect();
-
         let trees = |keyspace: &Keyspace| in_use[places[&keyspace.id()]].trees();
-        for (keyspace, key, action) in &changes {
-            action.check(key, trees(keyspace))?;
-        }
-        let changes = last_of_each(changes).into_iter().map(|(keyspace, key, action)| {
-            let trees = trees(keyspace);
-            Change { keyspace, trees, key, action }
+        let planned = changes.iter().map(|&(keyspace, key, plan)| Planned {
+            keyspace,
+            trees: trees(keyspace),
+            key,
+            plan,
         });
-        self.shared.write_all(&changes.collect::<Vec<_>>(), permit)?;
-        let pressure = in_use.iter().any(|in_use| self.shared.is_under_pressure(in_use.trees()));
-        drop(in_use);
-        self.shared.relieve(pressure)
+        planned.clone().try_for_each(|change| change.plan.check(change.key, change.trees))?;
+        let is_made = self.shared.write_all(planned, may_wait, permit)?;
+        let pressure = || in_use.iter().any(|in_use| self.shared.is_under_pressure(in_use.trees()));
+        Ok(is_made.then(pressure))
     }
 }
 
+/// A key of a keyspace, and what is done to it.
+type Place<'a> = (&'a Arc<Keyspace>, &'a [u8], Plan<'a>);
+
 /// Only the last change of each key, in the order of the keys.
-fn last_of_each<'a>(
-    mut changes: Vec<(&'a Arc<Keyspace>, &'a [u8], Action<'a>)>,
-) -> Vec<(&'a Arc<Keyspace>, &'a [u8], Action<'a>)> {
+fn last_of_each(mut changes: Vec<Place<'_>>) -> Vec<Place<'_>> {
     // The sort is stable, so that after turning it round the last change of a key comes first.
     changes.reverse();
     changes.sort_by_key(|(keyspace, key, _)| (keyspace.id(), *key));
@@ -233,13 +256,11 @@ fn last_of_each<'a>(
 }
 
 impl StagedAction {
-    fn resolve(&self, now: u64) -> Action<'_> {
+    fn plan(&self) -> Plan<'_> {
         match self {
-            StagedAction::Put(value) => Action::Put { value, expires_at: None },
-            StagedAction::PutWithTtl(value, ttl) => {
-                Action::put_until(value, deadline(now, *ttl), now)
-            }
-            StagedAction::Delete => Action::Delete,
+            StagedAction::Put(value) => Plan::Put(value, None),
+            StagedAction::PutWithTtl(value, ttl) => Plan::Put(value, Some(*ttl)),
+            StagedAction::Delete => Plan::Delete,
         }
     }
 }

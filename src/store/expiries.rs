@@ -10,16 +10,38 @@ use super::locks::{read, write};
 
 const SHARDS: usize = 64;
 
-type Shard = RwLock<HashMap<Box<[u8]>, u64>>;
+#[derive(Default)]
+struct Shard {
+    known: HashMap<Box<[u8]>, u64>,
+    /// What a write that is under way makes of a key's expiry.
+    announced: HashMap<Box<[u8]>, Announced>,
+}
+
+struct Announced {
+    expires_at: Option<u64>,
+    /// Whether other keys change at the same moment.
+    together: bool,
+}
+
+/// Whether a key has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Live,
+    Expired,
+    /// It expires, or comes to life again, with a batch that is being made right now.
+    NotYetKnown,
+}
 
 /// When each key that has an expiry expires, in milliseconds since 1970.
 ///
 /// It is loaded when the keyspace is opened and holds what the sidecar tree on disk holds, so that
 /// reading a key costs one descent in the engine whether or not the keyspace has expiries. Writers
-/// change an entry after the engine has committed, under the lock of the key.
+/// announce a new entry before the engine commits and make it the known one afterwards, under the
+/// lock of the key: see `write.rs`.
 pub(super) struct Expiries {
     hasher: RandomState,
-    shards: [Shard; SHARDS],
+    shards: [RwLock<Shard>; SHARDS],
+    /// How many are known or announced.
     len: AtomicUsize,
     /// Counts the entries that were replaced or removed, see [`Expiries::losses`].
     losses: AtomicU64,
@@ -29,7 +51,7 @@ impl Expiries {
     pub(super) fn new() -> Self {
         Self {
             hasher: RandomState::new(),
-            shards: std::array::from_fn(|_| Shard::default()),
+            shards: std::array::from_fn(|_| RwLock::default()),
             len: AtomicUsize::new(0),
             losses: AtomicU64::new(0),
         }
@@ -40,44 +62,87 @@ impl Expiries {
         self.len.load(Ordering::SeqCst) == 0
     }
 
-    /// When `key` expires; `None` if never.
+    /// When `key` expires, as long as a write that is under way does not count; `None` if never.
     pub(super) fn get(&self, key: &[u8]) -> Option<u64> {
         if self.is_empty() {
             return None;
         }
-        read(self.shard(key)).get(key).copied()
+        read(self.shard(key)).known.get(key).copied()
+    }
+
+    /// Whether `key` has expired at `now`. Where that is so before or after a write of this key alone
+    /// that is under way, it has: the row may be the old or the new one already.
+    pub(super) fn verdict(&self, key: &[u8], now: u64) -> Verdict {
+        if self.is_empty() {
+            return Verdict::Live;
+        }
+        let shard = read(self.shard(key));
+        let is_over = |at: Option<u64>| at.is_some_and(|at| at <= now);
+        let before = is_over(shard.known.get(key).copied());
+        let announced = match shard.announced.is_empty() {
+            true => None,
+            false => shard.announced.get(key),
+        };
+        let after = announced.map_or(before, |announced| is_over(announced.expires_at));
+        match (before, after) {
+            (false, false) => Verdict::Live,
+            (true, true) => Verdict::Expired,
+            _ if announced.is_some_and(|announced| announced.together) => Verdict::NotYetKnown,
+            _ => Verdict::Expired,
+        }
+    }
+
+    /// What the expiry of `key` is about to become. [`Expiries::set`] or [`Expiries::withdraw`]
+    /// follows.
+    pub(super) fn announce(&self, key: &[u8], expires_at: Option<u64>, together: bool) {
+        let mut shard = write(self.shard(key));
+        shard.announced.insert(key.into(), Announced { expires_at, together });
+        self.len.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The write that was announced has failed, or there was none.
+    pub(super) fn withdraw(&self, key: &[u8]) {
+        if !self.is_empty() {
+            self.forget_announced(&mut write(self.shard(key)), key);
+        }
+    }
+
+    fn forget_announced(&self, shard: &mut Shard, key: &[u8]) {
+        if !shard.announced.is_empty() && shard.announced.remove(key).is_some() {
+            self.len.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     /// Sets or clears the expiry of `key`.
     pub(super) fn set(&self, key: &[u8], expires_at: Option<u64>) {
-        match expires_at {
-            Some(expires_at) => self.insert(key, expires_at),
-            None => self.remove(key),
+        if expires_at.is_none() && self.is_empty() {
+            return;
         }
+        let mut shard = write(self.shard(key));
+        match expires_at {
+            Some(expires_at) => self.insert(&mut shard.known, key, expires_at),
+            None => self.remove(&mut shard.known, key),
+        }
+        self.forget_announced(&mut shard, key);
     }
 
-    fn insert(&self, key: &[u8], expires_at: u64) {
-        let mut shard = write(self.shard(key));
-        match shard.get_mut(key) {
+    fn insert(&self, known: &mut HashMap<Box<[u8]>, u64>, key: &[u8], expires_at: u64) {
+        match known.get_mut(key) {
             Some(entry) => {
                 self.losses.fetch_add(1, Ordering::SeqCst);
                 *entry = expires_at;
             }
             None => {
-                shard.insert(key.into(), expires_at);
+                known.insert(key.into(), expires_at);
                 self.len.fetch_add(1, Ordering::SeqCst);
             }
         }
     }
 
-    fn remove(&self, key: &[u8]) {
-        if self.is_empty() {
-            return;
-        }
-        let mut shard = write(self.shard(key));
-        if shard.contains_key(key) {
+    fn remove(&self, known: &mut HashMap<Box<[u8]>, u64>, key: &[u8]) {
+        if known.contains_key(key) {
             self.losses.fetch_add(1, Ordering::SeqCst);
-            shard.remove(key);
+            known.remove(key);
             self.len.fetch_sub(1, Ordering::SeqCst);
         }
     }
@@ -100,11 +165,11 @@ impl Expiries {
         limit: usize,
     ) -> Option<Vec<Box<[u8]>>> {
         let shard = read(self.shards.get(shard)?);
-        let expired = shard.iter().filter(|(_, expires_at)| **expires_at <= now);
+        let expired = shard.known.iter().filter(|(_, expires_at)| **expires_at <= now);
         Some(expired.take(limit).map(|(key, _)| key.clone()).collect())
     }
 
-    fn shard(&self, key: &[u8]) -> &Shard {
+    fn shard(&self, key: &[u8]) -> &RwLock<Shard> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 }

@@ -71,19 +71,22 @@ impl SledStore {
 
     /// Removes all rows of this keyspace that have expired; answers with how many.
     pub fn purge_expired(&self) -> Result<u64> {
-        let in_use = self.keyspace.in_use(self.shared.path())?;
-        let expiries = self.keyspace.expiries();
         let mut removed = 0;
         let mut shard = 0;
-        while let Some(keys) = expiries.expired_in(shard, self.shared.now_ms(), PURGE_STEP) {
+        loop {
+            let in_use = self.keyspace.in_use(self.shared.path())?;
+            let now = self.shared.now_ms();
+            let Some(keys) = self.keyspace.expiries().expired_in(shard, now, PURGE_STEP) else {
+                break;
+            };
             removed += self.shared.remove_expired(&self.keyspace, in_use.trees(), &keys)?;
+            let pressure = self.shared.is_under_pressure(in_use.trees());
+            drop(in_use);
+            self.shared.relieve(pressure)?;
             if keys.len() < PURGE_STEP {
                 shard += 1;
             }
         }
-        let pressure = self.shared.is_under_pressure(in_use.trees());
-        drop(in_use);
-        self.shared.relieve(pressure)?;
         Ok(removed)
     }
 }

@@ -64,8 +64,7 @@ impl LiveRows {
         met: Bytes,
     ) -> Result<Option<Bytes>> {
         let expiries: &Expiries = store.keyspace.expiries();
-        let has_expired = || expiries.get(key).is_some_and(|at| at <= store.shared.now_ms());
-        if has_expired() {
+        if store.has_expired(key) {
             return Ok(None);
         }
         if expiries.losses() == self.walk.losses {
@@ -73,7 +72,7 @@ impl LiveRows {
         }
         // The row may be an expired one whose key was written again since. Look at the key anew, in
         // the order that `get` uses: the expiry first.
-        if has_expired() {
+        if store.has_expired(key) {
             return Ok(None);
         }
         trees.data.get(key)

@@ -7,17 +7,19 @@
 //! 1. `Shared::engine`: read by whoever uses the engine itself (flush, open a keyspace), written by
 //!    close.
 //! 2. `Shared::keyspaces`: the table of the keyspaces that were opened.
-//! 3. `Keyspace::state`: read during every operation on the keyspace, written by drop and close,
+//! 3. The state of a transaction (`Work::state`), which a move of its iterator holds from its
+//!    beginning to its end.
+//! 4. `Keyspace::state`: read during every operation on the keyspace, written by drop and close,
 //!    which so wait for all operations that are under way. Several at once: by ascending
 //!    `Keyspace::id`, each once.
-//! 4. `Shared::commit`: read by a write of one key, written by everything that changes several keys
+//! 5. `Shared::commit`: read by a write of one key, written by everything that changes several keys
 //!    at one moment or must see none change.
-//! 5. `Shared::stripes`: the lock of the key that is written; one at a time, and only under a read
+//! 6. `Shared::stripes`: the lock of the key that is written; one at a time, and only under a read
 //!    of `commit`. A holder of the write side of `commit` needs none.
-//! 6. The inside of a `Tally`; the state of a transaction (`Work::state`).
-//! 7. A shard of `Expiries`; the versions (`Versions::ending`, then `Versions::kept`).
+//! 7. The inside of a `Tally`.
+//! 8. A shard of `Expiries`; the versions (`Versions::ending`, then `Versions::kept`).
 //!
-//! `Tally::walker` stands between 3 and 4; only count takes it.
+//! `Tally::walker` stands between 4 and 5; only count takes it.
 //!
 //! No lock is held while code of the caller runs.
 

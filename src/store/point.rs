@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::expiries::Verdict;
 use super::keyspace::Trees;
+use super::locks::read;
 use super::write::Action;
 use super::SledStore;
 use crate::engine::{Bytes, Result};
@@ -107,11 +109,22 @@ impl SledStore {
         key: &[u8],
         live: impl FnOnce(&Trees) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        let expires_at = self.keyspace.expiries().get(key);
-        if expires_at.is_some_and(|at| at <= self.shared.now_ms()) {
+        if self.has_expired(key) {
             self.evict(trees, key);
             return Ok(None);
         }
         live(trees)
+    }
+
+    /// Whether `key` has expired; waits for a batch that is just changing that. The caller holds no
+    /// lock below that of a keyspace's state.
+    pub(super) fn has_expired(&self, key: &[u8]) -> bool {
+        loop {
+            match self.keyspace.expiries().verdict(key, self.shared.now_ms()) {
+                Verdict::Live => return false,
+                Verdict::Expired => return true,
+                Verdict::NotYetKnown => drop(read(&self.shared.commit)),
+            }
+        }
     }
 }

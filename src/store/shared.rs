@@ -132,6 +132,7 @@ impl Shared {
             // If this fails the keyspace is there as before.
             let was_there = Keyspace::remove(engine, name)?;
             alone.leave(State::Dropped);
+            self.versions.forget(keyspace.id());
             keyspaces.remove(name);
             Ok(was_there)
         })

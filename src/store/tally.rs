@@ -104,8 +104,12 @@ impl Tally {
     pub(super) fn count(&self, shared: &Shared, keyspace: &Keyspace, trees: &Trees) -> Result<u64> {
         let _alone = lock(&self.walker);
         for _ in 0..ATTEMPTS {
-            if let Some(count) = lock(&self.inner).known(shared.now_ms()) {
-                return Ok(count);
+            {
+                // A writer tells the tally after the engine, and of a batch key by key.
+                let _still = write(&shared.commit);
+                if let Some(count) = lock(&self.inner).known(shared.now_ms()) {
+                    return Ok(count);
+                }
             }
             self.walk(shared, keyspace, trees)?;
         }

@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use super::expiry::deadline;
 use super::iterator::{between, Iter, IterOptions, Keys};
 use super::kept::{is_empty_range, Range};
 use super::keyspace::Keyspace;
@@ -28,7 +27,7 @@ use super::limits::{check_key, check_value};
 use super::locks::lock;
 use super::scan::Span;
 use super::shared::{Held, Kind, Open};
-use super::write::Action;
+use super::write::Plan;
 use super::SledStore;
 use crate::engine::{Bytes, Failure, Reason, Result};
 
@@ -100,11 +99,10 @@ impl Write {
         }
     }
 
-    fn action(&self, now: u64) -> Action<'_> {
+    fn plan(&self) -> Plan<'_> {
         match self {
-            Write::Put(value, None) => Action::Put { value, expires_at: None },
-            Write::Put(value, Some(ttl)) => Action::put_until(value, deadline(now, *ttl), now),
-            Write::Delete => Action::Delete,
+            Write::Put(value, ttl) => Plan::Put(value, *ttl),
+            Write::Delete => Plan::Delete,
         }
     }
 }
@@ -218,12 +216,10 @@ impl SledTransaction {
         if parts.values().all(|part| part.written.is_empty()) {
             return Ok(());
         }
-        let (held, now) = (&work.held, store.shared.now_ms());
+        let held = &work.held;
         let mut changes = Vec::new();
         for Part { keyspace, written, .. } in parts.values() {
-            changes.extend(
-                written.0.iter().map(|(key, write)| (keyspace, &key[..], write.action(now))),
-            );
+            changes.extend(written.0.iter().map(|(key, write)| (keyspace, &key[..], write.plan())));
         }
         let mut ending = None;
         let permit = || {
@@ -239,11 +235,12 @@ impl SledTransaction {
             Ok(())
         };
         let keyspaces = parts.values().map(|part| &part.keyspace).collect();
-        let result = store.write_changes(changes, keyspaces, permit);
+        let result = store.write_if(changes, keyspaces, permit);
+        // Before the disk may have to be waited for: others who end a moment wait for this.
         if let Some(ending) = ending {
             held.versions().settle(ending);
         }
-        result
+        store.shared.relieve(result?)
     }
 
     /// Discards all writes, as dropping the transaction does. It never fails; the answer is that of
@@ -338,8 +335,12 @@ impl TransactionKeyspace {
     }
 
     fn stage(&self, key: &[u8], value: &[u8], ttl: Option<Duration>) -> Result<()> {
-        let in_use = self.store.keyspace.in_use(self.store.shared.path())?;
-        check_key(key, Some(in_use.trees().data.longest_key())).and(check_value(value))?;
+        let longest = {
+            // Given back before `part`, which takes what stands above it in the order of locks.
+            let in_use = self.store.keyspace.in_use(self.store.shared.path())?;
+            in_use.trees().data.longest_key()
+        };
+        check_key(key, Some(longest)).and(check_value(value))?;
         self.work.part(&self.store.keyspace, |part| {
             part.written.0.insert(key.to_vec(), Write::Put(Bytes::from(value), ttl));
             Ok(())

@@ -331,6 +331,17 @@ impl<R: Clone> Versions<R> {
         })
     }
 
+    /// Drops what was kept of a keyspace that is gone: nobody reads it any more.
+    pub(super) fn forget(&self, keyspace: u64) {
+        let mut kept = write(&self.kept);
+        let Some(gone) = kept.versions.remove(&keyspace) else { return };
+        kept.touched.values_mut().for_each(|touched| touched.retain(|place| place.0 != keyspace));
+        for version in gone.values().flatten() {
+            self.len.fetch_sub(1, Ordering::SeqCst);
+            self.bytes.fetch_sub(version.size, Ordering::SeqCst);
+        }
+    }
+
     pub(super) fn stats(&self) -> SnapshotStats {
         let kept = read(&self.kept);
         SnapshotStats {

@@ -7,14 +7,28 @@
 //! left out exactly when the key had no expiry and gets none, which the writer knows because it
 //! holds the lock of the key (or excludes all writers) from looking to committing.
 //!
-//! In memory: the writer updates `Expiries` after the engine has committed, still under the lock.
-//! Between the two, a reader can see the new value with the old expiry. If that expiry has passed,
-//! the reader answers that the key is absent, as it was before the write, which has not returned
-//! yet; if it has not, the reader answers with the new value. Either answer is one that some order
-//! of the two calls gives. Whoever needs both at once takes the lock of the key.
+//! In memory: the writer announces what a put makes of an expiry before the engine commits, and
+//! makes it known afterwards, still under the lock. Between the two, a reader can see the old row or
+//! the new one. It asks for the expiry first, and then for the row:
+//!
+//! * If the key has not expired before the write, nor after it, either row is one that some order of
+//!   the two calls gives.
+//! * If it has expired before or after, and nothing else changes with it, the reader answers that it
+//!   is absent. Before the write that is so until it returns; after it, from the moment on at which
+//!   the life that it gave was over, which no reader may pass because the commit took longer.
+//! * If it changes with others in a batch, what the reader answers has to agree with what it has seen
+//!   of the others, or will see: it waits until the batch is made. That takes a batch that gives an
+//!   expired key a new life, or a life that is over before the batch is made.
+//!
+//! A removal is not announced: the key is absent when its row is gone, whatever its expiry. Neither
+//! is a change of the expiry alone, of a key that is live: it is made when it becomes known.
+//! Moments (`versions.rs`) do not ask for what is announced: where they must not see a write, they
+//! find what was kept before it. Whoever needs value and expiry of one write takes the lock of the
+//! key.
 
-use oxistore_core::StoreError;
+use std::time::Duration;
 
+use super::expiry::deadline;
 use super::keyspace::{Keyspace, Trees};
 use super::limits::{check_key, check_value};
 use super::locks::{lock, read, try_lock, try_read, write};
@@ -25,6 +39,10 @@ use super::SledStore;
 use crate::engine::{
     commit, commit_blind, commit_large, commit_one, is_large, Bytes, Result, Step,
 };
+
+/// How often a writer gives back its locks to wait for the disk. Then it waits with them: somebody
+/// who flushes all the time must not keep it out for ever.
+pub(super) const WAITS: usize = 8;
 
 /// What a write does to its key.
 #[derive(Clone, Copy)]
@@ -88,6 +106,49 @@ impl<'a> Action<'a> {
     }
 }
 
+/// What a batch or a transaction does to a key; what is put with a time to live has the whole of it,
+/// whenever that is.
+#[derive(Clone, Copy)]
+pub(super) enum Plan<'a> {
+    Put(&'a [u8], Option<Duration>),
+    Delete,
+}
+
+impl<'a> Plan<'a> {
+    /// Made at `now`.
+    fn at(self, now: u64) -> Action<'a> {
+        match self {
+            Plan::Put(value, None) => Action::Put { value, expires_at: None },
+            Plan::Put(value, Some(ttl)) => Action::put_until(value, deadline(now, ttl), now),
+            Plan::Delete => Action::Delete,
+        }
+    }
+
+    /// Fails where the change of `key` is refused, also a put that would be dead at once.
+    pub(super) fn check(self, key: &[u8], trees: &Trees) -> Result<()> {
+        match self {
+            Plan::Put(value, _) => Action::Put { value, expires_at: None }.check(key, trees),
+            Plan::Delete => Action::Delete.check(key, trees),
+        }
+    }
+}
+
+/// A change that is not made yet.
+#[derive(Clone, Copy)]
+pub(super) struct Planned<'a> {
+    pub(super) keyspace: &'a Keyspace,
+    pub(super) trees: &'a Trees,
+    pub(super) key: &'a [u8],
+    pub(super) plan: Plan<'a>,
+}
+
+impl<'a> Planned<'a> {
+    fn at(self, now: u64) -> Change<'a> {
+        let Planned { keyspace, trees, key, plan } = self;
+        Change { keyspace, trees, key, action: plan.at(now) }
+    }
+}
+
 /// A key as its writer sees it: nobody else changes it while this exists.
 pub(super) struct Current<'a> {
     keyspace: &'a Keyspace,
@@ -140,18 +201,47 @@ impl Past {
 }
 
 /// One change of a batch.
-pub(super) struct Change<'a> {
-    pub(super) keyspace: &'a Keyspace,
-    pub(super) trees: &'a Trees,
-    pub(super) key: &'a [u8],
-    pub(super) action: Action<'a>,
+struct Change<'a> {
+    keyspace: &'a Keyspace,
+    trees: &'a Trees,
+    key: &'a [u8],
+    action: Action<'a>,
 }
 
 impl Change<'_> {
     /// Whether it is a batch to the engine.
+    fn is_batch(&self) -> bool {
+        self.touches_both_trees() || data_step(self).is_some_and(|step| step.concerns_pieces())
+    }
+
     fn touches_both_trees(&self) -> bool {
         !matches!(self.action, Action::Expire(_))
             && self.action.expires_at() != self.keyspace.expiries().get(self.key)
+    }
+
+    /// Whether readers have to know of its expiry before the row is there.
+    fn is_announced(&self) -> bool {
+        matches!(self.action, Action::Put { .. }) && self.touches_both_trees()
+    }
+
+    /// Tells readers what comes. `together` says that other keys change at the same moment, and that
+    /// the caller holds the write side of `Shared::commit` until it is made.
+    fn announce(&self, together: bool) {
+        if self.is_announced() {
+            self.keyspace.expiries().announce(self.key, self.action.expires_at(), together);
+        }
+    }
+
+    /// It was made.
+    fn is_made(&self, before: Presence) {
+        self.keyspace.expiries().set(self.key, self.action.expires_at());
+        self.keyspace.tally().changed(self.key, before, self.action.presence());
+    }
+
+    /// It has failed, and nobody knows what it left.
+    fn has_failed(&self) {
+        self.keyspace.expiries().withdraw(self.key);
+        self.keyspace.tally().forget();
     }
 
     /// The bytes that it comes to, with those in pieces that it removes.
@@ -169,20 +259,24 @@ impl SledStore {
         key: &'a [u8],
         mut decide: impl FnMut(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
     ) -> Result<T> {
+        let mut waits = 0;
         loop {
-            if let Some((answer, pressure)) = self.write_locked(key, &mut decide)? {
+            let may_wait = waits < WAITS;
+            if let Some((answer, pressure)) = self.write_locked(key, may_wait, &mut decide)? {
                 self.shared.relieve(pressure)?;
                 return Ok(answer);
             }
             self.shared.wait_until_not_crowded()?;
+            waits += 1;
         }
     }
 
     /// Answers also whether the engine is under pressure, to be relieved without locks; `None` if
-    /// nothing was done because the disk has to be waited for, without locks too.
+    /// nothing was done because the disk has to be waited for, without locks too, and `may_wait`.
     fn write_locked<'a, T>(
         &self,
         key: &'a [u8],
+        may_wait: bool,
         decide: &mut impl FnMut(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
     ) -> Result<Option<(T, bool)>> {
         let in_use = self.keyspace.in_use(self.shared.path())?;
@@ -195,7 +289,7 @@ impl SledStore {
         let Some(action) = action else { return Ok(Some((answer, false))) };
         action.check(key, trees)?;
         let change = Change { keyspace, trees, key, action };
-        if change.touches_both_trees() && trees.data.is_crowded() {
+        if may_wait && change.is_batch() && trees.data.is_crowded() {
             return Ok(None);
         }
         self.shared.apply_one(&change)?;
@@ -209,6 +303,12 @@ impl SledStore {
         if trees.data.is_crowded() {
             return;
         }
+        self.evict_locked(trees, key);
+        // What the row was may be kept now, as with any other write.
+        self.shared.versions.relieve();
+    }
+
+    fn evict_locked(&self, trees: &Trees, key: &[u8]) {
         let Some(_shared) = try_read(&self.shared.commit) else {
             return;
         };
@@ -225,15 +325,24 @@ impl SledStore {
 
 impl Shared {
     /// Makes all `changes` at once, each of a key of its own, if `permit` allows it while no other
-    /// writer is under way: all are there after a crash, or none.
-    pub(super) fn write_all(
+    /// writer is under way: all are there after a crash, or none. Says whether they were made: they
+    /// are not where the disk has to be waited for first, which is done without locks, and
+    /// `may_wait`.
+    pub(super) fn write_all<'a>(
         &self,
-        changes: &[Change<'_>],
-        permit: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
+        changes: impl Iterator<Item = Planned<'a>>,
+        may_wait: bool,
+        permit: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<bool> {
         let _alone = write(&self.commit);
+        let now = self.now_ms();
+        let changes: Vec<_> = changes.map(|planned| planned.at(now)).collect();
+        if may_wait && is_crowded_for(&changes) {
+            return Ok(false);
+        }
         permit()?;
-        self.apply_all(changes)
+        self.apply_all(&changes)?;
+        Ok(true)
     }
 
     /// Removes those of `keys` that have expired, at once; answers with how many rows went.
@@ -266,6 +375,7 @@ impl Shared {
         let encoded = encode(action.expires_at());
         let sidecar = sidecar_step(change, old_expiry, &encoded);
         self.keep(change)?;
+        change.announce(false);
         let committed = match (data_step(change), sidecar) {
             (Some(data), None) => commit_one(data),
             (Some(data), Some(sidecar)) => commit(&[data, sidecar]).map(|existed| existed[0]),
@@ -273,25 +383,20 @@ impl Shared {
             (None, Some(sidecar)) => commit_one(sidecar).map(|_| true),
             (None, None) => return Ok(()),
         };
-        let existed = committed.inspect_err(|_| keyspace.tally().forget())?;
-        keyspace.expiries().set(key, action.expires_at());
-        let before = if existed { Presence::of(old_expiry) } else { Presence::Absent };
-        keyspace.tally().changed(key, before, action.presence());
+        let existed = committed.inspect_err(|_| change.has_failed())?;
+        change.is_made(if existed { Presence::of(old_expiry) } else { Presence::Absent });
         Ok(())
     }
 
     /// Makes all changes in one step. The caller holds the write side of `Shared::commit`, or, for
     /// one change, the lock of the key.
     fn apply_all(&self, changes: &[Change<'_>]) -> Result<()> {
-        let forget_all =
-            |_: &StoreError| changes.iter().for_each(|change| change.keyspace.tally().forget());
         let mut before = presences(changes)?.into_iter();
         changes.iter().try_for_each(|change| self.keep(change))?;
-        commit_all(changes).inspect_err(forget_all)?;
+        changes.iter().for_each(|change| change.announce(changes.len() > 1));
+        commit_all(changes).inspect_err(|_| changes.iter().for_each(Change::has_failed))?;
         for change in changes {
-            change.keyspace.expiries().set(change.key, change.action.expires_at());
-            let before = before.next().unwrap_or(Presence::Absent);
-            change.keyspace.tally().changed(change.key, before, change.action.presence());
+            change.is_made(before.next().unwrap_or(Presence::Absent));
         }
         Ok(())
     }
@@ -311,6 +416,13 @@ impl Shared {
             Ok(Before { row, size, differs })
         })
     }
+}
+
+/// Whether these are a batch to the engine, and the disk is not ready for one.
+fn is_crowded_for(changes: &[Change<'_>]) -> bool {
+    let Some(first) = changes.first() else { return false };
+    let is_batch = changes.len() > 1 || first.is_batch();
+    is_batch && first.trees.data.is_crowded()
 }
 
 fn commit_all(changes: &[Change<'_>]) -> Result<()> {

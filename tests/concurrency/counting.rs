@@ -168,3 +168,29 @@ fn change_somehow(store: &SledStore, random: &mut Random) {
         _ => drop(store.persist(&key)),
     }
 }
+
+#[test]
+fn count_sees_a_batch_as_a_whole() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    assert_eq!(store.count().unwrap(), 0);
+    let pairs: Vec<_> = (0..KEYS).map(|number| (key(0, number), b"value".to_vec())).collect();
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| (&key[..], &value[..])).collect();
+    let keys: Vec<_> = pairs.iter().map(|(key, _)| *key).collect();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let counting = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                let count = store.count().unwrap();
+                assert!(count == 0 || count == KEYS, "{count} of a batch");
+            }
+        });
+        let ending = Over(&over);
+        for _ in 0..150 {
+            store.batch_write(&pairs).unwrap();
+            store.batch_delete(&keys).unwrap();
+        }
+        drop(ending);
+        counting.join().unwrap();
+    });
+}

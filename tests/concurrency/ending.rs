@@ -161,6 +161,42 @@ fn use_until_closed(handle: &SledStore, user: u64, uses: &AtomicU64) -> Vec<(Vec
     acknowledged
 }
 
+/// One thread moves an iterator of a transaction, one writes in it, and one tries to close the store.
+#[test]
+fn a_transaction_that_threads_share_goes_on_while_closing_is_refused() {
+    const TIMES: u64 = 2_000;
+    without_hanging("using a transaction while closing is tried", || {
+        let store = SledStore::open_temporary().unwrap();
+        let keyspace = store.keyspace("named").unwrap();
+        (0..300_u32).for_each(|key| keyspace.put(&key.to_be_bytes(), b"value").unwrap());
+        let transaction = keyspace.transaction().unwrap();
+        let (over, scans, puts) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+        let until_over = |done: &AtomicU64, work: &dyn Fn()| {
+            while !over.load(Ordering::SeqCst) {
+                work();
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let done = |count: &AtomicU64| count.load(Ordering::SeqCst) >= TIMES;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                until_over(&scans, &|| assert!(transaction.iter().unwrap().count() >= 300));
+            });
+            scope.spawn(|| {
+                until_over(&puts, &|| transaction.put(b"key", b"value").unwrap());
+            });
+            let _over = Over(&over);
+            let mut refused = 0;
+            while refused < TIMES || !done(&scans) || !done(&puts) {
+                assert!(failed_with(&store.clone().close(), Reason::Busy));
+                refused += 1;
+            }
+        });
+        transaction.commit().unwrap();
+        store.close().unwrap();
+    });
+}
+
 #[test]
 fn after_close_every_operation_of_every_handle_says_closed() {
     let fixture = Fixture::new();

@@ -6,3 +6,4 @@ mod common;
 mod eviction;
 mod lives;
 mod sidecar;
+mod together;

@@ -22,5 +22,6 @@ mod slow;
 mod sweep;
 mod torn;
 mod unread;
+mod waits;
 mod wakes;
 mod workload;

@@ -230,6 +230,102 @@ fn past_the_bound_the_oldest_snapshot_ends_and_the_others_stay() {
     assert_eq!(newest.get(&5_u64.to_be_bytes()).unwrap().as_deref(), Some(&[2; 200][..]));
 }
 
+const BOUND: u64 = 100_000;
+
+fn keys() -> impl Iterator<Item = [u8; 8]> {
+    (0..1_000_u64).map(u64::to_be_bytes)
+}
+
+/// A store of rows that live for a millisecond, whose kept rows are bounded, and its clock.
+fn bounded() -> (SledStore, sledstore::Clock) {
+    let clock = sledstore::Clock::manual(1_000);
+    let builder = SledStoreBuilder::new().clock(clock.clone()).snapshot_memory(BOUND);
+    let store = builder.build_temporary().unwrap();
+    keys().for_each(|key| store.put_with_ttl(&key, &[1; 200], Duration::from_millis(1)).unwrap());
+    (store, clock)
+}
+
+fn has_ended(store: &SledStore, snapshot: &sledstore::SledSnapshot) {
+    assert!(store.snapshot_stats().bytes <= BOUND, "{:?}", store.snapshot_stats());
+    assert!(matches!(snapshot.get(b"any"), Err(StoreError::CapacityExceeded)));
+}
+
+#[test]
+fn rows_that_go_because_they_have_expired_count_against_the_bound() {
+    let (store, clock) = bounded();
+    let snapshot = store.snapshot().unwrap();
+    clock.advance(Duration::from_millis(1));
+    for key in keys() {
+        // Nobody evicts while the disk has to be waited for.
+        store.flush().unwrap();
+        assert_eq!(store.get(&key).unwrap(), None);
+        assert!(store.snapshot_stats().bytes <= BOUND, "{:?}", store.snapshot_stats());
+    }
+    has_ended(&store, &snapshot);
+
+    let (store, clock) = bounded();
+    let snapshot = store.snapshot().unwrap();
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(store.purge_expired().unwrap(), 1_000);
+    has_ended(&store, &snapshot);
+}
+
+/// Its own moment has a version, which it gives up in the middle of its commit.
+#[test]
+fn rows_that_a_transaction_replaces_count_against_the_bound() {
+    let (store, _) = bounded();
+    let snapshot = store.snapshot().unwrap();
+    let transaction = store.transaction().unwrap();
+    store.put(b"meanwhile", b"value").unwrap();
+    keys().for_each(|key| transaction.put(&key, b"2").unwrap());
+    transaction.commit().unwrap();
+    has_ended(&store, &snapshot);
+    assert_eq!(store.snapshot_stats().live, 0);
+}
+
+#[test]
+fn what_was_kept_of_a_keyspace_goes_with_it() {
+    let store = SledStore::open_temporary().unwrap();
+    let named = store.keyspace("named").unwrap();
+    for keyspace in [&store, &named] {
+        keys().for_each(|key| keyspace.put(&key, b"1").unwrap());
+    }
+    let (older, newer) = (store.snapshot().unwrap(), store.snapshot().unwrap());
+    store.put(&0_u64.to_be_bytes(), b"2").unwrap();
+    let without = store.snapshot_stats();
+    keys().for_each(|key| named.put(&key, b"2").unwrap());
+    assert_eq!(store.snapshot_stats().versions, without.versions + 1_000);
+    store.drop_keyspace("named").unwrap();
+    assert_eq!(store.snapshot_stats(), without);
+    // Made anew, it is another one.
+    let named = store.keyspace("named").unwrap();
+    assert_eq!(newer.keyspace(&named).unwrap().count().unwrap(), 0);
+    drop(newer);
+    assert_eq!(older.get(&0_u64.to_be_bytes()).unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(store.snapshot_stats().versions, 1);
+    drop(older);
+    assert_eq!((store.snapshot_stats().versions, store.snapshot_stats().bytes), (0, 0));
+}
+
+#[test]
+fn a_transaction_and_a_batch_need_only_the_keyspaces_that_they_use() {
+    let store = SledStore::open_temporary().unwrap();
+    let named = store.keyspace("named").unwrap();
+    let transaction = named.transaction().unwrap();
+    transaction.keyspace(&store).unwrap().put(b"a", b"1").unwrap();
+    let uses_it = named.transaction().unwrap();
+    uses_it.put(b"b", b"1").unwrap();
+    store.drop_keyspace("named").unwrap();
+    transaction.commit().unwrap();
+    assert!(uses_it.commit().is_err(), "it was dropped");
+    let mut batch = sledstore::SledBatch::new();
+    batch.put_in(&store, b"c", b"1").unwrap();
+    named.apply(&batch).unwrap();
+    batch.put(b"d", b"1").unwrap();
+    assert!(named.apply(&batch).is_err(), "it was dropped");
+    assert_eq!(store.count().unwrap(), 2);
+}
+
 #[test]
 fn closing_says_what_is_open() {
     let store = SledStore::open_temporary().unwrap();

@@ -1,0 +1,118 @@
+//! A value and its expiry while they are being written: readers see both of a write or neither, of a
+//! batch all keys or none, and no key after its last millisecond.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Barrier;
+use std::thread;
+
+use sledstore::{IterOptions, SledBatch, SledStore};
+
+use crate::common::{ms, Fixture};
+
+const KEYS: u64 = 400;
+const ROUNDS: u64 = 150;
+
+/// Runs `write` in a thread of its own and meanwhile `read`, which says whether it has seen what it was
+/// waiting for. It is called at least once after the write.
+fn read_while(write: impl FnOnce() + Send, mut read: impl FnMut() -> bool) {
+    let (start, over) = (Barrier::new(2), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            start.wait();
+            write();
+            over.store(true, Ordering::SeqCst);
+        });
+        start.wait();
+        loop {
+            let was_over = over.load(Ordering::SeqCst);
+            if read() || was_over {
+                return;
+            }
+        }
+    });
+}
+
+fn live_rows(store: &SledStore) -> usize {
+    let options = IterOptions { live: true, ..IterOptions::default() };
+    let rows = store.cursor(options).unwrap();
+    rows.map(|row| row.unwrap()).fold(0, |count, _| count + 1)
+}
+
+/// Keys that have expired, and one that has not; a batch and a transaction give all of them new values.
+#[test]
+fn a_batch_that_writes_expired_keys_anew_is_seen_as_a_whole() {
+    let fixture = Fixture::new();
+    let (store, other) = (&fixture.store, fixture.keyspace("other"));
+    let plain = KEYS.to_be_bytes();
+    for round in 0..ROUNDS {
+        let (mut old, mut new) = (SledBatch::new(), SledBatch::new());
+        for key in (0..KEYS).map(u64::to_be_bytes) {
+            old.put_with_ttl(&key, b"old", ms(1)).unwrap();
+            new.put_in(store, &key, b"new").unwrap();
+        }
+        old.delete(&plain).unwrap();
+        new.put_with_ttl_in(store, &plain, b"new", ms(1_000_000)).unwrap();
+        new.put(b"other", b"new").unwrap();
+        store.apply(&old).unwrap();
+        other.delete(b"other").unwrap();
+        fixture.clock.advance(ms(1));
+        let by_transaction = || {
+            let transaction = other.transaction().unwrap();
+            let part = transaction.keyspace(store).unwrap();
+            (0..KEYS).for_each(|key| part.put(&key.to_be_bytes(), b"new").unwrap());
+            part.put_with_ttl(&plain, b"new", ms(1_000_000)).unwrap();
+            transaction.put(b"other", b"new").unwrap();
+            transaction.commit().unwrap();
+        };
+        let write = || if round % 2 == 0 { other.apply(&new).unwrap() } else { by_transaction() };
+        // Now the one, now the other is looked at first; some have no expiry at all.
+        let (first, last) = (0_u64.to_be_bytes(), (KEYS - 1).to_be_bytes());
+        let orders: [[(&SledStore, &[u8]); 3]; 3] = [
+            [(store, &first), (store, &last), (&other, b"other")],
+            [(&other, b"other"), (store, &plain), (store, &last)],
+            [(store, &plain), (&other, b"other"), (store, &first)],
+        ];
+        read_while(write, || {
+            let order = orders[round as usize / 2 % 3];
+            let (keyspace, key) = order[0];
+            let seen = keyspace.get(key).unwrap().is_some();
+            for (keyspace, key) in order.into_iter().filter(|_| seen) {
+                let value = keyspace.get(key).unwrap();
+                assert_eq!(value.as_deref(), Some(&b"new"[..]), "{round}: {key:?} came with it");
+            }
+            if seen {
+                assert_eq!(live_rows(store), KEYS as usize + 1);
+            }
+            seen
+        });
+        assert_eq!(store.count().unwrap(), KEYS + 1);
+    }
+}
+
+/// As soon as the first key is seen, the time is over for which all of them were put.
+#[test]
+fn no_key_is_seen_after_its_last_millisecond_while_others_are_still_written() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    for round in 0..ROUNDS {
+        let keys = if round % 2 == 0 { 1 } else { KEYS };
+        let mut batch = SledBatch::new();
+        for key in (0..keys).map(u64::to_be_bytes) {
+            store.delete(&key).unwrap();
+            batch.put_with_ttl(&key, b"value", ms(1)).unwrap();
+        }
+        let last = (keys - 1).to_be_bytes();
+        let single = || store.put_with_ttl(&last, b"value", ms(1)).unwrap();
+        let write = || if round % 4 == 0 { single() } else { store.apply(&batch).unwrap() };
+        read_while(write, || {
+            let seen = store.contains(&0_u64.to_be_bytes()).unwrap();
+            if seen {
+                fixture.clock.advance(ms(1));
+                assert_eq!(store.get(&last).unwrap(), None, "{round}: its time is over");
+                assert_eq!(live_rows(store), 0, "{round}");
+            }
+            seen
+        });
+        fixture.clock.advance(ms(1));
+    }
+}
