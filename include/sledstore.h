@@ -277,7 +277,7 @@
 
 /**
  * For sledstore_open_options.flags: create the directory, and remove it with everything in it when
- * the store is closed. The path must not exist yet.
+ * the store is closed, unless it was moved away. The path must not exist yet.
  */
 #define SLEDSTORE_OPEN_TEMPORARY 8
 
@@ -920,7 +920,8 @@ sledstore_status sledstore_live_handles(int32_t kind,
  * is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have,
  * or a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles;
  * SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses, among them SLEDSTORE_IO with ENOENT for
- * SLEDSTORE_OPEN_MUST_EXIST, and with ENOTDIR if path is a file.
+ * SLEDSTORE_OPEN_MUST_EXIST, with ENOTDIR if path is a file, and with ENAMETOOLONG if the absolute
+ * path has more than 4,053 bytes.
  *
  * Threads: any number at once. Since 0.1.0.
  */

@@ -43,6 +43,7 @@ pub(super) struct Expiries {
     shards: [RwLock<Shard>; SHARDS],
     /// How many are known or announced.
     len: AtomicUsize,
+    announcements: AtomicU64,
     /// Counts the entries that were replaced or removed, see [`Expiries::losses`].
     losses: AtomicU64,
 }
@@ -53,6 +54,7 @@ impl Expiries {
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| RwLock::default()),
             len: AtomicUsize::new(0),
+            announcements: AtomicU64::new(0),
             losses: AtomicU64::new(0),
         }
     }
@@ -96,8 +98,15 @@ impl Expiries {
     /// follows.
     pub(super) fn announce(&self, key: &[u8], expires_at: Option<u64>, together: bool) {
         let mut shard = write(self.shard(key));
-        shard.announced.insert(key.into(), Announced { expires_at, together });
-        self.len.fetch_add(1, Ordering::SeqCst);
+        let before = shard.announced.insert(key.into(), Announced { expires_at, together });
+        self.len.fetch_add(usize::from(before.is_none()), Ordering::SeqCst);
+        self.announcements.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Grows with each announcement. A reader that finds the same number before it asks for a verdict
+    /// and after it has read the row has read no row that was announced in between.
+    pub(super) fn announcements(&self) -> u64 {
+        self.announcements.load(Ordering::SeqCst)
     }
 
     /// The write that was announced has failed, or there was none.

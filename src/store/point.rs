@@ -102,18 +102,25 @@ impl SledStore {
     }
 
     /// What `live` finds of `key`, unless it has expired. The expiry is asked for first, then the
-    /// row: see `write.rs` for why that order is right.
+    /// row, and if something was announced meanwhile the expiry again: see `write.rs`.
     fn look<T>(
         &self,
         trees: &Trees,
         key: &[u8],
         live: impl FnOnce(&Trees) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
+        let expiries = self.keyspace.expiries();
+        let announcements = expiries.announcements();
         if self.has_expired(key) {
             self.evict(trees, key);
             return Ok(None);
         }
-        live(trees)
+        let found = live(trees)?;
+        // The row may be one that was announced after the first question, and may be over already.
+        if expiries.announcements() != announcements && self.has_expired(key) {
+            return Ok(None);
+        }
+        Ok(found)
     }
 
     /// Whether `key` has expired; waits for a batch that is just changing that. The caller holds no

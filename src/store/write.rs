@@ -9,13 +9,15 @@
 //!
 //! In memory: the writer announces what a put makes of an expiry before the engine commits, and
 //! makes it known afterwards, still under the lock. Between the two, a reader can see the old row or
-//! the new one. It asks for the expiry first, and then for the row:
+//! the new one. It asks for the expiry first, then for the row, and once more for the expiry if
+//! anything was announced in between:
 //!
 //! * If the key has not expired before the write, nor after it, either row is one that some order of
 //!   the two calls gives.
 //! * If it has expired before or after, and nothing else changes with it, the reader answers that it
 //!   is absent. Before the write that is so until it returns; after it, from the moment on at which
 //!   the life that it gave was over, which no reader may pass because the commit took longer.
+//!   Hence the second question: the row may have been announced after the first.
 //! * If it changes with others in a batch, what the reader answers has to agree with what it has seen
 //!   of the others, or will see: it waits until the batch is made. That takes a batch that gives an
 //!   expired key a new life, or a life that is over before the batch is made.
