@@ -68,9 +68,13 @@ pub(crate) type Teller<'a> = &'a mut dyn FnMut(Step<'_>) -> Result<()>;
 
 /// Makes all steps that `tell` tells of, and after a crash either all of them are there or none. A
 /// key of a tree may be named once; `tree` is any tree of the store. The caller lets no other writer
-/// of these keys in meanwhile.
-pub(crate) fn commit_large(tree: &Tree, tell: impl FnOnce(Teller<'_>) -> Result<()>) -> Result<()> {
-    tree.journal.commit(&tree.room, tell)
+/// of these keys in meanwhile. `made` is called when they are made and no read has seen any of them.
+pub(crate) fn commit_large(
+    tree: &Tree,
+    tell: impl FnOnce(Teller<'_>) -> Result<()>,
+    made: impl FnOnce(),
+) -> Result<()> {
+    tree.journal.commit(&tree.room, tell, made)
 }
 
 impl Journal {
@@ -80,7 +84,12 @@ impl Journal {
 
     /// No lock that the caller holds is in the way: what is waited for here is the flushing thread,
     /// which takes none of the store's.
-    fn commit(&self, room: &Room, tell: impl FnOnce(Teller<'_>) -> Result<()>) -> Result<()> {
+    fn commit(
+        &self,
+        room: &Room,
+        tell: impl FnOnce(Teller<'_>) -> Result<()>,
+        made: impl FnOnce(),
+    ) -> Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         room.may_write()?;
         let mut changes = Vec::new();
@@ -93,6 +102,7 @@ impl Journal {
         room.judge(self.apply(room, &tree, &head))?;
         changes.iter_mut().for_each(Change::committed);
         drop(changes);
+        made();
         closed.open();
         let flush = || self.flusher.flush();
         room.judge(erase(room, OPERATION, &tree, self.limits, flush))?;

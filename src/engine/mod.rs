@@ -48,7 +48,7 @@ pub use stand_ins::diverted_syncs;
 pub(crate) use commit::{commit, commit_blind, commit_one, Step};
 pub(crate) use cursor::Cursor;
 pub(crate) use flusher::PATIENCE;
-pub(crate) use journal::{commit_large, is_large};
+pub(crate) use journal::{commit_large, is_large, Teller};
 pub(crate) use open::{Engine, Options};
 pub(crate) use tree::Tree;
 

@@ -14,13 +14,7 @@ const SHARDS: usize = 64;
 struct Shard {
     known: HashMap<Box<[u8]>, u64>,
     /// What a write that is under way makes of a key's expiry.
-    announced: HashMap<Box<[u8]>, Announced>,
-}
-
-struct Announced {
-    expires_at: Option<u64>,
-    /// Whether other keys change at the same moment.
-    together: bool,
+    announced: HashMap<Box<[u8]>, Option<u64>>,
 }
 
 /// Whether a key has expired.
@@ -28,7 +22,7 @@ struct Announced {
 pub(super) enum Verdict {
     Live,
     Expired,
-    /// It expires, or comes to life again, with a batch that is being made right now.
+    /// Its life ends, or begins anew, with a write that is being made right now.
     NotYetKnown,
 }
 
@@ -72,8 +66,7 @@ impl Expiries {
         read(self.shard(key)).known.get(key).copied()
     }
 
-    /// Whether `key` has expired at `now`. Where that is so before or after a write of this key alone
-    /// that is under way, it has: the row may be the old or the new one already.
+    /// Whether `key` has expired at `now`, be it before a write that is under way or after it.
     pub(super) fn verdict(&self, key: &[u8], now: u64) -> Verdict {
         if self.is_empty() {
             return Verdict::Live;
@@ -85,26 +78,24 @@ impl Expiries {
             true => None,
             false => shard.announced.get(key),
         };
-        let after = announced.map_or(before, |announced| is_over(announced.expires_at));
-        match (before, after) {
+        match (before, announced.map_or(before, |after| is_over(*after))) {
             (false, false) => Verdict::Live,
             (true, true) => Verdict::Expired,
-            _ if announced.is_some_and(|announced| announced.together) => Verdict::NotYetKnown,
-            _ => Verdict::Expired,
+            _ => Verdict::NotYetKnown,
         }
     }
 
     /// What the expiry of `key` is about to become. [`Expiries::set`] or [`Expiries::withdraw`]
     /// follows.
-    pub(super) fn announce(&self, key: &[u8], expires_at: Option<u64>, together: bool) {
+    pub(super) fn announce(&self, key: &[u8], expires_at: Option<u64>) {
         let mut shard = write(self.shard(key));
-        let before = shard.announced.insert(key.into(), Announced { expires_at, together });
+        let before = shard.announced.insert(key.into(), expires_at);
         self.len.fetch_add(usize::from(before.is_none()), Ordering::SeqCst);
         self.announcements.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Grows with each announcement. A reader that finds the same number before it asks for a verdict
-    /// and after it has read the row has read no row that was announced in between.
+    /// Grows when something is announced or set. A reader that finds the same number before it asks
+    /// for a verdict and after it has read the row has read no row whose life it does not know.
     pub(super) fn announcements(&self) -> u64 {
         self.announcements.load(Ordering::SeqCst)
     }
@@ -127,6 +118,7 @@ impl Expiries {
         if expires_at.is_none() && self.is_empty() {
             return;
         }
+        self.announcements.fetch_add(1, Ordering::SeqCst);
         let mut shard = write(self.shard(key));
         match expires_at {
             Some(expires_at) => self.insert(&mut shard.known, key, expires_at),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use super::write::{Action, Current};
+use super::write::{Action, Current, WAITS};
 use super::SledStore;
 use crate::engine::Result;
 
@@ -71,18 +71,25 @@ impl SledStore {
 
     /// Removes all rows of this keyspace that have expired; answers with how many.
     pub fn purge_expired(&self) -> Result<u64> {
-        let mut removed = 0;
-        let mut shard = 0;
+        let (mut removed, mut shard, mut waits) = (0, 0, 0);
         loop {
             let in_use = self.keyspace.in_use(self.shared.path())?;
-            let now = self.shared.now_ms();
+            let (trees, now) = (in_use.trees(), self.shared.now_ms());
             let Some(keys) = self.keyspace.expiries().expired_in(shard, now, PURGE_STEP) else {
                 break;
             };
-            removed += self.shared.remove_expired(&self.keyspace, in_use.trees(), &keys)?;
-            let pressure = self.shared.is_under_pressure(in_use.trees());
+            let may_wait = waits < WAITS;
+            let gone = self.shared.remove_expired(&self.keyspace, trees, &keys, may_wait)?;
+            let pressure = self.shared.is_under_pressure(trees);
             drop(in_use);
+            let Some(gone) = gone else {
+                self.shared.wait_until_not_crowded()?;
+                waits += 1;
+                continue;
+            };
             self.shared.relieve(pressure)?;
+            removed += gone;
+            waits = 0;
             if keys.len() < PURGE_STEP {
                 shard += 1;
             }

@@ -72,10 +72,7 @@ impl LiveRows {
         }
         // The row may be an expired one whose key was written again since. Look at the key anew, in
         // the order that `get` uses: the expiry first.
-        if store.has_expired(key) {
-            return Ok(None);
-        }
-        trees.data.get(key)
+        store.look_up(trees, key)
     }
 }
 

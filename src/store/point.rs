@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::expiries::Verdict;
 use super::keyspace::Trees;
-use super::locks::read;
+use super::locks::{lock, read};
 use super::write::Action;
 use super::SledStore;
 use crate::engine::{Bytes, Result};
@@ -97,7 +97,7 @@ impl SledStore {
         })
     }
 
-    fn look_up(&self, trees: &Trees, key: &[u8]) -> Result<Option<Bytes>> {
+    pub(super) fn look_up(&self, trees: &Trees, key: &[u8]) -> Result<Option<Bytes>> {
         self.look(trees, key, |trees| trees.data.get(key))
     }
 
@@ -123,15 +123,20 @@ impl SledStore {
         Ok(found)
     }
 
-    /// Whether `key` has expired; waits for a batch that is just changing that. The caller holds no
+    /// Whether `key` has expired; waits for a write that is just changing that. The caller holds no
     /// lock below that of a keyspace's state.
     pub(super) fn has_expired(&self, key: &[u8]) -> bool {
-        loop {
-            match self.keyspace.expiries().verdict(key, self.shared.now_ms()) {
-                Verdict::Live => return false,
-                Verdict::Expired => return true,
-                Verdict::NotYetKnown => drop(read(&self.shared.commit)),
-            }
+        match self.keyspace.expiries().verdict(key, self.shared.now_ms()) {
+            Verdict::Live => false,
+            Verdict::Expired => true,
+            Verdict::NotYetKnown => self.has_expired_after_waiting(key),
         }
+    }
+
+    /// As long as these are held, nobody writes the key.
+    fn has_expired_after_waiting(&self, key: &[u8]) -> bool {
+        let _shared = read(&self.shared.commit);
+        let _mine = lock(self.shared.stripe(&self.keyspace, key));
+        self.keyspace.expiries().get(key).is_some_and(|at| at <= self.shared.now_ms())
     }
 }

@@ -221,7 +221,6 @@ impl SledTransaction {
         for Part { keyspace, written, .. } in parts.values() {
             changes.extend(written.0.iter().map(|(key, write)| (keyspace, &key[..], write.plan())));
         }
-        let mut ending = None;
         let permit = || {
             if parts.values().any(Part::has_reads) {
                 let has_changed = parts.values().any(|part| part.has_changed(held));
@@ -231,15 +230,13 @@ impl SledTransaction {
                 }
             }
             // It needs its moment no longer, so nothing has to be kept for it.
-            ending = held.versions().try_leave(&held.moment);
+            held.versions().leave_early(&held.moment);
             Ok(())
         };
         let keyspaces = parts.values().map(|part| &part.keyspace).collect();
         let result = store.write_if(changes, keyspaces, permit);
-        // Before the disk may have to be waited for: others who end a moment wait for this.
-        if let Some(ending) = ending {
-            held.versions().settle(ending);
-        }
+        // What it gives up counts against the bound no longer.
+        held.versions().end(&held.moment);
         store.shared.relieve(result?)
     }
 

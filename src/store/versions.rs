@@ -56,7 +56,7 @@ use super::kept::{
     differs, is_empty_range, seen, History, Kept, Key, Moment, Place, Range, Version,
 };
 use super::locks::{lock, read, try_lock, write};
-use super::locks::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock};
+use super::locks::{AtomicU64, Mutex, Ordering, RwLock};
 
 /// Versions that are settled in one go when a snapshot ends, while writers and readers wait.
 const SETTLED_AT_ONCE: usize = 256;
@@ -86,8 +86,9 @@ pub(super) struct Versions<R> {
     /// The bytes past which the oldest snapshot ends.
     bound: u64,
     kept: RwLock<Kept<R>>,
-    /// Held by whoever ends a snapshot, from its first step to its last.
-    ending: Mutex<()>,
+    /// The snapshot that ended last, if its versions have still to be settled. Whoever ends another
+    /// one settles them first: they may have to be handed down to it.
+    ending: Mutex<Option<Unsettled>>,
 }
 
 /// What a key was at a moment.
@@ -99,12 +100,11 @@ pub(super) enum Seen<R, L> {
 }
 
 /// A snapshot that is no longer live and whose versions have still to be settled.
-pub(super) struct Ending<'a> {
-    touched: Vec<Place>,
+struct Unsettled {
+    touched: std::vec::IntoIter<Place>,
     number: u64,
     /// The next older snapshot.
     below: Option<u64>,
-    _alone: MutexGuard<'a, ()>,
 }
 
 /// What snapshots hold in memory.
@@ -127,7 +127,7 @@ impl<R: Clone> Versions<R> {
             entered: AtomicU64::new(0),
             bound: bound.unwrap_or(u64::MAX),
             kept: RwLock::new(Kept::default()),
-            ending: Mutex::new(()),
+            ending: Mutex::new(None),
         }
     }
 
@@ -143,19 +143,25 @@ impl<R: Clone> Versions<R> {
 
     /// Ends a snapshot, unless it has ended: the versions that only it needed go.
     pub(super) fn end(&self, moment: &Moment) {
-        if let Some(ending) = self.leave(moment, lock(&self.ending)) {
-            self.settle(ending);
-        }
+        self.end_alone(moment, &mut lock(&self.ending));
+    }
+
+    fn end_alone(&self, moment: &Moment, ending: &mut Option<Unsettled>) {
+        self.settle(ending);
+        *ending = self.leave(moment);
+        self.settle(ending);
     }
 
     /// The quick part of ending a snapshot, for a caller who holds locks: from here on nothing is
-    /// kept for it. `None` also if another one is just being ended, which would have to be waited
-    /// for.
-    pub(super) fn try_leave(&self, moment: &Moment) -> Option<Ending<'_>> {
-        self.leave(moment, try_lock(&self.ending)?)
+    /// kept for it. Does nothing if another one is just being ended, which would have to be waited
+    /// for. [`Versions::end`] is to be called later all the same.
+    pub(super) fn leave_early(&self, moment: &Moment) {
+        if let Some(mut ending) = try_lock(&self.ending).filter(|ending| ending.is_none()) {
+            *ending = self.leave(moment);
+        }
     }
 
-    fn leave<'a>(&self, moment: &Moment, alone: MutexGuard<'a, ()>) -> Option<Ending<'a>> {
+    fn leave(&self, moment: &Moment) -> Option<Unsettled> {
         let mut kept = write(&self.kept);
         let number = moment.number;
         kept.live.remove(&number)?;
@@ -172,23 +178,23 @@ impl<R: Clone> Versions<R> {
             return None;
         }
         let below = kept.live.range(..number).next_back().map(|(number, _)| *number);
-        let touched = kept.touched.remove(&number)?;
-        Some(Ending { touched, number, below, _alone: alone })
+        let touched = kept.touched.remove(&number)?.into_iter();
+        Some(Unsettled { touched, number, below })
     }
 
     /// The part that takes as long as there are versions.
-    pub(super) fn settle(&self, ending: Ending<'_>) {
-        let Ending { touched, number, below, _alone } = ending;
-        let mut touched = touched.into_iter();
+    fn settle(&self, ending: &mut Option<Unsettled>) {
+        let Some(Unsettled { touched, number, below }) = ending else { return };
         while touched.len() > 0 {
             let mut kept = write(&self.kept);
             for place in touched.by_ref().take(SETTLED_AT_ONCE) {
-                if let Some(size) = kept.settle(place, number, below) {
+                if let Some(size) = kept.settle(place, *number, *below) {
                     self.len.fetch_sub(1, Ordering::SeqCst);
                     self.bytes.fetch_sub(size, Ordering::SeqCst);
                 }
             }
         }
+        *ending = None;
     }
 
     /// Whether a writer, without its locks, has to call `relieve`.
@@ -201,12 +207,14 @@ impl<R: Clone> Versions<R> {
     /// does it, so that no writer waits.
     pub(super) fn relieve(&self) {
         while self.exceeds_bound() {
-            let Some(alone) = try_lock(&self.ending) else { return };
+            let Some(mut ending) = try_lock(&self.ending) else { return };
+            self.settle(&mut ending);
+            if !self.exceeds_bound() {
+                return;
+            }
             let oldest = read(&self.kept).live.first_key_value().map(|(_, moment)| moment.clone());
             let Some(oldest) = oldest else { return };
-            if let Some(ending) = self.leave(&oldest, alone) {
-                self.settle(ending);
-            }
+            self.end_alone(&oldest, &mut ending);
         }
     }
 
@@ -340,6 +348,8 @@ impl<R: Clone> Versions<R> {
             self.len.fetch_sub(1, Ordering::SeqCst);
             self.bytes.fetch_sub(version.size, Ordering::SeqCst);
         }
+        drop(kept);
+        drop(gone);
     }
 
     pub(super) fn stats(&self) -> SnapshotStats {

@@ -7,26 +7,26 @@
 //! left out exactly when the key had no expiry and gets none, which the writer knows because it
 //! holds the lock of the key (or excludes all writers) from looking to committing.
 //!
-//! In memory: the writer announces what a put makes of an expiry before the engine commits, and
-//! makes it known afterwards, still under the lock. Between the two, a reader can see the old row or
-//! the new one. It asks for the expiry first, then for the row, and once more for the expiry if
-//! anything was announced in between:
+//! In memory: the writer announces what it makes of an expiry before the engine commits, and makes
+//! it known afterwards, still under the lock. Between the two, a reader can see the old row or the
+//! new one. It asks for the expiry first, then for the row, and once more for the expiry if anything
+//! was announced or made known in between, because the row may be that of the new expiry:
 //!
-//! * If the key has not expired before the write, nor after it, either row is one that some order of
-//!   the two calls gives.
-//! * If it has expired before or after, and nothing else changes with it, the reader answers that it
-//!   is absent. Before the write that is so until it returns; after it, from the moment on at which
-//!   the life that it gave was over, which no reader may pass because the commit took longer.
-//!   Hence the second question: the row may have been announced after the first.
-//! * If it changes with others in a batch, what the reader answers has to agree with what it has seen
-//!   of the others, or will see: it waits until the batch is made. That takes a batch that gives an
-//!   expired key a new life, or a life that is over before the batch is made.
+//! * If the key has expired neither before the write nor after it, either row is one that some order
+//!   of the two calls gives. If it has expired before and after, it is absent whichever it is.
+//! * Otherwise the reader waits until the write is made or has failed. Whatever it answered without,
+//!   others may have seen the contrary: the new row of the same key, before its old life was over, or
+//!   another key of the same batch; and a commit may take longer than the life that it gives. It
+//!   takes a write of an expired key, or a life that is over before the write returns.
+//!
+//! A writer looks at its key before it announces, and decides anew if a life that it has seen was
+//! over by then: somebody may have found the key absent, so a swap or a longer life comes too late.
 //!
 //! A removal is not announced: the key is absent when its row is gone, whatever its expiry. Neither
-//! is a change of the expiry alone, of a key that is live: it is made when it becomes known.
-//! Moments (`versions.rs`) do not ask for what is announced: where they must not see a write, they
-//! find what was kept before it. Whoever needs value and expiry of one write takes the lock of the
-//! key.
+//! is a large batch: the engine lets nobody read while it is made, and its expiries become known
+//! before anybody does. Moments (`versions.rs`) do not ask for what is announced: where they must not
+//! see a write, they find what was kept before it. Whoever needs value and expiry of one write takes
+//! the lock of the key.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ use super::tally::Presence;
 use super::versions::Before;
 use super::SledStore;
 use crate::engine::{
-    commit, commit_blind, commit_large, commit_one, is_large, Bytes, Result, Step,
+    commit, commit_blind, commit_large, commit_one, is_large, Bytes, Result, Step, Teller,
 };
 
 /// How often a writer gives back its locks to wait for the disk. Then it waits with them: somebody
@@ -170,6 +170,11 @@ impl Current<'_> {
         self.expires_at().is_some_and(|at| at <= self.now)
     }
 
+    /// Whether it had not expired when this was looked at, and has at `now`.
+    fn expires_by(&self, now: u64) -> bool {
+        self.expires_at().is_some_and(|at| self.now < at && at <= now)
+    }
+
     /// The value, unless the key is absent or has expired.
     pub(super) fn value(&self) -> Result<Option<Bytes>> {
         if self.has_expired() {
@@ -221,17 +226,17 @@ impl Change<'_> {
             && self.action.expires_at() != self.keyspace.expiries().get(self.key)
     }
 
-    /// Whether readers have to know of its expiry before the row is there.
-    fn is_announced(&self) -> bool {
-        matches!(self.action, Action::Put { .. }) && self.touches_both_trees()
+    /// Tells readers what becomes of the expiry.
+    fn announce(&self) {
+        let (expiries, expires_at) = (self.keyspace.expiries(), self.action.expires_at());
+        let is_removal = matches!(self.action, Action::Delete);
+        if !is_removal && expires_at != expiries.get(self.key) {
+            expiries.announce(self.key, expires_at);
+        }
     }
 
-    /// Tells readers what comes. `together` says that other keys change at the same moment, and that
-    /// the caller holds the write side of `Shared::commit` until it is made.
-    fn announce(&self, together: bool) {
-        if self.is_announced() {
-            self.keyspace.expiries().announce(self.key, self.action.expires_at(), together);
-        }
+    fn withdraw(&self) {
+        self.keyspace.expiries().withdraw(self.key);
     }
 
     /// It was made.
@@ -242,7 +247,7 @@ impl Change<'_> {
 
     /// It has failed, and nobody knows what it left.
     fn has_failed(&self) {
-        self.keyspace.expiries().withdraw(self.key);
+        self.withdraw();
         self.keyspace.tally().forget();
     }
 
@@ -285,17 +290,25 @@ impl SledStore {
         let _shared = read(&self.shared.commit);
         let _mine = lock(self.shared.stripe(&self.keyspace, key));
         let (keyspace, trees) = (&*self.keyspace, in_use.trees());
-        let now = self.shared.now_ms();
-        let (action, answer) = decide(&Current { keyspace, trees, key, now })?;
-        // A call that only looks does not wait for what others have written.
-        let Some(action) = action else { return Ok(Some((answer, false))) };
-        action.check(key, trees)?;
-        let change = Change { keyspace, trees, key, action };
-        if may_wait && change.is_batch() && trees.data.is_crowded() {
-            return Ok(None);
+        loop {
+            let current = Current { keyspace, trees, key, now: self.shared.now_ms() };
+            let (action, answer) = decide(&current)?;
+            // A call that only looks does not wait for what others have written.
+            let Some(action) = action else { return Ok(Some((answer, false))) };
+            action.check(key, trees)?;
+            let change = Change { keyspace, trees, key, action };
+            if may_wait && change.is_batch() && trees.data.is_crowded() {
+                return Ok(None);
+            }
+            change.announce();
+            if current.expires_by(self.shared.now_ms()) {
+                // A reader may have found the key absent before it was announced.
+                change.withdraw();
+                continue;
+            }
+            self.shared.apply_one(&change).inspect_err(|_| change.withdraw())?;
+            return Ok(Some((answer, self.shared.is_under_pressure(trees))));
         }
-        self.shared.apply_one(&change)?;
-        Ok(Some((answer, self.shared.is_under_pressure(trees))))
     }
 
     /// Removes `key` if it has expired, unless somebody is writing; then it is left for another
@@ -347,27 +360,32 @@ impl Shared {
         Ok(true)
     }
 
-    /// Removes those of `keys` that have expired, at once; answers with how many rows went.
+    /// Removes those of `keys` that have expired, at once; answers with how many rows went, `None` if
+    /// the disk has to be waited for first, without locks, and `may_wait`.
     pub(super) fn remove_expired(
         &self,
         keyspace: &Keyspace,
         trees: &Trees,
         keys: &[Box<[u8]>],
-    ) -> Result<u64> {
+        may_wait: bool,
+    ) -> Result<Option<u64>> {
         let _alone = write(&self.commit);
         let now = self.now_ms();
         let expired = |key: &&[u8]| Current { keyspace, trees, key, now }.has_expired();
         let delete = |key| Change { keyspace, trees, key, action: Action::Delete };
         let changes: Vec<_> = keys.iter().map(|key| &key[..]).filter(expired).map(delete).collect();
+        if may_wait && is_crowded_for(&changes) {
+            return Ok(None);
+        }
         let mut removed = 0;
         for change in &changes {
             removed += u64::from(trees.data.contains_to_write(change.key)?);
         }
         self.apply_all(&changes)?;
-        Ok(removed)
+        Ok(Some(removed))
     }
 
-    /// Makes one change. The caller holds the lock of the key.
+    /// Makes one change. The caller holds the lock of the key, and has announced the change.
     fn apply_one(&self, change: &Change<'_>) -> Result<()> {
         let &Change { keyspace, trees, key, action } = change;
         if is_large(&trees.data, 1, || change.size()) {
@@ -377,7 +395,6 @@ impl Shared {
         let encoded = encode(action.expires_at());
         let sidecar = sidecar_step(change, old_expiry, &encoded);
         self.keep(change)?;
-        change.announce(false);
         let committed = match (data_step(change), sidecar) {
             (Some(data), None) => commit_one(data),
             (Some(data), Some(sidecar)) => commit(&[data, sidecar]).map(|existed| existed[0]),
@@ -393,14 +410,12 @@ impl Shared {
     /// Makes all changes in one step. The caller holds the write side of `Shared::commit`, or, for
     /// one change, the lock of the key.
     fn apply_all(&self, changes: &[Change<'_>]) -> Result<()> {
-        let mut before = presences(changes)?.into_iter();
+        let before = presences(changes)?;
         changes.iter().try_for_each(|change| self.keep(change))?;
-        changes.iter().for_each(|change| change.announce(changes.len() > 1));
-        commit_all(changes).inspect_err(|_| changes.iter().for_each(Change::has_failed))?;
-        for change in changes {
-            change.is_made(before.next().unwrap_or(Presence::Absent));
-        }
-        Ok(())
+        let before = before.into_iter().chain(std::iter::repeat(Presence::Absent));
+        let made =
+            || changes.iter().zip(before).for_each(|(change, before)| change.is_made(before));
+        commit_all(changes, made).inspect_err(|_| changes.iter().for_each(Change::has_failed))
     }
 
     /// Keeps what the key was for the snapshots that are live. Before the engine is touched: see
@@ -427,20 +442,22 @@ fn is_crowded_for(changes: &[Change<'_>]) -> bool {
     is_batch && first.trees.data.is_crowded()
 }
 
-fn commit_all(changes: &[Change<'_>]) -> Result<()> {
+/// `made` is called when the engine has made them.
+fn commit_all(changes: &[Change<'_>], made: impl FnOnce()) -> Result<()> {
     let Some(first) = changes.first() else { return Ok(()) };
     let bytes = || changes.iter().map(Change::size).sum();
     let encode = |change: &Change<'_>| encode(change.action.expires_at());
     let old_expiry = |change: &Change<'_>| change.keyspace.expiries().get(change.key);
     if is_large(&first.trees.data, changes.len(), bytes) {
-        return commit_large(&first.trees.data, |make| {
+        let tell = |make: Teller<'_>| {
             for change in changes {
                 let encoded = encode(change);
                 data_step(change).map_or(Ok(()), &mut *make)?;
                 sidecar_step(change, old_expiry(change), &encoded).map_or(Ok(()), &mut *make)?;
             }
             Ok(())
-        });
+        };
+        return commit_large(&first.trees.data, tell, made);
     }
     let encoded: Vec<_> = changes.iter().map(encode).collect();
     let mut steps = Vec::with_capacity(changes.len());
@@ -448,7 +465,8 @@ fn commit_all(changes: &[Change<'_>]) -> Result<()> {
         steps.extend(data_step(change));
         steps.extend(sidecar_step(change, old_expiry(change), encoded));
     }
-    commit_blind(&steps)
+    changes.iter().for_each(Change::announce);
+    commit_blind(&steps).map(|()| made())
 }
 
 /// What the keys are now; looked up only in keyspaces that are counted, and nothing if none is.

@@ -116,3 +116,54 @@ fn no_key_is_seen_after_its_last_millisecond_while_others_are_still_written() {
         fixture.clock.advance(ms(1));
     }
 }
+
+/// Whoever has seen the new value finds it later too, when the life of the old one would be over.
+#[test]
+fn a_value_that_was_seen_once_stays_when_the_life_of_the_one_before_it_is_over() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    for round in 0..4 * ROUNDS {
+        store.put_with_ttl(b"key", b"old", ms(1)).unwrap();
+        let write = || match round % 2 {
+            0 => store.put(b"key", b"new").unwrap(),
+            _ => store.batch_write(&[(b"key", b"new")]).unwrap(),
+        };
+        let is_new = || store.get(b"key").unwrap().as_deref() == Some(&b"new"[..]);
+        read_while(write, || {
+            let seen = is_new();
+            if seen {
+                fixture.clock.advance(ms(1));
+                assert!(is_new(), "{round}: it was there before");
+                assert_eq!(live_rows(store), 1, "{round}");
+            }
+            seen
+        });
+    }
+}
+
+/// A call that lengthens a life has found the key alive, so it was made before that life was over, and
+/// nobody who comes after that may find the key absent.
+#[test]
+fn a_key_whose_life_is_lengthened_is_absent_for_nobody_when_the_old_life_is_over() {
+    type Lengthen = fn(&SledStore) -> bool;
+    let ways: [Lengthen; 2] = [
+        |store| store.persist(b"key").is_ok(),
+        |store| store.expire(b"key", ms(1_000_000)).is_ok(),
+    ];
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    for round in 0..8 * ROUNDS {
+        store.put_with_ttl(b"key", b"value", ms(1)).unwrap();
+        let (mut is_lengthened, mut is_absent) = (false, false);
+        read_while(
+            || is_lengthened = ways[round as usize % 2](store),
+            || {
+                (0..round % 64 * 8).for_each(|_| std::hint::spin_loop());
+                fixture.clock.advance(ms(1));
+                is_absent = store.get(b"key").unwrap().is_none();
+                true
+            },
+        );
+        assert!(!is_lengthened || !is_absent, "{round}: absent after its old life, and then alive");
+    }
+}

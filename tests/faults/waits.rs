@@ -89,6 +89,48 @@ fn a_snapshot_is_freed_while_a_commit_waits_for_the_disk() {
     passes("waits::child_frees_a_snapshot_while_a_commit_waits");
 }
 
+/// The same with a commit that is so large that it waits for the disk in its middle.
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_frees_a_snapshot_while_a_large_commit_waits() {
+    let Some(directory) = child::directory() else { return };
+    let builder = SledStoreBuilder::new().patience(PATIENCE).flush_every_ms(None);
+    let store = builder.build(directory.join("db")).unwrap();
+    store.put(b"key", b"1").unwrap();
+    let older = store.snapshot().unwrap();
+    let transaction = store.transaction().unwrap();
+    store.put(b"key", b"2").unwrap();
+    let newer = store.snapshot().unwrap();
+    for number in 0..3_000_u64 {
+        transaction.put(&number.to_be_bytes(), &[1; 4 << 10]).unwrap();
+    }
+    store.flush().unwrap();
+    let_syncs_hang();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            transaction.commit().unwrap();
+            is_over.store(true, Ordering::SeqCst);
+        });
+        wait_for_a_sync_that_hangs();
+        drop(newer);
+        assert_eq!(older.get(b"key").unwrap().as_deref(), Some(&b"1"[..]));
+        drop(older);
+        assert_eq!(store.get(b"key").unwrap().as_deref(), Some(&b"2"[..]));
+        assert!(!is_over.load(Ordering::SeqCst), "nothing of this has waited");
+        inject::disarm();
+    });
+    assert_eq!(store.snapshot_stats().versions, 0);
+    assert_eq!(store.count().unwrap(), 3_001);
+    store.close().unwrap();
+    child::say("passed");
+}
+
+#[test]
+fn a_snapshot_is_freed_while_a_large_commit_waits_for_the_disk() {
+    passes("waits::child_frees_a_snapshot_while_a_large_commit_waits");
+}
+
 #[test]
 #[ignore = "runs as a child process of the test below"]
 fn child_writes_lives_after_waiting() {

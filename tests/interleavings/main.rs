@@ -258,14 +258,10 @@ fn a_commit_that_leaves_its_own_moment_harms_no_other() {
         let store = Store::new();
         let (old, own) = (store.snapshot(), store.snapshot());
         let committing = aside(&store, move |store| {
-            let ending = {
+            {
                 let _alone = write(&store.commit);
-                let ending = store.versions.try_leave(&own);
+                store.versions.leave_early(&own);
                 store.change(0, 2);
-                ending
-            };
-            if let Some(ending) = ending {
-                store.versions.settle(ending);
             }
             store.versions.end(&own);
         });
@@ -273,6 +269,32 @@ fn a_commit_that_leaves_its_own_moment_harms_no_other() {
         assert_eq!(store.get(&old, 1), 1);
         committing.join().unwrap();
         assert_eq!(store.get(&old, 0), 1);
+        store.versions.end(&old);
+        assert!(store.nothing_is_kept());
+    });
+}
+
+#[test]
+fn what_a_commit_has_left_behind_is_settled_by_whoever_ends_another_moment() {
+    explore(|| {
+        let store = Store::new();
+        let (old, middle, own) = (store.snapshot(), store.snapshot(), store.snapshot());
+        // It is kept under the number of its own moment, and the others need it.
+        store.put(0, 2);
+        let committing = aside(&store, move |store| {
+            {
+                let _alone = write(&store.commit);
+                store.versions.leave_early(&own);
+                store.change(1, 2);
+            }
+            store.versions.end(&own);
+        });
+        store.versions.end(&middle);
+        assert_eq!(store.get(&old, 0), 1);
+        assert_eq!(store.get(&old, 1), 1);
+        committing.join().unwrap();
+        assert_eq!(store.get(&old, 0), 1);
+        assert_eq!(store.get(&old, 1), 1);
         store.versions.end(&old);
         assert!(store.nothing_is_kept());
     });
