@@ -62,6 +62,12 @@ impl Tree {
         self.room.judge(self.contains(key))
     }
 
+    /// To be called before a reader decides by anything else than a row: while a large write is made,
+    /// waits for it, as reading a row does. See `gate.rs`.
+    pub(crate) fn wait_for_large_write(&self) {
+        self.room.gate().wait();
+    }
+
     /// Whether what was read of `key`, after `Pieces::changes` was `changes`, is the whole value.
     pub(super) fn is_plain(&self, key: &[u8], changes: u64) -> bool {
         self.pieces.as_ref().is_none_or(|pieces| pieces.is_plain(key, changes))

@@ -23,8 +23,8 @@
 //! over by then: somebody may have found the key absent, so a swap or a longer life comes too late.
 //!
 //! A removal is not announced: the key is absent when its row is gone, whatever its expiry. Neither
-//! is a large batch: the engine lets nobody read while it is made, and its expiries become known
-//! before anybody does. Moments (`versions.rs`) do not ask for what is announced: where they must not
+//! is a large batch: the engine lets nobody begin to read while it is made, and its expiries become
+//! known before anybody does; who asks for an expiry waits like who asks for a row. Moments (`versions.rs`) do not ask for what is announced: where they must not
 //! see a write, they find what was kept before it. Whoever needs value and expiry of one write takes
 //! the lock of the key.
 

@@ -10,6 +10,8 @@ use sledstore::{IterOptions, SledBatch, SledStore};
 use crate::common::{ms, Fixture};
 
 const KEYS: u64 = 400;
+/// A batch that the engine makes in many steps.
+const LARGE: u64 = 1_500;
 const ROUNDS: u64 = 150;
 
 /// Runs `write` in a thread of its own and meanwhile `read`, which says whether it has seen what it was
@@ -43,10 +45,11 @@ fn live_rows(store: &SledStore) -> usize {
 fn a_batch_that_writes_expired_keys_anew_is_seen_as_a_whole() {
     let fixture = Fixture::new();
     let (store, other) = (&fixture.store, fixture.keyspace("other"));
-    let plain = KEYS.to_be_bytes();
     for round in 0..ROUNDS {
+        let keys = if round % 3 == 0 { LARGE } else { KEYS };
+        let plain = keys.to_be_bytes();
         let (mut old, mut new) = (SledBatch::new(), SledBatch::new());
-        for key in (0..KEYS).map(u64::to_be_bytes) {
+        for key in (0..keys).map(u64::to_be_bytes) {
             old.put_with_ttl(&key, b"old", ms(1)).unwrap();
             new.put_in(store, &key, b"new").unwrap();
         }
@@ -59,14 +62,14 @@ fn a_batch_that_writes_expired_keys_anew_is_seen_as_a_whole() {
         let by_transaction = || {
             let transaction = other.transaction().unwrap();
             let part = transaction.keyspace(store).unwrap();
-            (0..KEYS).for_each(|key| part.put(&key.to_be_bytes(), b"new").unwrap());
+            (0..keys).for_each(|key| part.put(&key.to_be_bytes(), b"new").unwrap());
             part.put_with_ttl(&plain, b"new", ms(1_000_000)).unwrap();
             transaction.put(b"other", b"new").unwrap();
             transaction.commit().unwrap();
         };
         let write = || if round % 2 == 0 { other.apply(&new).unwrap() } else { by_transaction() };
         // Now the one, now the other is looked at first; some have no expiry at all.
-        let (first, last) = (0_u64.to_be_bytes(), (KEYS - 1).to_be_bytes());
+        let (first, last) = (0_u64.to_be_bytes(), (keys - 1).to_be_bytes());
         let orders: [[(&SledStore, &[u8]); 3]; 3] = [
             [(store, &first), (store, &last), (&other, b"other")],
             [(&other, b"other"), (store, &plain), (store, &last)],
@@ -81,11 +84,13 @@ fn a_batch_that_writes_expired_keys_anew_is_seen_as_a_whole() {
                 assert_eq!(value.as_deref(), Some(&b"new"[..]), "{round}: {key:?} came with it");
             }
             if seen {
-                assert_eq!(live_rows(store), KEYS as usize + 1);
+                assert_eq!(live_rows(store), keys as usize + 1);
             }
             seen
         });
-        assert_eq!(store.count().unwrap(), KEYS + 1);
+        assert_eq!(store.count().unwrap(), keys + 1);
+        let all: Vec<_> = (0..=keys).map(u64::to_be_bytes).collect();
+        store.batch_delete(&all.iter().map(|key| &key[..]).collect::<Vec<_>>()).unwrap();
     }
 }
 
