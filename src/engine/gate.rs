@@ -75,17 +75,12 @@ impl Gate {
         self.state.load(Ordering::Acquire) == 0
     }
 
-    /// Waits until nothing is being applied.
-    pub(super) fn wait(&self) {
-        if self.state.load(Ordering::Acquire) & APPLYING != 0 {
-            drop(self.way.read().unwrap_or_else(PoisonError::into_inner));
-        }
-    }
-
     /// Waits until nothing is being applied; says whether `key` of `tree` is in doubt then, or, for
     /// no key, whether all are.
     pub(super) fn is_doubtful_after_waiting(&self, tree: &sled::Tree, key: Option<&[u8]>) -> bool {
-        self.wait();
+        if self.state.load(Ordering::Acquire) & APPLYING != 0 {
+            drop(self.way.read().unwrap_or_else(PoisonError::into_inner));
+        }
         let state = self.state.load(Ordering::Acquire);
         if state & ALL_IN_DOUBT != 0 {
             return true;

@@ -68,13 +68,15 @@ pub(crate) type Teller<'a> = &'a mut dyn FnMut(Step<'_>) -> Result<()>;
 
 /// Makes all steps that `tell` tells of, and after a crash either all of them are there or none. A
 /// key of a tree may be named once; `tree` is any tree of the store. The caller lets no other writer
-/// of these keys in meanwhile. `made` is called when they are made and no read has seen any of them.
+/// of these keys in meanwhile. `begin` is called before any read can see one of them, and `made` when
+/// they are made and before a read can begin that sees them.
 pub(crate) fn commit_large(
     tree: &Tree,
     tell: impl FnOnce(Teller<'_>) -> Result<()>,
+    begin: impl FnOnce(),
     made: impl FnOnce(),
 ) -> Result<()> {
-    tree.journal.commit(&tree.room, tell, made)
+    tree.journal.commit(&tree.room, tell, begin, made)
 }
 
 impl Journal {
@@ -88,6 +90,7 @@ impl Journal {
         &self,
         room: &Room,
         tell: impl FnOnce(Teller<'_>) -> Result<()>,
+        begin: impl FnOnce(),
         made: impl FnOnce(),
     ) -> Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,6 +101,7 @@ impl Journal {
             // Not a step was made, so all keys are as they were.
             changes.iter_mut().for_each(Change::abandoned);
         })?;
+        begin();
         let closed = room.gate().close();
         room.judge(self.apply(room, &tree, &head))?;
         changes.iter_mut().for_each(Change::committed);

@@ -62,10 +62,10 @@ impl Tree {
         self.room.judge(self.contains(key))
     }
 
-    /// To be called before a reader decides by anything else than a row: while a large write is made,
-    /// waits for it, as reading a row does. See `gate.rs`.
-    pub(crate) fn wait_for_large_write(&self) {
-        self.room.gate().wait();
+    /// To be called before a reader decides on a key without its row. Waits and fails as reading the
+    /// row does: see `gate.rs`.
+    pub(crate) fn may_read(&self, key: &[u8]) -> Result<()> {
+        self.room.may_read(&self.inner, Some(key))
     }
 
     /// Whether what was read of `key`, after `Pieces::changes` was `changes`, is the whole value.

@@ -118,12 +118,12 @@ impl Expiries {
         if expires_at.is_none() && self.is_empty() {
             return;
         }
-        self.announcements.fetch_add(1, Ordering::SeqCst);
         let mut shard = write(self.shard(key));
         match expires_at {
             Some(expires_at) => self.insert(&mut shard.known, key, expires_at),
             None => self.remove(&mut shard.known, key),
         }
+        self.announcements.fetch_add(1, Ordering::SeqCst);
         self.forget_announced(&mut shard, key);
     }
 

@@ -64,7 +64,7 @@ impl LiveRows {
         met: Bytes,
     ) -> Result<Option<Bytes>> {
         let expiries: &Expiries = store.keyspace.expiries();
-        if store.has_expired(trees, key) {
+        if store.has_expired(trees, key)? {
             return Ok(None);
         }
         if expiries.losses() == self.walk.losses {

@@ -111,13 +111,13 @@ impl SledStore {
     ) -> Result<Option<T>> {
         let expiries = self.keyspace.expiries();
         let announcements = expiries.announcements();
-        if self.has_expired(trees, key) {
+        if self.has_expired(trees, key)? {
             self.evict(trees, key);
             return Ok(None);
         }
         let found = live(trees)?;
         // The row may be one that was announced after the first question, and may be over already.
-        if expiries.announcements() != announcements && self.has_expired(trees, key) {
+        if expiries.announcements() != announcements && self.has_expired(trees, key)? {
             return Ok(None);
         }
         Ok(found)
@@ -125,15 +125,15 @@ impl SledStore {
 
     /// Whether `key` has expired; waits for a write that is just changing that. The caller holds no
     /// lock below that of a keyspace's state.
-    pub(super) fn has_expired(&self, trees: &Trees, key: &[u8]) -> bool {
-        // What it makes of expiries is not known before it is made. A read that was under way when it
-        // began may have seen a row of it already, and this one comes after that.
-        trees.data.wait_for_large_write();
-        match self.keyspace.expiries().verdict(key, self.shared.now_ms()) {
+    pub(super) fn has_expired(&self, trees: &Trees, key: &[u8]) -> Result<bool> {
+        // A read that was under way when a large batch began may have seen a row of it already. This
+        // one comes after that, and the expiries become known one by one.
+        trees.data.may_read(key)?;
+        Ok(match self.keyspace.expiries().verdict(key, self.shared.now_ms()) {
             Verdict::Live => false,
             Verdict::Expired => true,
             Verdict::NotYetKnown => self.has_expired_after_waiting(key),
-        }
+        })
     }
 
     /// As long as these are held, nobody writes the key.

@@ -22,11 +22,11 @@
 //! A writer looks at its key before it announces, and decides anew if a life that it has seen was
 //! over by then: somebody may have found the key absent, so a swap or a longer life comes too late.
 //!
-//! A removal is not announced: the key is absent when its row is gone, whatever its expiry. Neither
-//! is a large batch: the engine lets nobody begin to read while it is made, and its expiries become
-//! known before anybody does; who asks for an expiry waits like who asks for a row. Moments (`versions.rs`) do not ask for what is announced: where they must not
-//! see a write, they find what was kept before it. Whoever needs value and expiry of one write takes
-//! the lock of the key.
+//! A removal is not announced: the key is absent when its row is gone, whatever its expiry. While a
+//! large batch is made, the engine lets nobody begin to read, and who asks for an expiry waits like
+//! who asks for a row; its expiries become known before anybody goes on. Moments (`versions.rs`) do
+//! not ask for what is announced: where they must not see a write, they find what was kept before it.
+//! Whoever needs value and expiry of one write takes the lock of the key.
 
 use std::time::Duration;
 
@@ -448,6 +448,7 @@ fn commit_all(changes: &[Change<'_>], made: impl FnOnce()) -> Result<()> {
     let bytes = || changes.iter().map(Change::size).sum();
     let encode = |change: &Change<'_>| encode(change.action.expires_at());
     let old_expiry = |change: &Change<'_>| change.keyspace.expiries().get(change.key);
+    let announce = || changes.iter().for_each(Change::announce);
     if is_large(&first.trees.data, changes.len(), bytes) {
         let tell = |make: Teller<'_>| {
             for change in changes {
@@ -457,7 +458,7 @@ fn commit_all(changes: &[Change<'_>], made: impl FnOnce()) -> Result<()> {
             }
             Ok(())
         };
-        return commit_large(&first.trees.data, tell, made);
+        return commit_large(&first.trees.data, tell, announce, made);
     }
     let encoded: Vec<_> = changes.iter().map(encode).collect();
     let mut steps = Vec::with_capacity(changes.len());
@@ -465,7 +466,7 @@ fn commit_all(changes: &[Change<'_>], made: impl FnOnce()) -> Result<()> {
         steps.extend(data_step(change));
         steps.extend(sidecar_step(change, old_expiry(change), encoded));
     }
-    changes.iter().for_each(Change::announce);
+    announce();
     commit_blind(&steps).map(|()| made())
 }
 
