@@ -152,7 +152,7 @@ fn every_workload_is_tested() {
 
 /// The control: the same with plain sled must show losses, or the tests above see nothing. And the
 /// losses must come from what was not synced: a killed process, whose writes all reach the disk,
-/// loses nothing.
+/// loses nothing. (Killed while it creates its files, sled may not open them; nothing is lost then.)
 #[test]
 fn plain_sled_loses_what_it_acknowledged() {
     for name in ["puts", "overwrites", "threads_overwriting"] {
@@ -164,11 +164,11 @@ fn plain_sled_loses_what_it_acknowledged() {
         );
         let run = Run { workload: name, raw: true, events: &events, start: 0 };
         let failures = run.judge(40, seed, scratch.path());
-        let count = |wanted: &str| failures.iter().filter(|it| it.text.contains(wanted)).count();
-        let lost = count("acknowledged data is lost");
-        println!("plain sled, {name}: {} of 40 states bad, {lost} lost", failures.len());
-        assert!(lost > 0, "the harness does not see that sled loses data");
-        let killed = failures.iter().find(|failure| failure.model == Model::Everything);
+        let is_loss = |text: &str| text.contains("acknowledged data is lost");
+        let losses: Vec<_> = failures.iter().filter(|failure| is_loss(&failure.text)).collect();
+        println!("plain sled, {name}: {} of 40 states bad, {} lost", failures.len(), losses.len());
+        assert!(!losses.is_empty(), "the harness does not see that sled loses data");
+        let killed = losses.iter().find(|failure| failure.model == Model::Everything);
         assert!(killed.is_none(), "{}", killed.map_or("", |failure| &failure.text));
     }
 }
