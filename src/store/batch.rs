@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
+use super::change::{Plan, Planned};
 use super::keyspace::Keyspace;
 use super::limits::{check_key, check_value};
-use super::write::{Plan, Planned, WAITS};
 use super::SledStore;
 use crate::engine::Result;
 
@@ -204,16 +204,8 @@ impl SledStore {
         keyspaces.sort_by_key(|keyspace| keyspace.id());
         keyspaces.dedup_by_key(|keyspace| keyspace.id());
         let changes = last_of_each(changes);
-        let mut waits = 0;
-        loop {
-            let may_wait = waits < WAITS;
-            let made = self.write_once(&changes, &keyspaces, may_wait, &mut permit)?;
-            if let Some(pressure) = made {
-                return Ok(pressure);
-            }
-            self.shared.wait_until_not_crowded()?;
-            waits += 1;
-        }
+        self.shared
+            .when_ready(|may_wait| self.write_once(&changes, &keyspaces, may_wait, &mut permit))
     }
 
     /// `None` if nothing was done because the disk has to be waited for, and `may_wait`.

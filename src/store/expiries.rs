@@ -8,7 +8,8 @@ use std::sync::RwLock;
 
 use super::locks::{read, write};
 
-const SHARDS: usize = 64;
+/// How many parts the keys are in, by their hash.
+pub(super) const SHARDS: usize = 64;
 
 #[derive(Default)]
 struct Shard {
@@ -123,7 +124,6 @@ impl Expiries {
             Some(expires_at) => self.insert(&mut shard.known, key, expires_at),
             None => self.remove(&mut shard.known, key),
         }
-        self.announcements.fetch_add(1, Ordering::SeqCst);
         self.forget_announced(&mut shard, key);
     }
 
@@ -138,6 +138,7 @@ impl Expiries {
                 self.len.fetch_add(1, Ordering::SeqCst);
             }
         }
+        self.announcements.fetch_add(1, Ordering::SeqCst);
     }
 
     fn remove(&self, known: &mut HashMap<Box<[u8]>, u64>, key: &[u8]) {
@@ -145,6 +146,7 @@ impl Expiries {
             self.losses.fetch_add(1, Ordering::SeqCst);
             known.remove(key);
             self.len.fetch_sub(1, Ordering::SeqCst);
+            self.announcements.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -157,17 +159,11 @@ impl Expiries {
         self.losses.load(Ordering::SeqCst)
     }
 
-    /// Up to `limit` keys that have expired at `now` from the shard `shard`; `None` past the last
-    /// shard.
-    pub(super) fn expired_in(
-        &self,
-        shard: usize,
-        now: u64,
-        limit: usize,
-    ) -> Option<Vec<Box<[u8]>>> {
-        let shard = read(self.shards.get(shard)?);
+    /// Up to `limit` keys that have expired at `now` from the shard `shard`.
+    pub(super) fn expired_in(&self, shard: usize, now: u64, limit: usize) -> Vec<Box<[u8]>> {
+        let shard = read(&self.shards[shard]);
         let expired = shard.known.iter().filter(|(_, expires_at)| **expires_at <= now);
-        Some(expired.take(limit).map(|(key, _)| key.clone()).collect())
+        expired.take(limit).map(|(key, _)| key.clone()).collect()
     }
 
     fn shard(&self, key: &[u8]) -> &RwLock<Shard> {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use super::write::{Action, Current, WAITS};
+use super::change::Action;
+use super::expiries::SHARDS;
+use super::write::Current;
 use super::SledStore;
 use crate::engine::Result;
 
@@ -71,30 +73,32 @@ impl SledStore {
 
     /// Removes all rows of this keyspace that have expired; answers with how many.
     pub fn purge_expired(&self) -> Result<u64> {
-        let (mut removed, mut shard, mut waits) = (0, 0, 0);
-        loop {
-            let in_use = self.keyspace.in_use(self.shared.path())?;
-            let (trees, now) = (in_use.trees(), self.shared.now_ms());
-            let Some(keys) = self.keyspace.expiries().expired_in(shard, now, PURGE_STEP) else {
-                break;
-            };
-            let may_wait = waits < WAITS;
-            let gone = self.shared.remove_expired(&self.keyspace, trees, &keys, may_wait)?;
-            let pressure = self.shared.is_under_pressure(trees);
-            drop(in_use);
-            let Some(gone) = gone else {
-                self.shared.wait_until_not_crowded()?;
-                waits += 1;
-                continue;
-            };
-            self.shared.relieve(pressure)?;
-            removed += gone;
-            waits = 0;
-            if keys.len() < PURGE_STEP {
-                shard += 1;
+        let mut removed = 0;
+        for shard in 0..SHARDS {
+            loop {
+                let step = |may_wait| self.purge_step(shard, may_wait);
+                let (found, gone) = self.shared.when_ready(step)?;
+                removed += gone;
+                if found < PURGE_STEP {
+                    break;
+                }
             }
         }
         Ok(removed)
+    }
+
+    /// Answers with how many keys had expired, of a step at most, and how many rows went; `None` if
+    /// nothing was done because the disk has to be waited for, and `may_wait`.
+    fn purge_step(&self, shard: usize, may_wait: bool) -> Result<Option<(usize, u64)>> {
+        let in_use = self.keyspace.in_use(self.shared.path())?;
+        let (trees, now) = (in_use.trees(), self.shared.now_ms());
+        let keys = self.keyspace.expiries().expired_in(shard, now, PURGE_STEP);
+        let gone = self.shared.remove_expired(&self.keyspace, trees, &keys, may_wait)?;
+        let pressure = self.shared.is_under_pressure(trees);
+        drop(in_use);
+        let Some(gone) = gone else { return Ok(None) };
+        self.shared.relieve(pressure)?;
+        Ok(Some((keys.len(), gone)))
     }
 }
 

@@ -28,6 +28,7 @@
 mod batch;
 mod bounds;
 mod builder;
+mod change;
 mod clock;
 mod expiries;
 mod expiry;

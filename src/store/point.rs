@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::change::Action;
 use super::expiries::Verdict;
 use super::keyspace::Trees;
 use super::locks::{lock, read};
-use super::write::Action;
 use super::SledStore;
 use crate::engine::{Bytes, Result};
 

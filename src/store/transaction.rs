@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
+use super::change::Plan;
 use super::iterator::{between, Iter, IterOptions, Keys};
 use super::kept::{is_empty_range, Range};
 use super::keyspace::Keyspace;
@@ -27,7 +28,6 @@ use super::limits::{check_key, check_value};
 use super::locks::lock;
 use super::scan::Span;
 use super::shared::{Held, Kind, Open};
-use super::write::Plan;
 use super::SledStore;
 use crate::engine::{Bytes, Failure, Reason, Result};
 

@@ -28,128 +28,20 @@
 //! not ask for what is announced: where they must not see a write, they find what was kept before it.
 //! Whoever needs value and expiry of one write takes the lock of the key.
 
-use std::time::Duration;
-
-use super::expiry::deadline;
+use super::change::{Action, Change, Planned};
 use super::keyspace::{Keyspace, Trees};
-use super::limits::{check_key, check_value};
 use super::locks::{lock, read, try_lock, try_read, write};
 use super::shared::Shared;
 use super::tally::Presence;
 use super::versions::Before;
 use super::SledStore;
 use crate::engine::{
-    commit, commit_blind, commit_large, commit_one, is_large, Bytes, Result, Step, Teller,
+    commit, commit_blind, commit_large, commit_one, is_large, Bytes, Result, Teller,
 };
 
 /// How often a writer gives back its locks to wait for the disk. Then it waits with them: somebody
 /// who flushes all the time must not keep it out for ever.
-pub(super) const WAITS: usize = 8;
-
-/// What a write does to its key.
-#[derive(Clone, Copy)]
-pub(super) enum Action<'a> {
-    Put {
-        value: &'a [u8],
-        expires_at: Option<u64>,
-    },
-    Delete,
-    /// Sets or clears the expiry of a key that is live; its value stays.
-    Expire(Option<u64>),
-}
-
-impl<'a> Action<'a> {
-    /// A put that expires at `expires_at`; one that would be dead at once removes the key.
-    pub(super) fn put_until(value: &'a [u8], expires_at: u64, now: u64) -> Self {
-        if expires_at <= now {
-            return Action::Delete;
-        }
-        Action::Put { value, expires_at: Some(expires_at) }
-    }
-
-    pub(super) fn expire_at(expires_at: u64, now: u64) -> Self {
-        if expires_at <= now {
-            return Action::Delete;
-        }
-        Action::Expire(Some(expires_at))
-    }
-
-    /// Whether the key and the value may be written. A longer key can be there all the same, from
-    /// a program that does not go through this library, and then it can be removed.
-    pub(super) fn check(&self, key: &[u8], trees: &Trees) -> Result<()> {
-        match self {
-            Action::Put { value, .. } => {
-                check_key(key, Some(trees.data.longest_key())).and(check_value(value))
-            }
-            Action::Delete | Action::Expire(_) => Ok(()),
-        }
-    }
-
-    /// The key's expiry after this action.
-    fn expires_at(&self) -> Option<u64> {
-        match self {
-            Action::Put { expires_at, .. } | Action::Expire(expires_at) => *expires_at,
-            Action::Delete => None,
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Action::Put { value, .. } => value.len(),
-            Action::Delete | Action::Expire(_) => 0,
-        }
-    }
-
-    fn presence(&self) -> Presence {
-        match self {
-            Action::Delete => Presence::Absent,
-            Action::Put { .. } | Action::Expire(_) => Presence::of(self.expires_at()),
-        }
-    }
-}
-
-/// What a batch or a transaction does to a key; what is put with a time to live has the whole of it,
-/// whenever that is.
-#[derive(Clone, Copy)]
-pub(super) enum Plan<'a> {
-    Put(&'a [u8], Option<Duration>),
-    Delete,
-}
-
-impl<'a> Plan<'a> {
-    /// Made at `now`.
-    fn at(self, now: u64) -> Action<'a> {
-        match self {
-            Plan::Put(value, None) => Action::Put { value, expires_at: None },
-            Plan::Put(value, Some(ttl)) => Action::put_until(value, deadline(now, ttl), now),
-            Plan::Delete => Action::Delete,
-        }
-    }
-
-    /// Fails where the change of `key` is refused, also a put that would be dead at once.
-    pub(super) fn check(self, key: &[u8], trees: &Trees) -> Result<()> {
-        match self {
-            Plan::Put(value, _) => Action::Put { value, expires_at: None }.check(key, trees),
-            Plan::Delete => Action::Delete.check(key, trees),
-        }
-    }
-}
-
-/// A change that is not made yet.
-#[derive(Clone, Copy)]
-pub(super) struct Planned<'a> {
-    pub(super) keyspace: &'a Keyspace,
-    pub(super) trees: &'a Trees,
-    pub(super) key: &'a [u8],
-    pub(super) plan: Plan<'a>,
-}
-
-impl<'a> Planned<'a> {
-    fn at(self, now: u64) -> Change<'a> {
-        let Planned { keyspace, trees, key, plan } = self;
-        Change { keyspace, trees, key, action: plan.at(now) }
-    }
-}
+const WAITS: usize = 8;
 
 /// A key as its writer sees it: nobody else changes it while this exists.
 pub(super) struct Current<'a> {
@@ -207,56 +99,6 @@ impl Past {
     }
 }
 
-/// One change of a batch.
-struct Change<'a> {
-    keyspace: &'a Keyspace,
-    trees: &'a Trees,
-    key: &'a [u8],
-    action: Action<'a>,
-}
-
-impl Change<'_> {
-    /// Whether it is a batch to the engine.
-    fn is_batch(&self) -> bool {
-        self.touches_both_trees() || data_step(self).is_some_and(|step| step.concerns_pieces())
-    }
-
-    fn touches_both_trees(&self) -> bool {
-        !matches!(self.action, Action::Expire(_))
-            && self.action.expires_at() != self.keyspace.expiries().get(self.key)
-    }
-
-    /// Tells readers what becomes of the expiry.
-    fn announce(&self) {
-        let (expiries, expires_at) = (self.keyspace.expiries(), self.action.expires_at());
-        let is_removal = matches!(self.action, Action::Delete);
-        if !is_removal && expires_at != expiries.get(self.key) {
-            expiries.announce(self.key, expires_at);
-        }
-    }
-
-    fn withdraw(&self) {
-        self.keyspace.expiries().withdraw(self.key);
-    }
-
-    /// It was made.
-    fn is_made(&self, before: Presence) {
-        self.keyspace.expiries().set(self.key, self.action.expires_at());
-        self.keyspace.tally().changed(self.key, before, self.action.presence());
-    }
-
-    /// It has failed, and nobody knows what it left.
-    fn has_failed(&self) {
-        self.withdraw();
-        self.keyspace.tally().forget();
-    }
-
-    /// The bytes that it comes to, with those in pieces that it removes.
-    fn size(&self) -> usize {
-        self.key.len() + self.action.size() + self.trees.data.length_in_pieces(self.key)
-    }
-}
-
 impl SledStore {
     /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
     /// key and answers with what to do, if anything, and with what the caller wants to know. It is
@@ -266,16 +108,10 @@ impl SledStore {
         key: &'a [u8],
         mut decide: impl FnMut(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
     ) -> Result<T> {
-        let mut waits = 0;
-        loop {
-            let may_wait = waits < WAITS;
-            if let Some((answer, pressure)) = self.write_locked(key, may_wait, &mut decide)? {
-                self.shared.relieve(pressure)?;
-                return Ok(answer);
-            }
-            self.shared.wait_until_not_crowded()?;
-            waits += 1;
-        }
+        let (answer, pressure) =
+            self.shared.when_ready(|may_wait| self.write_locked(key, may_wait, &mut decide))?;
+        self.shared.relieve(pressure)?;
+        Ok(answer)
     }
 
     /// Answers also whether the engine is under pressure, to be relieved without locks; `None` if
@@ -339,6 +175,21 @@ impl SledStore {
 }
 
 impl Shared {
+    /// Lets `write` try until it has done it. It answers with `None` where the disk has to be waited
+    /// for, which is done here; it is told whether it may. The caller holds no lock.
+    pub(super) fn when_ready<T>(
+        &self,
+        mut write: impl FnMut(bool) -> Result<Option<T>>,
+    ) -> Result<T> {
+        for waits in 0.. {
+            if let Some(done) = write(waits < WAITS)? {
+                return Ok(done);
+            }
+            self.wait_until_not_crowded()?;
+        }
+        unreachable!("it tries until it is done")
+    }
+
     /// Makes all `changes` at once, each of a key of its own, if `permit` allows it while no other
     /// writer is under way: all are there after a crash, or none. Says whether they were made: they
     /// are not where the disk has to be waited for first, which is done without locks, and
@@ -387,15 +238,15 @@ impl Shared {
 
     /// Makes one change. The caller holds the lock of the key, and has announced the change.
     fn apply_one(&self, change: &Change<'_>) -> Result<()> {
-        let &Change { keyspace, trees, key, action } = change;
+        let &Change { keyspace, trees, key, .. } = change;
         if is_large(&trees.data, 1, || change.size()) {
             return self.apply_all(std::slice::from_ref(change));
         }
         let old_expiry = keyspace.expiries().get(key);
-        let encoded = encode(action.expires_at());
-        let sidecar = sidecar_step(change, old_expiry, &encoded);
+        let encoded = change.encoded_expiry();
+        let sidecar = change.sidecar_step(&encoded);
         self.keep(change)?;
-        let committed = match (data_step(change), sidecar) {
+        let committed = match (change.data_step(), sidecar) {
             (Some(data), None) => commit_one(data),
             (Some(data), Some(sidecar)) => commit(&[data, sidecar]).map(|existed| existed[0]),
             // Only the expiry of a live key changes.
@@ -446,25 +297,23 @@ fn is_crowded_for(changes: &[Change<'_>]) -> bool {
 fn commit_all(changes: &[Change<'_>], made: impl FnOnce()) -> Result<()> {
     let Some(first) = changes.first() else { return Ok(()) };
     let bytes = || changes.iter().map(Change::size).sum();
-    let encode = |change: &Change<'_>| encode(change.action.expires_at());
-    let old_expiry = |change: &Change<'_>| change.keyspace.expiries().get(change.key);
     let announce = || changes.iter().for_each(Change::announce);
     if is_large(&first.trees.data, changes.len(), bytes) {
         let tell = |make: Teller<'_>| {
             for change in changes {
-                let encoded = encode(change);
-                data_step(change).map_or(Ok(()), &mut *make)?;
-                sidecar_step(change, old_expiry(change), &encoded).map_or(Ok(()), &mut *make)?;
+                let encoded = change.encoded_expiry();
+                change.data_step().map_or(Ok(()), &mut *make)?;
+                change.sidecar_step(&encoded).map_or(Ok(()), &mut *make)?;
             }
             Ok(())
         };
         return commit_large(&first.trees.data, tell, announce, made);
     }
-    let encoded: Vec<_> = changes.iter().map(encode).collect();
+    let encoded: Vec<_> = changes.iter().map(Change::encoded_expiry).collect();
     let mut steps = Vec::with_capacity(changes.len());
     for (change, encoded) in changes.iter().zip(&encoded) {
-        steps.extend(data_step(change));
-        steps.extend(sidecar_step(change, old_expiry(change), encoded));
+        steps.extend(change.data_step());
+        steps.extend(change.sidecar_step(encoded));
     }
     announce();
     commit_blind(&steps).map(|()| made())
@@ -483,30 +332,4 @@ fn presences(changes: &[Change<'_>]) -> Result<Vec<Presence>> {
         Ok(Presence::of(change.keyspace.expiries().get(change.key)))
     };
     changes.iter().map(look).collect()
-}
-
-fn data_step<'a>(change: &Change<'a>) -> Option<Step<'a>> {
-    let value = match change.action {
-        Action::Put { value, .. } => Some(value),
-        Action::Delete => None,
-        Action::Expire(_) => return None,
-    };
-    Some(Step { tree: &change.trees.data, key: change.key, value })
-}
-
-/// The change of the sidecar, if the expiry changes.
-fn sidecar_step<'a>(
-    change: &'a Change<'_>,
-    old_expiry: Option<u64>,
-    encoded: &'a Option<[u8; 8]>,
-) -> Option<Step<'a>> {
-    if change.action.expires_at() == old_expiry {
-        return None;
-    }
-    let value = encoded.as_ref().map(|bytes| &bytes[..]);
-    Some(Step { tree: &change.trees.sidecar, key: change.key, value })
-}
-
-fn encode(expires_at: Option<u64>) -> Option<[u8; 8]> {
-    expires_at.map(u64::to_le_bytes)
 }

@@ -1,10 +1,11 @@
 //! What a write that waits for the disk holds up, and what not.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use sledstore::{Clock, SledBatch, SledStore, SledStoreBuilder};
+use sledstore::{Clock, SledBatch, SledSnapshot, SledStore, SledStoreBuilder, SledTransaction};
 
 use crate::common::{child, ms, scratch};
 use crate::inject::{self, Fault, Kind};
@@ -43,18 +44,27 @@ fn put(store: &SledStore, values: u64) {
     (0..values).for_each(|key| store.put(&key.to_be_bytes(), &[1; 50 << 10]).unwrap());
 }
 
+fn open(directory: &Path) -> SledStore {
+    let builder = SledStoreBuilder::new().patience(PATIENCE).flush_every_ms(None);
+    builder.build(directory.join("db")).unwrap()
+}
+
+/// A transaction whose moment has a version that an older snapshot needs too, and a newer snapshot.
+fn moments(store: &SledStore) -> (SledSnapshot, SledTransaction, SledSnapshot) {
+    store.put(b"key", b"1").unwrap();
+    let older = store.snapshot().unwrap();
+    let transaction = store.transaction().unwrap();
+    store.put(b"key", b"2").unwrap();
+    (older, transaction, store.snapshot().unwrap())
+}
+
 /// A transaction writes what makes it wait for the flush of before, when it has given up its moment.
 #[test]
 #[ignore = "runs as a child process of the test below"]
 fn child_frees_a_snapshot_while_a_commit_waits() {
     let Some(directory) = child::directory() else { return };
-    let builder = SledStoreBuilder::new().patience(PATIENCE).flush_every_ms(None);
-    let store = builder.build(directory.join("db")).unwrap();
-    store.put(b"key", b"1").unwrap();
-    let older = store.snapshot().unwrap();
-    let transaction = store.transaction().unwrap();
-    store.put(b"key", b"2").unwrap();
-    let newer = store.snapshot().unwrap();
+    let store = open(&directory);
+    let (older, transaction, newer) = moments(&store);
     transaction.put(b"large", &[2; 60 << 10]).unwrap();
     let_syncs_hang();
     // Past a quarter of a segment the first flush is asked for, and does not end.
@@ -94,13 +104,8 @@ fn a_snapshot_is_freed_while_a_commit_waits_for_the_disk() {
 #[ignore = "runs as a child process of the test below"]
 fn child_frees_a_snapshot_while_a_large_commit_waits() {
     let Some(directory) = child::directory() else { return };
-    let builder = SledStoreBuilder::new().patience(PATIENCE).flush_every_ms(None);
-    let store = builder.build(directory.join("db")).unwrap();
-    store.put(b"key", b"1").unwrap();
-    let older = store.snapshot().unwrap();
-    let transaction = store.transaction().unwrap();
-    store.put(b"key", b"2").unwrap();
-    let newer = store.snapshot().unwrap();
+    let store = open(&directory);
+    let (older, transaction, newer) = moments(&store);
     for number in 0..3_000_u64 {
         transaction.put(&number.to_be_bytes(), &[1; 4 << 10]).unwrap();
     }
