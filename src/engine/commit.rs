@@ -87,7 +87,29 @@ pub(crate) fn commit_one(step: Step<'_>) -> Result<bool> {
     Ok(previous.is_some())
 }
 
-/// The same without an answer, which spares sled a look-up for each key where all steps are in one
+/// Makes one change by single steps of sled's, for the checkpoint: a crash can leave some of the
+/// steps of a value in pieces, and the log makes all of them again.
+pub(crate) fn settle(step: Step<'_>) -> Result<()> {
+    if !step.concerns_pieces() {
+        return commit_one(step).map(drop);
+    }
+    let mut changes = Vec::new();
+    write(&step.tree.room, &[step], 1, |path| {
+        shield(OPERATION, path, || {
+            let mut steps = Vec::new();
+            let own = step.cut(&mut steps, &mut changes)?;
+            steps.push(own);
+            steps.iter().try_for_each(|raw| match &raw.value {
+                Some(value) => raw.tree.insert(&raw.key[..], &value[..]).map(drop),
+                None => raw.tree.remove(&raw.key[..]).map(drop),
+            })
+        })
+    })?;
+    changes.iter_mut().for_each(Change::committed);
+    Ok(())
+}
+
+/// As [`commit`], without an answer, which spares sled a look-up for each key where all steps are in one
 /// tree.
 pub(crate) fn commit_blind(steps: &[Step<'_>]) -> Result<()> {
     // A single step is no batch: it takes no turn, and waits for no flush.

@@ -21,6 +21,7 @@ mod gate;
 mod journal;
 mod limits;
 mod lock;
+mod log_io;
 mod manifest;
 mod mark;
 mod mend;
@@ -45,10 +46,11 @@ pub use sled::Tree as RawTree;
 #[doc(hidden)]
 pub use stand_ins::diverted_syncs;
 
-pub(crate) use commit::{commit, commit_blind, commit_one, Step};
+pub(crate) use commit::{commit, commit_blind, commit_one, settle, Step};
 pub(crate) use cursor::Cursor;
 pub(crate) use flusher::PATIENCE;
 pub(crate) use journal::{commit_large, is_large, Teller};
+pub(crate) use log_io::{preallocate, write_all_at};
 pub(crate) use open::{Engine, Options};
 pub(crate) use tree::Tree;
 

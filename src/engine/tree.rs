@@ -51,7 +51,12 @@ impl Tree {
         })
     }
 
-    /// The same for a writer: where he cannot read what he writes over, his write has failed, and
+    /// Whether it has no rows.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        self.room.read(|| self.inner.first().map(|row| row.is_none()))
+    }
+
+    /// As [`Tree::get`], for a writer: where he cannot read what he writes over, his write has failed, and
     /// so does every later one.
     pub(crate) fn get_to_write(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.room.judge(self.get(key))

@@ -52,8 +52,8 @@ pub(super) struct Alone<'a> {
 }
 
 impl Keyspace {
-    /// Opens or creates the keyspace `name` and loads its expiries.
-    pub(super) fn open(engine: &Engine, store_id: u64, id: u64, name: &[u8]) -> Result<Self> {
+    /// Opens or creates the trees of the keyspace `name`.
+    pub(super) fn open_trees(engine: &Engine, name: &[u8]) -> Result<Trees> {
         let [sidecar, pieces] = names_beside(name);
         if Self::is_new(engine, name)? {
             // A crash in the middle of a drop may have left them; what is in them is nobody's.
@@ -61,7 +61,12 @@ impl Keyspace {
             engine.drop_tree(&pieces)?;
         }
         let data = engine.tree_of_any_values(name, &pieces)?;
-        let trees = Trees { data, sidecar: engine.tree(&sidecar)? };
+        Ok(Trees { data, sidecar: engine.tree(&sidecar)? })
+    }
+
+    /// Opens or creates the keyspace `name` and loads its expiries.
+    pub(super) fn open(engine: &Engine, store_id: u64, id: u64, name: &[u8]) -> Result<Self> {
+        let trees = Self::open_trees(engine, name)?;
         let expiries = load(&trees.sidecar)?;
         let state = RwLock::new(State::Open(trees));
         let (name, gone, tally) = (name.into(), AtomicBool::new(false), Tally::default());

@@ -1,0 +1,380 @@
+//! Committing, and the state that all readers and writers of a store share.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+
+use super::checkpoint::Checkpoints;
+use super::log::{Log, Tail};
+use super::memtable::{Found, Memtable};
+use super::pace::Pace;
+use super::record::{Change, CompleteRecord, KeyspaceId, Record, RowImage};
+use super::replay::{replay, Settlement, Target};
+use super::tables::Tables;
+use super::view::View;
+use super::views::{Ticket, Views};
+use super::{KeyRange, Settled};
+use crate::engine::{Failure, Result};
+
+/// Room for the names of a commit's keyspaces.
+const NAMES_ROOM: usize = 64 << 10;
+
+/// How to commit.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Where the log files are.
+    pub(crate) directory: PathBuf,
+    /// A number that no other store has.
+    pub(crate) store: u64,
+    /// Bytes of a memtable, and of its log file, from which on the next one begins.
+    pub(crate) memtable: usize,
+    /// Memtables that may wait for the checkpoint.
+    pub(crate) frozen: usize,
+    /// Bytes that are kept for views, at most.
+    pub(crate) view_memory: u64,
+    /// Bytes after which the checkpoint has the engine write out.
+    pub(crate) portion: usize,
+}
+
+/// When a commit returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// When the operating system has it: it survives the end of the process.
+    Buffered,
+    /// When it is on the disk: it survives the end of the machine.
+    Synced,
+}
+
+/// What a decision was made on: the state after a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Basis {
+    pub(super) sequence: u64,
+    /// The number of the active memtable at that time.
+    pub(super) active: u64,
+}
+
+/// What has been committed, for a writer that holds the commit lock.
+pub(crate) struct Committed(Arc<Tables>);
+
+impl Committed {
+    pub(super) fn of<S: Settled>(committer: &Committer<S>) -> Self {
+        Self(committer.tables())
+    }
+
+    /// Whether `key` was changed after `basis`. It may also answer so where it was not, if the
+    /// memtables of that time are gone; for the basis of a registered view they are not.
+    pub(crate) fn has_changed(&self, basis: Basis, keyspace: KeyspaceId, key: &[u8]) -> bool {
+        self.0.has_changed(basis.active, basis.sequence, keyspace, key)
+    }
+
+    /// The same for any key of a range.
+    pub(crate) fn range_has_changed(
+        &self,
+        basis: Basis,
+        keyspace: KeyspaceId,
+        range: KeyRange<'_>,
+    ) -> bool {
+        self.0.range_has_changed(basis.active, basis.sequence, keyspace, range)
+    }
+}
+
+/// The write path of one open store.
+pub(crate) struct Committer<S: Settled> {
+    pub(super) options: Options,
+    settled: S,
+    log: Log,
+    tables: ArcSwap<Tables>,
+    /// The newest commit that readers see.
+    published: AtomicU64,
+    views: Views,
+    writer: Mutex<Writer>,
+    pub(super) pace: Pace,
+    pub(super) checkpoints: Checkpoints,
+    /// The checkpoint thread, and the one that syncs from time to time.
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What only the holder of the commit lock changes.
+pub(super) struct Writer {
+    /// The newest commit.
+    sequence: u64,
+    pub(super) tail: Tail,
+}
+
+impl<S: Settled> Committer<S> {
+    /// Replays the log, and begins a new file of it. [`Committer::start`] starts its threads.
+    pub(crate) fn open(settled: S, options: Options, settlement: Settlement) -> Result<Arc<Self>> {
+        let directory = options.directory.clone();
+        let views = Views::default();
+        let mut replayed = Replayed { settled: &settled, views: &views, tables: Vec::new() };
+        let end = replay(&directory, options.store, settlement, &mut replayed)?;
+        // Also those without commits: their files have to go.
+        let frozen: Vec<_> = replayed.tables.into_iter().map(Arc::new).collect();
+        let capacity = options.memtable as u64;
+        let log = Log::new(directory.clone(), options.store, capacity, settlement.sequence);
+        let number = end.file + 1;
+        let io = |source: io::Error| Failure::from_io("open", &directory, &source);
+        let mut tail = log.begin(number, end.sequence + 1).map_err(io)?;
+        if let Some((file, offset)) = end.open {
+            log.seal(&mut tail, file, offset, end.sequence + 1).map_err(io)?;
+        }
+        let active = Arc::new(Memtable::new(number));
+        Ok(Arc::new(Self {
+            settled,
+            log,
+            tables: ArcSwap::from_pointee(Tables { retired: Vec::new(), frozen, active }),
+            published: AtomicU64::new(end.sequence),
+            views,
+            writer: Mutex::new(Writer { sequence: end.sequence, tail }),
+            pace: Pace::new(),
+            checkpoints: Checkpoints::new(settlement),
+            threads: Mutex::default(),
+            options,
+        }))
+    }
+
+    /// The engine below.
+    pub(crate) fn settled(&self) -> &S {
+        &self.settled
+    }
+
+    pub(super) fn tables(&self) -> Arc<Tables> {
+        self.tables.load_full()
+    }
+
+    pub(super) fn views(&self) -> &Views {
+        &self.views
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic under the lock leaves a record in the log that is not published, and the number it
+        // had is used again for another record, over it.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn io(
+        &self,
+        operation: &'static str,
+        source: &io::Error,
+    ) -> oxistore_core::StoreError {
+        Failure::from_io(operation, &self.options.directory, source)
+    }
+
+    /// The newest commit that readers see.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// The row of `key` as it is now, which may have expired, and what that was read from.
+    pub(crate) fn get(
+        &self,
+        keyspace: KeyspaceId,
+        key: &[u8],
+    ) -> Result<(Option<RowImage>, Basis)> {
+        loop {
+            // In this order: see the module's documentation.
+            let tables = self.tables.load();
+            let basis = Basis { sequence: self.published(), active: tables.active.number };
+            match tables.get(keyspace, key, basis.sequence) {
+                Found::Version(version) => return Ok((version.row, basis)),
+                Found::TooLate => continue,
+                Found::Nothing => {}
+            }
+            let row = self.settled.read(keyspace, key);
+            if !self.has_written_over(basis.active) {
+                return Ok((row?, basis));
+            }
+        }
+    }
+
+    /// Whether the checkpoint may have written over settled rows that a reader with the active
+    /// memtable `from` needs.
+    pub(super) fn has_written_over(&self, from: u64) -> bool {
+        self.checkpoints.running() >= from
+    }
+
+    /// Registers a view of this moment.
+    pub(crate) fn view(self: &Arc<Self>) -> View<S> {
+        let (ticket, tables) = self.views.register(|| (self.published(), self.tables.load_full()));
+        View::new(Arc::clone(self), ticket, tables)
+    }
+
+    pub(super) fn end_view(&self, ticket: &Ticket) {
+        self.views.remove(ticket);
+        self.drop_unneeded();
+    }
+
+    /// Commits `record`, if `validate` allows it while no other commit is under way; answers with
+    /// its number. After an error nothing has changed, unless it is one of the sync: then the commit
+    /// is made, and nobody knows whether it is on the disk.
+    pub(crate) fn commit(
+        &self,
+        record: Record,
+        durability: Durability,
+        validate: impl FnOnce(&Committed) -> Result<()>,
+    ) -> Result<u64> {
+        self.wait_for_room(record.len())?;
+        let record = record.complete();
+        let sequence = self.commit_locked(record, validate)?;
+        if durability == Durability::Synced {
+            self.sync(sequence)?;
+        }
+        Ok(sequence)
+    }
+
+    fn commit_locked(
+        &self,
+        mut record: CompleteRecord,
+        validate: impl FnOnce(&Committed) -> Result<()>,
+    ) -> Result<u64> {
+        let mut writer = self.writer();
+        self.checkpoints.check()?;
+        validate(&Committed::of(self))?;
+        let sequence = writer.sequence + 1;
+        self.make_room(&mut writer, record.len())?;
+        let name = |keyspace| self.settled.name(keyspace);
+        self.log
+            .append(&mut writer.tail, &mut record, sequence, name)
+            .map_err(|source| self.io("write to", &source))?;
+        let tables = self.tables.load();
+        tables.active.insert(sequence, record.changes(), self.published(), &self.views);
+        writer.sequence = sequence;
+        self.published.store(sequence, Ordering::Release);
+        drop(writer);
+        self.limit_view_memory();
+        Ok(sequence)
+    }
+
+    /// Sees that the active memtable and its file take a record of `length` bytes.
+    fn make_room(&self, writer: &mut Writer, length: usize) -> Result<()> {
+        let active = &self.tables.load().active;
+        let is_full = !active.is_empty() && active.bytes() >= self.options.memtable;
+        match is_full || !self.log.has_room(&writer.tail, length, NAMES_ROOM) {
+            true => self.rotate(writer, length),
+            false => Ok(()),
+        }
+    }
+
+    /// Freezes the active memtable, and begins the next one with the next file.
+    pub(super) fn rotate(&self, writer: &mut Writer, length: usize) -> Result<()> {
+        let number = self
+            .log
+            .rotate(&mut writer.tail, length + NAMES_ROOM, writer.sequence + 1)
+            .map_err(|source| self.io("write to", &source))?;
+        let registered = self.views.lock();
+        let mut tables = Tables::clone(&self.tables.load());
+        let full = std::mem::replace(&mut tables.active, Arc::new(Memtable::new(number)));
+        tables.frozen.push(full);
+        self.tables.store(Arc::new(tables));
+        drop(registered);
+        self.checkpoints.wake();
+        Ok(())
+    }
+
+    /// The first of the frozen memtables is settled.
+    pub(super) fn unfreeze(&self, settled: &Arc<Memtable>) {
+        let _writer = self.writer();
+        let registered = self.views.lock();
+        let mut tables = Tables::clone(&self.tables.load());
+        tables.frozen.retain(|table| !Arc::ptr_eq(table, settled));
+        settled.retire(registered.next());
+        if !settled.is_unneeded(registered.oldest()) {
+            tables.retired.push(Arc::clone(settled));
+        }
+        self.tables.store(Arc::new(tables));
+    }
+
+    /// Drops the retired memtables that no view needs any more.
+    fn drop_unneeded(&self) {
+        if self.tables.load().retired.is_empty() {
+            return;
+        }
+        let _writer = self.writer();
+        let registered = self.views.lock();
+        let oldest = registered.oldest();
+        let mut tables = Tables::clone(&self.tables.load());
+        tables.retired.retain(|table| !table.is_unneeded(oldest));
+        let before = self.tables.swap(Arc::new(tables));
+        drop((registered, _writer));
+        // The last reference frees the rows, without a lock.
+        drop(before);
+    }
+
+    /// Bytes that are kept for views alone.
+    pub(crate) fn view_bytes(&self) -> u64 {
+        let tables = self.tables.load();
+        let retired: usize = tables.retired.iter().map(|table| table.bytes()).sum();
+        let pinned: usize = tables.all().map(|table| table.pinned_bytes()).sum();
+        (retired + pinned) as u64
+    }
+
+    /// How many views are registered.
+    pub(crate) fn view_count(&self) -> usize {
+        self.views.len()
+    }
+
+    /// Ends the oldest views while what is kept for views takes too much. Writers and the checkpoint
+    /// call this.
+    pub(super) fn limit_view_memory(&self) {
+        while self.views.len() > 0 && self.view_bytes() > self.options.view_memory {
+            if !self.views.end_oldest() {
+                return;
+            }
+            self.drop_unneeded();
+        }
+    }
+
+    /// Waits until the commit `sequence` is on the disk.
+    pub(crate) fn sync(&self, sequence: u64) -> Result<()> {
+        let last = AtomicU64::new(0);
+        let appended = || {
+            let writer = self.writer();
+            last.store(writer.tail.number(), Ordering::Relaxed);
+            (writer.sequence, writer.tail.files())
+        };
+        self.log.sync(sequence, appended).map_err(|source| self.io("flush", &source))?;
+        // Files before the last one of the sync are on the disk as a whole.
+        let last = last.into_inner();
+        if last > 0 {
+            self.writer().tail.forget_synced(last - 1);
+        }
+        Ok(())
+    }
+}
+
+/// What the log says at opening, as memtables that wait for the checkpoint.
+struct Replayed<'a, S> {
+    settled: &'a S,
+    views: &'a Views,
+    tables: Vec<Memtable>,
+}
+
+impl<S: Settled> Target for Replayed<'_, S> {
+    fn keyspace(&mut self, name: &[u8]) -> Result<KeyspaceId> {
+        self.settled.keyspace(name)
+    }
+
+    fn begin_file(&mut self, number: u64) {
+        self.tables.push(Memtable::new(number));
+    }
+
+    fn commit(&mut self, sequence: u64, changes: &[Change<'_>]) -> Result<()> {
+        for change in changes {
+            if let Change::Drop { keyspace } = change {
+                self.tables.iter().for_each(|table| table.remove_keyspace(*keyspace));
+                self.settled.drop_keyspace(*keyspace)?;
+            }
+        }
+        let table = self.tables.last().expect("a file begins before its commits");
+        table.insert(sequence, changes.iter().copied(), sequence - 1, self.views);
+        Ok(())
+    }
+}

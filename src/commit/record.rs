@@ -1,0 +1,410 @@
+//! The bytes of one record of the log.
+//!
+//! A record is a head, rows, and one byte that ends it. All numbers are little endian.
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | length of the body: rows and end byte |
+//! | 4 | 8 | sequence number of the commit |
+//! | 12 | 8 | all commits up to this number were synced when the record was written |
+//! | 20 | 4 | CRC-32 of the body |
+//! | 24 | 4 | CRC-32 of store, file number and the 24 bytes before |
+//!
+//! A row is one byte for its kind, then the fields of that kind:
+//!
+//! * `1` put: keyspace (4), key length (4), value length (4), key, value.
+//! * `2` put that expires: keyspace (4), key length (4), value length (4), unix milliseconds (8),
+//!   key, value.
+//! * `3` delete, `4` purge: keyspace (4), key length (4), key. A purge removes a row that has
+//!   expired, which no reader can notice.
+//! * `5` name: keyspace (4), length (4), name. What the keyspace's number means in this file.
+//! * `6` drop: keyspace (4). Everything in the keyspace goes.
+//! * `7` seal: number of the next file (8). The last row of a file that has a successor.
+//!
+//! A record with names or a seal has nothing else in it, and takes no sequence number: it carries
+//! the number of the commit that comes next.
+
+use smallvec::SmallVec;
+
+use super::Key;
+use crate::engine::Bytes;
+
+pub(super) const HEAD: usize = 28;
+
+/// Ends each record. A write that was cut short leaves the zeros of the new file in its place.
+const END: u8 = 0xA5;
+
+const PUT: u8 = 1;
+const PUT_EXPIRING: u8 = 2;
+const DELETE: u8 = 3;
+const PURGE: u8 = 4;
+const NAME: u8 = 5;
+const DROP: u8 = 6;
+const SEAL: u8 = 7;
+
+/// The number of a keyspace in an open store; in a log file it means what a name row says.
+pub(crate) type KeyspaceId = u32;
+
+/// One change of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change<'a> {
+    Put {
+        keyspace: KeyspaceId,
+        key: &'a [u8],
+        value: &'a [u8],
+        expires_at: Option<u64>,
+    },
+    Delete {
+        keyspace: KeyspaceId,
+        key: &'a [u8],
+    },
+    /// Removes a row that has expired. It counts as no change for conflicts.
+    Purge {
+        keyspace: KeyspaceId,
+        key: &'a [u8],
+    },
+    /// Removes all rows of a keyspace.
+    Drop {
+        keyspace: KeyspaceId,
+    },
+}
+
+impl<'a> Change<'a> {
+    /// The same in the keyspace that `number` gives for its own; `None` where that gives none.
+    pub(super) fn renamed(
+        self,
+        number: impl Fn(KeyspaceId) -> Option<KeyspaceId>,
+    ) -> Option<Change<'a>> {
+        let keyspace = number(self.keyspace())?;
+        Some(match self {
+            Change::Put { key, value, expires_at, .. } => {
+                Change::Put { keyspace, key, value, expires_at }
+            }
+            Change::Delete { key, .. } => Change::Delete { keyspace, key },
+            Change::Purge { key, .. } => Change::Purge { keyspace, key },
+            Change::Drop { .. } => Change::Drop { keyspace },
+        })
+    }
+
+    pub(super) fn keyspace(&self) -> KeyspaceId {
+        match self {
+            Change::Put { keyspace, .. }
+            | Change::Delete { keyspace, .. }
+            | Change::Purge { keyspace, .. }
+            | Change::Drop { keyspace } => *keyspace,
+        }
+    }
+}
+
+/// A row as replay reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry<'a> {
+    Change(Change<'a>),
+    Name(KeyspaceId, &'a [u8]),
+    Seal(u64),
+}
+
+/// The fields of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) body: u32,
+    pub(super) sequence: u64,
+    pub(super) synced: u64,
+    body_sum: u32,
+}
+
+/// Which file a record is in; part of the checksum of its head, so that a record of another store,
+/// or of another file, is never taken for one of this file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId {
+    pub(super) store: u64,
+    pub(super) number: u64,
+}
+
+/// A record that is being written.
+#[derive(Debug)]
+pub(crate) struct Record {
+    bytes: Vec<u8>,
+    body_sum: u32,
+    /// The keyspaces that are named, each once.
+    keyspaces: SmallVec<[KeyspaceId; 2]>,
+}
+
+impl Record {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![0; HEAD], body_sum: 0, keyspaces: SmallVec::new() }
+    }
+
+    /// The bytes that the record takes in the log, once it is complete.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn push(&mut self, change: Change<'_>) {
+        let keyspace = change.keyspace();
+        // The last one is the most likely.
+        if !self.keyspaces.iter().rev().any(|known| *known == keyspace) {
+            self.keyspaces.push(keyspace);
+        }
+        match change {
+            Change::Put { keyspace, key, value, expires_at: None } => {
+                self.start(PUT, &[keyspace, length(key), length(value)]);
+                self.bytes.extend_from_slice(key);
+                self.bytes.extend_from_slice(value);
+            }
+            Change::Put { keyspace, key, value, expires_at: Some(at) } => {
+                self.start(PUT_EXPIRING, &[keyspace, length(key), length(value)]);
+                self.bytes.extend_from_slice(&at.to_le_bytes());
+                self.bytes.extend_from_slice(key);
+                self.bytes.extend_from_slice(value);
+            }
+            Change::Delete { keyspace, key } => {
+                self.start(DELETE, &[keyspace, length(key)]);
+                self.bytes.extend_from_slice(key);
+            }
+            Change::Purge { keyspace, key } => {
+                self.start(PURGE, &[keyspace, length(key)]);
+                self.bytes.extend_from_slice(key);
+            }
+            Change::Drop { keyspace } => self.start(DROP, &[keyspace]),
+        }
+    }
+
+    pub(super) fn push_name(&mut self, keyspace: KeyspaceId, name: &[u8]) {
+        self.start(NAME, &[keyspace, length(name)]);
+        self.bytes.extend_from_slice(name);
+    }
+
+    pub(super) fn push_seal(&mut self, next: u64) {
+        self.start(SEAL, &[]);
+        self.bytes.extend_from_slice(&next.to_le_bytes());
+    }
+
+    fn start(&mut self, kind: u8, fields: &[u32]) {
+        self.bytes.push(kind);
+        fields.iter().for_each(|field| self.bytes.extend_from_slice(&field.to_le_bytes()));
+    }
+
+    /// Ends the body and takes its checksum, which needs no lock.
+    pub(crate) fn complete(mut self) -> CompleteRecord {
+        self.bytes.push(END);
+        self.body_sum = crc32fast::hash(&self.bytes[HEAD..]);
+        CompleteRecord(self)
+    }
+}
+
+/// A record whose body is final; only its head depends on the place where it is appended.
+#[derive(Debug)]
+pub(crate) struct CompleteRecord(Record);
+
+impl CompleteRecord {
+    pub(super) fn len(&self) -> usize {
+        self.0.bytes.len()
+    }
+
+    /// Writes the head for this place, and answers with the bytes for the file.
+    pub(super) fn place(&mut self, file: FileId, sequence: u64, synced: u64) -> &[u8] {
+        let body = (self.0.bytes.len() - HEAD) as u32;
+        let head = Head { body, sequence, synced, body_sum: self.0.body_sum };
+        self.0.bytes[..HEAD].copy_from_slice(&head.encode(file));
+        &self.0.bytes
+    }
+
+    /// The keyspaces that the rows are of.
+    pub(super) fn keyspaces(&self) -> &[KeyspaceId] {
+        &self.0.keyspaces
+    }
+
+    /// The changes of the record, in their order.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.entries().filter_map(|entry| match entry {
+            Ok(Entry::Change(change)) => Some(change),
+            Ok(Entry::Name(..) | Entry::Seal(_)) | Err(BadRow) => None,
+        })
+    }
+
+    /// The rows of the record, in their order.
+    fn entries(&self) -> Entries<'_> {
+        Entries(&self.0.bytes[HEAD..self.0.bytes.len() - 1])
+    }
+}
+
+impl Head {
+    fn encode(&self, file: FileId) -> [u8; HEAD] {
+        let mut bytes = [0; HEAD];
+        bytes[..4].copy_from_slice(&self.body.to_le_bytes());
+        bytes[4..12].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[12..20].copy_from_slice(&self.synced.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.body_sum.to_le_bytes());
+        let sum = head_sum(file, &bytes[..24]);
+        bytes[24..].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    /// `None` where the checksum is wrong.
+    pub(super) fn decode(file: FileId, bytes: &[u8; HEAD]) -> Option<Self> {
+        let (fields, sum) = bytes.split_last_chunk::<4>()?;
+        if head_sum(file, fields).to_le_bytes() != *sum {
+            return None;
+        }
+        Some(Self {
+            body: short(fields, 0),
+            sequence: long(fields, 4),
+            synced: long(fields, 12),
+            body_sum: short(fields, 20),
+        })
+    }
+
+    /// The rows of `body`, if it is whole.
+    pub(super) fn entries<'a>(&self, body: &'a [u8]) -> Option<Entries<'a>> {
+        let (end, rows) = body.split_last()?;
+        (*end == END && crc32fast::hash(body) == self.body_sum).then_some(Entries(rows))
+    }
+
+    /// Whether all of `body` was handed to the file, whatever became of it afterwards.
+    pub(super) fn has_end(body: &[u8]) -> bool {
+        body.last().is_some_and(|end| *end != 0)
+    }
+}
+
+fn head_sum(file: FileId, fields: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&file.store.to_le_bytes());
+    sum.update(&file.number.to_le_bytes());
+    sum.update(fields);
+    sum.finalize()
+}
+
+/// Goes over the rows of a record. A row that makes no sense ends it with an error; the checksum
+/// has been compared before, so that is a writer's mistake or a newer format.
+#[derive(Debug, Clone)]
+pub(super) struct Entries<'a>(&'a [u8]);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadRow;
+
+impl<'a> Entries<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn read(&mut self) -> Option<Entry<'a>> {
+        let kind = self.take(1)?[0];
+        if kind == SEAL {
+            return Some(Entry::Seal(long(self.take(8)?, 0)));
+        }
+        let keyspace = short(self.take(4)?, 0);
+        if kind == DROP {
+            return Some(Entry::Change(Change::Drop { keyspace }));
+        }
+        let key_length = short(self.take(4)?, 0) as usize;
+        match kind {
+            PUT | PUT_EXPIRING => {
+                let value_length = short(self.take(4)?, 0) as usize;
+                let expires_at = match kind {
+                    PUT_EXPIRING => Some(long(self.take(8)?, 0)),
+                    _ => None,
+                };
+                let (key, value) = (self.take(key_length)?, self.take(value_length)?);
+                Some(Entry::Change(Change::Put { keyspace, key, value, expires_at }))
+            }
+            DELETE => Some(Entry::Change(Change::Delete { keyspace, key: self.take(key_length)? })),
+            PURGE => Some(Entry::Change(Change::Purge { keyspace, key: self.take(key_length)? })),
+            NAME => Some(Entry::Name(keyspace, self.take(key_length)?)),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, BadRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let entry = self.read().ok_or(BadRow);
+        if entry.is_err() {
+            self.0 = &[];
+        }
+        Some(entry)
+    }
+}
+
+/// A settled row, or what becomes of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowImage {
+    pub(crate) value: Bytes,
+    pub(crate) expires_at: Option<u64>,
+}
+
+impl RowImage {
+    pub(super) fn size(key: &Key, row: Option<&RowImage>) -> usize {
+        key.len() + row.map_or(0, |row| row.value.len())
+    }
+}
+
+/// Keys are 4096 bytes at most, values 1 GiB, names 255: see `store/limits.rs`.
+fn length(bytes: &[u8]) -> u32 {
+    bytes.len() as u32
+}
+
+fn short(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
+}
+
+fn long(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: FileId = FileId { store: 7, number: 3 };
+
+    fn changes() -> Vec<Change<'static>> {
+        vec![
+            Change::Put { keyspace: 0, key: b"", value: b"", expires_at: None },
+            Change::Put { keyspace: 9, key: b"key", value: b"value", expires_at: Some(77) },
+            Change::Delete { keyspace: 1, key: b"gone" },
+            Change::Purge { keyspace: 1, key: b"over" },
+            Change::Drop { keyspace: 2 },
+        ]
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let mut record = Record::new();
+        changes().into_iter().for_each(|change| record.push(change));
+        let mut record = record.complete();
+        let bytes = record.place(FILE, 41, 40).to_vec();
+        let head = Head::decode(FILE, bytes[..HEAD].try_into().unwrap()).expect("a head");
+        assert_eq!((head.sequence, head.synced), (41, 40));
+        assert_eq!(HEAD + head.body as usize, bytes.len());
+        let entries = head.entries(&bytes[HEAD..]).expect("a body");
+        let expected: Vec<_> = changes().into_iter().map(|it| Ok(Entry::Change(it))).collect();
+        assert_eq!(entries.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn no_flipped_bit_of_a_record_goes_unnoticed_and_neither_does_another_file() {
+        let mut record = Record::new();
+        changes().into_iter().for_each(|change| record.push(change));
+        let bytes = record.complete().place(FILE, 41, 40).to_vec();
+        let is_whole = |file, bytes: &[u8]| {
+            let head = Head::decode(file, bytes[..HEAD].try_into().unwrap());
+            head.is_some_and(|head| head.entries(&bytes[HEAD..]).is_some())
+        };
+        assert!(is_whole(FILE, &bytes));
+        assert!(!is_whole(FileId { number: 4, ..FILE }, &bytes));
+        assert!(!is_whole(FileId { store: 8, ..FILE }, &bytes));
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_whole(FILE, &damaged), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A registered read view: one moment of the whole store, for as long as it lives.
+
+use std::sync::Arc;
+
+use oxistore_core::StoreError;
+
+use super::committer::{Basis, Committer};
+use super::memtable::Found;
+use super::record::{KeyspaceId, RowImage};
+use super::tables::{merge, Tables};
+use super::views::Ticket;
+use super::{Key, KeyRange, Settled};
+use crate::engine::Result;
+
+/// Shows all commits up to one, whatever is written later.
+pub(crate) struct View<S: Settled> {
+    committer: Arc<Committer<S>>,
+    ticket: Ticket,
+    tables: Arc<Tables>,
+}
+
+impl<S: Settled> View<S> {
+    pub(super) fn new(committer: Arc<Committer<S>>, ticket: Ticket, tables: Arc<Tables>) -> Self {
+        Self { committer, ticket, tables }
+    }
+
+    /// What a commit that depends on this view is validated against.
+    pub(crate) fn basis(&self) -> Basis {
+        Basis { sequence: self.ticket.sequence, active: self.tables.active.number }
+    }
+
+    /// The row of `key`, which may have expired.
+    pub(crate) fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
+        let row = match self.tables.get(keyspace, key, self.ticket.sequence) {
+            Found::Version(version) => version.row,
+            // A version that this view needs is kept, so none is missing.
+            Found::Nothing | Found::TooLate => self.settled(keyspace, key)?,
+        };
+        self.check()?;
+        Ok(row)
+    }
+
+    fn settled(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
+        let row = self.committer.settled().read(keyspace, key);
+        let from = self.tables.active.number;
+        if !self.committer.has_written_over(from) {
+            return row;
+        }
+        let image = self.committer.tables().pre_image(from, keyspace, key);
+        image.map_or(row, Ok)
+    }
+
+    /// The rows of the first `most` keys in `range`, or, going down, the last, that are not as the
+    /// engine had them when the caller read these: a tombstone where there is no row. To be asked
+    /// after the engine's rows of the range were read.
+    pub(crate) fn overlay(
+        &self,
+        keyspace: KeyspaceId,
+        range: KeyRange<'_>,
+        down: bool,
+        most: usize,
+    ) -> Result<Vec<(Key, Option<RowImage>)>> {
+        let own = match self.tables.is_empty() {
+            true => Vec::new(),
+            false => self.tables.range(keyspace, range, down, self.ticket.sequence, most),
+        };
+        let from = self.tables.active.number;
+        let images = match self.committer.has_written_over(from) {
+            true => self.committer.tables().pre_images(from, keyspace, range, down, most),
+            false => Vec::new(),
+        };
+        self.check()?;
+        Ok(merge(own, images, down, most))
+    }
+
+    /// Fails if the view was ended because what it needs took too much memory. To be asked after
+    /// reading.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.ticket.lease.has_ended() {
+            true => Err(StoreError::CapacityExceeded),
+            false => Ok(()),
+        }
+    }
+}
+
+impl<S: Settled> Drop for View<S> {
+    fn drop(&mut self) {
+        self.committer.end_view(&self.ticket);
+    }
+}

@@ -1,0 +1,176 @@
+//! The settled rows: the engine as the write path sees it.
+//!
+//! A keyspace is two trees, the rows and their expiries. The checkpoint thread writes the value first
+//! and the expiry after it; a reader that meets the two apart learns from the write path that the
+//! checkpoint was there, and does not use what it has read. What the next opening has to know of the
+//! log stands in the library's own tree `__mark__`, which the same flush makes durable.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+
+use oxistore_core::StoreError;
+
+use super::keyspace::{Keyspace, Trees};
+use super::locks::{read, write};
+use crate::commit::{KeyspaceId, RowImage, Settled, Settlement};
+use crate::engine::{settle, Engine, Result, Step, Tree};
+
+/// The tree of the mark, and the keys in it that are the log's.
+const MARK: &[u8] = b"__mark__";
+const LOG: &[u8] = b"log";
+const STORE: &[u8] = b"store";
+
+/// The settled rows of one open store.
+pub(super) struct SettledRows {
+    engine: Engine,
+    mark: Tree,
+    keyspaces: RwLock<Keyspaces>,
+}
+
+#[derive(Default)]
+struct Keyspaces {
+    numbers: HashMap<Vec<u8>, KeyspaceId>,
+    /// By number. A number is not used again after its keyspace was dropped.
+    known: Vec<Known>,
+}
+
+struct Known {
+    name: Vec<u8>,
+    /// `None` once it was dropped.
+    rows: Option<Arc<Rows>>,
+}
+
+/// The trees of a keyspace.
+struct Rows {
+    trees: Trees,
+    /// Whether any row may have an expiry. Where none has, nobody looks for one.
+    has_expiries: AtomicBool,
+}
+
+impl SettledRows {
+    pub(super) fn new(engine: Engine) -> Result<Self> {
+        let mark = engine.tree(MARK)?;
+        Ok(Self { engine, mark, keyspaces: RwLock::default() })
+    }
+
+    /// A number that this store has and, but for chance, no other. It is durable before this answers:
+    /// log files carry it.
+    pub(super) fn store_number(&self) -> Result<u64> {
+        if let Some(known) = self.mark.get(STORE)? {
+            return number(&known).ok_or_else(|| self.damaged());
+        }
+        let random = std::hash::RandomState::new();
+        let store = std::hash::BuildHasher::hash_one(&random, std::process::id());
+        let value = store.to_le_bytes();
+        settle(Step { tree: &self.mark, key: STORE, value: Some(&value) })?;
+        self.engine.flush()?;
+        Ok(store)
+    }
+
+    /// What was settled when the store was last open.
+    pub(super) fn settlement(&self) -> Result<Settlement> {
+        let Some(bytes) = self.mark.get(LOG)? else { return Ok(Settlement::default()) };
+        match (bytes.len(), number(&bytes), bytes.get(8..).and_then(number)) {
+            (17, Some(file), Some(sequence)) => {
+                Ok(Settlement { file, sequence, is_closed: bytes[16] != 0 })
+            }
+            _ => Err(self.damaged()),
+        }
+    }
+
+    fn damaged(&self) -> StoreError {
+        let path = self.engine.path().display();
+        StoreError::Corruption(format!("cannot open {path}: what was noted of the log is damaged"))
+    }
+
+    fn rows(&self, keyspace: KeyspaceId) -> Option<Arc<Rows>> {
+        read(&self.keyspaces).known.get(keyspace as usize)?.rows.clone()
+    }
+
+    /// Closes the engine. Nobody uses the rows any more.
+    pub(super) fn close(self) -> Result<()> {
+        let Self { engine, mark, keyspaces } = self;
+        drop((mark, keyspaces));
+        engine.close()
+    }
+}
+
+impl Settled for SettledRows {
+    fn read(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
+        let Some(rows) = self.rows(keyspace) else { return Ok(None) };
+        let Some(value) = rows.trees.data.get(key)? else { return Ok(None) };
+        let expires_at = match rows.has_expiries.load(Ordering::Acquire) {
+            // An entry of another length is somebody else's mistake, and counts as no expiry.
+            true => rows.trees.sidecar.get(key)?.and_then(|bytes| exactly(&bytes)),
+            false => None,
+        };
+        Ok(Some(RowImage { value, expires_at }))
+    }
+
+    fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()> {
+        // A row of a keyspace that was dropped since goes nowhere.
+        let Some(rows) = self.rows(keyspace) else { return Ok(()) };
+        let value = row.map(|row| &row.value[..]);
+        let expires_at = row.and_then(|row| row.expires_at).map(u64::to_le_bytes);
+        if expires_at.is_some() {
+            rows.has_expiries.store(true, Ordering::Release);
+        }
+        settle(Step { tree: &rows.trees.data, key, value })?;
+        if rows.has_expiries.load(Ordering::Acquire) {
+            let value = expires_at.as_ref().map(|bytes| &bytes[..]);
+            settle(Step { tree: &rows.trees.sidecar, key, value })?;
+        }
+        Ok(())
+    }
+
+    fn write_out(&self) -> Result<()> {
+        self.engine.flush()
+    }
+
+    fn settle(&self, settlement: Settlement) -> Result<()> {
+        let numbers = [settlement.file.to_le_bytes(), settlement.sequence.to_le_bytes()].concat();
+        let value = [&numbers[..], &[u8::from(settlement.is_closed)]].concat();
+        settle(Step { tree: &self.mark, key: LOG, value: Some(&value) })?;
+        self.engine.flush()
+    }
+
+    fn name(&self, keyspace: KeyspaceId) -> Vec<u8> {
+        read(&self.keyspaces).known[keyspace as usize].name.clone()
+    }
+
+    fn keyspace(&self, name: &[u8]) -> Result<KeyspaceId> {
+        let mut keyspaces = write(&self.keyspaces);
+        if let Some(known) = keyspaces.numbers.get(name) {
+            return Ok(*known);
+        }
+        let trees = Keyspace::open_trees(&self.engine, name)?;
+        let has_expiries = AtomicBool::new(!trees.sidecar.is_empty()?);
+        let rows = Some(Arc::new(Rows { trees, has_expiries }));
+        let id = keyspaces.known.len() as KeyspaceId;
+        keyspaces.known.push(Known { name: name.to_vec(), rows });
+        keyspaces.numbers.insert(name.to_vec(), id);
+        Ok(id)
+    }
+
+    fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
+        let mut keyspaces = write(&self.keyspaces);
+        let Some(known) = keyspaces.known.get_mut(keyspace as usize) else { return Ok(()) };
+        let name = known.name.clone();
+        if known.rows.take().is_some() {
+            keyspaces.numbers.remove(&name);
+        }
+        Keyspace::remove(&self.engine, &name).map(drop)
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.first_chunk()?))
+}
+
+fn exactly(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests;
