@@ -2,7 +2,7 @@
 # Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
 
 .DEFAULT_GOAL := help
-.PHONY: help all quickstart examples test aarch64 bench powerloss header install uninstall clean
+.PHONY: help all quickstart examples test aarch64 bench bench-deps powerloss header install uninstall clean
 
 # The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
 # linked with one release start with every other release of that number.
@@ -33,7 +33,8 @@ help:
 	@echo 'make examples     build and run the programs in examples/ that need no data'
 	@echo 'make test         run every test: Rust, C, the header, an installation'
 	@echo 'make aarch64      build for aarch64 and run the C tests in an emulator (as root, from packages of Debian)'
-	@echo 'make bench        measure what things cost, beside raw sled'
+	@echo 'make bench        measure what things cost, beside raw sled and beside other stores'
+	@echo 'make bench-deps   install these other stores, on Debian (RocksDB, LevelDB, LMDB, SQLite)'
 	@echo 'make powerloss    cut the power 1,000 times and look at what is left (STATES=n for n times)'
 	@echo 'make all          build the shared and the static library into build/'
 	@echo 'make install      install both with header and pkg-config file below PREFIX ($(PREFIX))'
@@ -100,9 +101,33 @@ STATES ?= 1000
 powerloss:
 	SLEDSTORE_POWERLOSS_STATES=$(STATES) $(CARGO) test --locked --test powerloss -- --nocapture
 
-# Ratios of times, measured in one run, as a table in Markdown.
-bench:
+# Ratios of times, measured in one run, as tables in Markdown: beside raw sled, and beside the other
+# stores whose development packages are installed.
+bench: build/peers
 	$(CARGO) bench --locked --bench '*'
+	rm -rf build/peers.data && mkdir build/peers.data
+	build/peers build/peers.data $(BENCH_ROWS) $(BENCH_ROUNDS)
+	rmdir build/peers.data
+
+BENCH_ROWS   ?= 1000000
+BENCH_ROUNDS ?= 3
+
+# Each store that the benchmark knows: its file, the header that tells whether it is there, its library.
+PEERS := lmdb:lmdb.h:lmdb leveldb:leveldb/c.h:leveldb rocksdb:rocksdb/c.h:rocksdb sqlite:sqlite3.h:sqlite3
+peer_field = $(word $(2),$(subst :, ,$(1)))
+has_header = $(shell echo '\#include <$(1)>' | $(CC) -E - >/dev/null 2>&1 && echo yes)
+PEERS_HERE = $(eval PEERS_HERE := $(foreach peer,$(PEERS),$(if $(call has_header,$(call peer_field,$(peer),2)),$(peer))))$(PEERS_HERE)
+
+build/peers: $(wildcard benches/peers/*) include/sledstore.h $(SHARED)
+	$(CC) -std=c11 -Wall -Wextra -pthread $(CPPFLAGS) $(CFLAGS) -Iinclude \
+		$(foreach peer,$(PEERS_HERE),-DHAVE_$(shell echo $(call peer_field,$(peer),1) | tr a-z A-Z)) \
+		benches/peers/driver.c benches/peers/sledstore.c \
+		$(foreach peer,$(PEERS_HERE),benches/peers/$(call peer_field,$(peer),1).c) -o $@ \
+		$(LDFLAGS) -Lbuild -lsledstore -Wl,-rpath,'$$ORIGIN' $(foreach peer,$(PEERS_HERE),-l$(call peer_field,$(peer),3))
+
+# On Debian and its relatives, as root.
+bench-deps:
+	apt-get install --no-install-recommends librocksdb-dev libleveldb-dev liblmdb-dev libsqlite3-dev
 
 header:
 	SLEDSTORE_UPDATE_HEADER=1 $(CARGO) test --locked --test header

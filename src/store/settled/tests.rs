@@ -116,7 +116,7 @@ fn commit_of(number: u64) -> Vec<(usize, u64, Option<RowImage>)> {
                 .take(length as usize)
                 .collect::<Vec<_>>()
                 .into(),
-            expires_at: (roll(3) == 0).then(|| 1 << 50 | number),
+            expires_at: (roll(3) == 0).then_some(1 << 50 | number),
         };
         (keyspace, key, (roll(4) > 0).then_some(row))
     };
