@@ -17,6 +17,9 @@ use super::replay::Settlement;
 use super::Settled;
 use crate::engine::Result;
 
+/// How many times more memtables may wait for the checkpoint where they are small.
+const SMALL: usize = 4;
+
 /// What the checkpoint thread and those who wait for it share.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
@@ -96,7 +99,9 @@ impl<S: Settled> Committer<S> {
         let mut state = self.checkpoints.lock();
         loop {
             let (frozen, total) = backlog();
-            if frozen < self.options.frozen || total < size * (self.options.frozen + 1) {
+            // Commits that overwrite each other fill files and not memtables; few of those are large.
+            let is_small = total < size * (self.options.frozen + 1);
+            if frozen < self.options.frozen || is_small && frozen < SMALL * self.options.frozen {
                 return Ok(());
             }
             if let Some(error) = &state.error {

@@ -211,6 +211,12 @@ impl Log {
         self.lock().failed.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
     }
 
+    /// A sync has failed, for a test that has no disk that fails.
+    #[cfg(test)]
+    pub(super) fn fail(&self, code: i32) {
+        self.lock().failed.get_or_insert(code);
+    }
+
     /// Waits until the commit `sequence` is on the disk. `appended` tells, under the commit lock, the
     /// newest commit and the files that may have to be synced.
     pub(super) fn sync(
@@ -235,7 +241,9 @@ impl Log {
             state.is_syncing = false;
             match result {
                 Ok(()) => drop(self.synced.fetch_max(upto, Ordering::AcqRel)),
-                Err(error) => state.failed = Some(error.raw_os_error().unwrap_or(libc::EIO)),
+                Err(error) => {
+                    state.failed.get_or_insert(error.raw_os_error().unwrap_or(libc::EIO));
+                }
             }
             self.changed.notify_all();
         }
