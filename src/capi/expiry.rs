@@ -12,6 +12,12 @@ use super::store::sledstore;
 /// Writes the value of a key that expires: from then on it is not there, for every function. Value
 /// and time are written in one step.
 ///
+/// While the store is open its time goes on by itself, also while the system is suspended: setting
+/// the wall clock of the system changes no remaining life. On disk the end of a life is a time of
+/// the wall clock, and the next opening compares it with the wall clock of then. A clock that was
+/// set forward between two openings ends lives early by as much, and one that was set back ends
+/// them late.
+///
 /// @param store      a handle of the keyspace.
 /// @param key        the key, up to 4096 bytes.
 /// @param key_len    its length in bytes.

@@ -36,6 +36,7 @@ mod start;
 mod tree;
 mod turns;
 mod undo;
+mod uptime;
 mod witness;
 
 pub use bytes::Bytes;
@@ -53,6 +54,7 @@ pub(crate) use journal::{commit_large, is_large, Teller};
 pub(crate) use log_io::{preallocate, write_all_at};
 pub(crate) use open::{Engine, Options};
 pub(crate) use tree::Tree;
+pub(crate) use uptime::uptime;
 
 /// What the engine answers with.
 pub(crate) type Result<T> = std::result::Result<T, oxistore_core::StoreError>;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::engine::uptime;
+
 /// Where a store has the time from: the system, or a hand that tests move.
 ///
 /// ```
@@ -33,7 +35,14 @@ enum Source {
 }
 
 impl Clock {
-    /// The system's clock.
+    /// The system's clock. A store reads the wall clock (`CLOCK_REALTIME`) once, when it is opened,
+    /// and counts on from there by the time since the system was started (`CLOCK_BOOTTIME`), which
+    /// also passes while the system is suspended. So nobody who sets the wall clock while a store is
+    /// open changes how long a key of it has to live.
+    ///
+    /// On disk an expiry is a time of the wall clock, and the next opening compares it with the wall
+    /// clock of then. A wall clock that was set forward between two openings ends lives early by as
+    /// much, and one that was set back ends them late.
     pub fn system() -> Self {
         Self(Source::System)
     }
@@ -58,13 +67,12 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970. Of the system's clock this is the wall clock, which a store that is
+    /// open does not follow.
     pub fn now_ms(&self) -> u64 {
         match &self.0 {
             Source::Manual(time) => time.load(Ordering::SeqCst),
-            Source::System => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_millis() as u64),
+            Source::System => wall_clock().as_millis() as u64,
         }
     }
 }
@@ -78,19 +86,32 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A clock that never goes back, so that what has expired stays expired while the store is open.
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The clock of one opening. It never goes back, so that what has expired stays expired while the
+/// store is open.
 pub(super) struct Monotone {
     clock: Clock,
+    /// What the wall clock and the time since the start of the system were at the opening.
+    opened: (Duration, Duration),
     latest: AtomicU64,
 }
 
 impl Monotone {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, latest: AtomicU64::new(0) }
+        Self { clock, opened: (wall_clock(), uptime()), latest: AtomicU64::new(0) }
     }
 
     pub(super) fn now_ms(&self) -> u64 {
-        let now = self.clock.now_ms();
+        let now = match &self.clock.0 {
+            Source::Manual(_) => self.clock.now_ms(),
+            Source::System => {
+                let (wall, start) = self.opened;
+                (wall + uptime().saturating_sub(start)).as_millis() as u64
+            }
+        };
         // Most calls fall into the millisecond of the one before and write nothing.
         let latest = self.latest.load(Ordering::SeqCst);
         if now <= latest {

@@ -1,4 +1,5 @@
-//! The promises about expiry. Time comes from a clock that the tests set: nothing here sleeps.
+//! The promises about expiry. Time comes from a clock that the tests set: nothing here sleeps,
+//! but what is about the system's own clock.
 
 mod absence;
 #[path = "../common/mod.rs"]
@@ -7,3 +8,4 @@ mod eviction;
 mod lives;
 mod sidecar;
 mod together;
+mod wall;
