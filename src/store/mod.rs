@@ -162,7 +162,8 @@ impl SledStore {
     /// than [`MAX_KEYSPACE_NAME_LEN`] or starts with `__`, and for a new one where there are too
     /// many: segments of 8 MiB, as stores have by default, have room for 29,000 names of 10 bytes
     /// or 2,500 of 255, smaller segments for as much less as they are smaller. One that is there
-    /// always opens.
+    /// always opens, unless [`SledStore::open_tree`] has handed it out as a raw tree: then it is
+    /// refused until the store closes.
     pub fn keyspace(&self, name: impl AsRef<[u8]>) -> Result<SledStore> {
         let keyspace = self.shared.keyspace(name.as_ref())?;
         Ok(SledStore { shared: Arc::clone(&self.shared), keyspace })

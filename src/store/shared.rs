@@ -1,7 +1,7 @@
 //! What all handles of a store share.
 
 use std::collections::hash_map::RandomState;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -27,13 +27,38 @@ pub(super) struct Shared {
     path: PathBuf,
     clock: Monotone,
     engine: RwLock<Option<Engine>>,
-    keyspaces: Mutex<HashMap<Vec<u8>, Arc<Keyspace>>>,
+    keyspaces: Mutex<Names>,
     pub(super) commit: RwLock<()>,
     stripes: Box<[Stripe]>,
     hasher: RandomState,
     pub(super) versions: Versions<Past>,
     /// How many of each kind are open.
     open: [AtomicUsize; KINDS.len()],
+}
+
+/// What the names of the store's trees are in use for. No name is in use for both: a write through a
+/// raw tree would pass the expiries, the count and the pieces of large values of its keyspace.
+#[derive(Default)]
+struct Names {
+    opened: HashMap<Vec<u8>, Arc<Keyspace>>,
+    /// Handed out as raw trees, which nobody gives back.
+    raw: HashSet<Vec<u8>>,
+}
+
+impl Names {
+    fn must_not_be_raw(&self, name: &[u8]) -> Result<()> {
+        match self.raw.contains(name) {
+            false => Ok(()),
+            true => Err(taken(name, "keyspace", "a raw tree")),
+        }
+    }
+}
+
+fn taken(name: &[u8], wanted: &str, is: &str) -> StoreError {
+    let name = name.escape_ascii();
+    StoreError::Unsupported(format!(
+        "\"{name}\" cannot be used as a {wanted}: it is in use as {is} until the store closes"
+    ))
 }
 
 /// What keeps the store open, and closing refused.
@@ -107,12 +132,13 @@ impl Shared {
     pub(super) fn keyspace(&self, name: &[u8]) -> Result<Arc<Keyspace>> {
         check_name(name)?;
         self.with_engine(|engine| {
-            let mut keyspaces = lock(&self.keyspaces);
-            if let Some(known) = keyspaces.get(name) {
+            let mut names = lock(&self.keyspaces);
+            if let Some(known) = names.opened.get(name) {
                 return Ok(Arc::clone(known));
             }
+            names.must_not_be_raw(name)?;
             let keyspace = Arc::new(Keyspace::open(engine, self.id, next_id(), name)?);
-            keyspaces.insert(name.to_vec(), Arc::clone(&keyspace));
+            names.opened.insert(name.to_vec(), Arc::clone(&keyspace));
             Ok(keyspace)
         })
     }
@@ -124,8 +150,10 @@ impl Shared {
             return Err(StoreError::Unsupported(text.into()));
         }
         self.with_engine(|engine| {
-            let mut keyspaces = lock(&self.keyspaces);
-            let Some(keyspace) = keyspaces.get(name).cloned() else {
+            let mut names = lock(&self.keyspaces);
+            // sled loops for ever in some calls on a tree that was dropped.
+            names.must_not_be_raw(name)?;
+            let Some(keyspace) = names.opened.get(name).cloned() else {
                 return Keyspace::remove(engine, name);
             };
             let mut alone = keyspace.alone();
@@ -133,7 +161,7 @@ impl Shared {
             let was_there = Keyspace::remove(engine, name)?;
             alone.leave(State::Dropped);
             self.versions.forget(keyspace.id());
-            keyspaces.remove(name);
+            names.opened.remove(name);
             Ok(was_there)
         })
     }
@@ -148,10 +176,15 @@ impl Shared {
     pub(super) fn raw_tree(&self, name: &[u8]) -> Result<RawTree> {
         check_name(name)?;
         self.with_engine(|engine| {
-            // A tree that is made here is a keyspace too, so the same holds for it.
-            let _keyspaces = lock(&self.keyspaces);
+            let mut names = lock(&self.keyspaces);
+            if names.opened.contains_key(name) {
+                return Err(taken(name, "raw tree", "a keyspace"));
+            }
+            // A tree that is made here is a keyspace for later openings, so the same holds for it.
             Keyspace::is_new(engine, name)?;
-            engine.raw_tree(name)
+            let tree = engine.raw_tree(name)?;
+            names.raw.insert(name.to_vec());
+            Ok(tree)
         })
     }
 
@@ -221,8 +254,8 @@ impl Shared {
     /// iterator keeps a tree between its moves, so none may be open, and neither may what shows a
     /// moment; none can be made meanwhile, because that is an operation on a keyspace.
     fn give_up_trees(&self) -> Result<()> {
-        let mut keyspaces = lock(&self.keyspaces);
-        let mut all: Vec<&Arc<Keyspace>> = keyspaces.values().collect();
+        let mut names = lock(&self.keyspaces);
+        let mut all: Vec<&Arc<Keyspace>> = names.opened.values().collect();
         all.sort_by_key(|keyspace| keyspace.id());
         let mut alone: Vec<_> = all.iter().map(|keyspace| keyspace.alone()).collect();
         let count = |kind: Kind| self.open[kind as usize].load(Ordering::SeqCst);
@@ -240,7 +273,7 @@ impl Shared {
         }
         alone.iter_mut().for_each(|keyspace| keyspace.leave(State::Closed));
         drop(alone);
-        keyspaces.clear();
+        names.opened.clear();
         Ok(())
     }
 }

@@ -256,3 +256,38 @@ fn limits_of_keys_hold_in_every_operation_that_writes() {
         assert!(matches!(found, Ok(None) | Err(StoreError::Unsupported(_))), "{found:?}");
     }
 }
+
+/// A write through a raw tree would pass the expiries, the count and the pieces of large values.
+#[test]
+fn no_name_is_a_raw_tree_and_a_keyspace_of_an_open_store() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    assert_unsupported(store.open_tree("default"));
+    let keyspace = fixture.keyspace("keyspace");
+    keyspace.put_with_ttl(b"key", &vec![1; 500_000], ms(10)).unwrap();
+    assert_unsupported(store.open_tree("keyspace"));
+    drop(keyspace);
+    assert_unsupported(store.open_tree("keyspace"));
+
+    let tree = store.open_tree("raw").unwrap();
+    tree.insert(b"a", b"1").unwrap();
+    let again = store.open_tree("raw").unwrap();
+    assert_eq!(again.get(b"a").unwrap().as_deref(), Some(&b"1"[..]), "another handle of it");
+    for _ in 0..2 {
+        let text = assert_unsupported(store.keyspace("raw").map(drop));
+        assert!(text.contains("raw tree"), "{text}");
+        assert_unsupported(store.drop_keyspace("raw"));
+    }
+    drop((tree, again));
+    assert_unsupported(store.keyspace("raw").map(drop));
+
+    // A keyspace that was dropped is none.
+    assert!(store.drop_keyspace("keyspace").unwrap());
+    drop(store.open_tree("keyspace").unwrap());
+    assert_unsupported(store.keyspace("keyspace").map(drop));
+
+    let fixture = fixture.reopen();
+    assert_eq!(rows(&fixture.keyspace("raw")), [(b"a".to_vec(), b"1".to_vec())]);
+    assert_eq!(rows(&fixture.keyspace("keyspace")), []);
+    assert_unsupported(fixture.store.open_tree("raw"));
+}
