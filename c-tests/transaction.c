@@ -261,9 +261,8 @@ TEST(transaction_functions_refuse_bad_arguments)
                                                                    &error));
     CHECK_STATUS(invalid, sledstore_txn_delete(txn, NULL, NULL, 1, &error));
     CHECK_STATUS(invalid, sledstore_txn_iter_new(txn, NULL, NULL, NULL, &error));
-    options.flags = SLEDSTORE_ITER_LIVE;
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_txn_iter_new(txn, NULL, &options, &iter, &error));
+    options.flags = 8;
+    CHECK_STATUS(invalid, sledstore_txn_iter_new(txn, NULL, &options, &iter, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_commit((sledstore_txn *)store, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_rollback((sledstore_txn *)store, &error));
     CHECK_STATUS(invalid, sledstore_txn_commit(NULL, &error));

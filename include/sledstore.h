@@ -116,8 +116,7 @@
  * (SLEDSTORE_TXN_CONFLICT). None of them makes a writer wait.
  *
  * The price is memory: while one of them is open, each row that is overwritten or deleted for the
- * first time is kept. The open option snapshot_memory bounds that, and an iterator with
- * SLEDSTORE_ITER_LIVE does without.
+ * first time is kept. The open option snapshot_memory bounds that.
  *
  * WHAT LASTS
  *
@@ -322,13 +321,6 @@
 #define SLEDSTORE_ITER_KEYS_ONLY 4
 
 /**
- * For sledstore_iter_options.flags: show the keyspace as it is while the iterator passes, see
- * sledstore_iter, not as it was when the iterator was made. Nothing is kept in memory for such an
- * iterator. Only for sledstore_iter_new().
- */
-#define SLEDSTORE_ITER_LIVE 8
-
-/**
  * What a call answered.
  *
  * 0 is success. Positive values are outcomes that are no failure, such as "that key is not there".
@@ -503,16 +495,11 @@ typedef struct sledstore_error sledstore_error;
  *
  * It shows one moment: the keyspace as it was when the iterator was made, or, made by
  * sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
- * shows. Writers go on meanwhile; see sledstore_snapshot for what that costs. With
- * SLEDSTORE_ITER_LIVE it shows the keyspace as it is while the iterator passes instead, and may be
- * behind by a page of the engine, some twenty rows: a row that is there throughout is shown
- * exactly once by a pass in one direction, in order; a row that is written or deleted during the
- * pass, by whomever, may or may not be shown; and its value is always one that its key had. A jump
- * reads anew.
+ * shows. Writers go on meanwhile; see sledstore_snapshot for what that costs.
  *
  * After a failure each further move answers with the same failure, whatever else has happened, until
- * sledstore_iter_first(),
- * sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
+ * sledstore_iter_first(), sledstore_iter_last(), sledstore_iter_seek() or
+ * sledstore_iter_seek_for_prev() begins anew.
  *
  * An open iterator keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may
  * use it at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
@@ -1976,12 +1963,11 @@ sledstore_status sledstore_snapshot_count(const struct sledstore_snapshot *snaps
  *
  * @param snapshot  the snapshot.
  * @param keyspace  as in sledstore_snapshot_get().
- * @param options   see sledstore_iter_options; NULL: all rows. SLEDSTORE_ITER_LIVE is not for this.
+ * @param options   see sledstore_iter_options; NULL: all rows.
  * @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE; otherwise as
- * sledstore_iter_new(). Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where
+ * Statuses: as sledstore_iter_new(). Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where
  * sledstore_snapshot_get() would.
  *
  * Threads: any number at once. Since 0.1.0.
@@ -2243,13 +2229,13 @@ sledstore_status sledstore_txn_delete(struct sledstore_txn *txn,
  *
  * @param txn       the transaction.
  * @param keyspace  as in sledstore_txn_get().
- * @param options   see sledstore_iter_options; NULL: all rows. SLEDSTORE_ITER_LIVE is not for this.
+ * @param options   see sledstore_iter_options; NULL: all rows.
  * @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE, or if keyspace is one of another
- * store; SLEDSTORE_BUSY: another thread is using the transaction; otherwise as sledstore_iter_new().
- * Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
+ * Statuses: SLEDSTORE_UNSUPPORTED: also if keyspace is one of another store; SLEDSTORE_BUSY:
+ * another thread is using the transaction; otherwise as sledstore_iter_new(). Its moves answer
+ * SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */

@@ -28,16 +28,11 @@ use crate::{Iter, Row, StoreError};
 ///
 /// It shows one moment: the keyspace as it was when the iterator was made, or, made by
 /// sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
-/// shows. Writers go on meanwhile; see sledstore_snapshot for what that costs. With
-/// SLEDSTORE_ITER_LIVE it shows the keyspace as it is while the iterator passes instead, and may be
-/// behind by a page of the engine, some twenty rows: a row that is there throughout is shown
-/// exactly once by a pass in one direction, in order; a row that is written or deleted during the
-/// pass, by whomever, may or may not be shown; and its value is always one that its key had. A jump
-/// reads anew.
+/// shows. Writers go on meanwhile; see sledstore_snapshot for what that costs.
 ///
 /// After a failure each further move answers with the same failure, whatever else has happened, until
-/// sledstore_iter_first(),
-/// sledstore_iter_last(), sledstore_iter_seek() or sledstore_iter_seek_for_prev() begins anew.
+/// sledstore_iter_first(), sledstore_iter_last(), sledstore_iter_seek() or
+/// sledstore_iter_seek_for_prev() begins anew.
 ///
 /// An open iterator keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. One thread may
 /// use it at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.

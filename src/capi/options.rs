@@ -140,15 +140,9 @@ pub const SLEDSTORE_ITER_LOWER_EXCLUSIVE: u64 = 1;
 pub const SLEDSTORE_ITER_UPPER_INCLUSIVE: u64 = 2;
 /// For sledstore_iter_options.flags: show keys only; all values have length 0.
 pub const SLEDSTORE_ITER_KEYS_ONLY: u64 = 4;
-/// For sledstore_iter_options.flags: show the keyspace as it is while the iterator passes, see
-/// sledstore_iter, not as it was when the iterator was made. Nothing is kept in memory for such an
-/// iterator. Only for sledstore_iter_new().
-pub const SLEDSTORE_ITER_LIVE: u64 = 8;
 
-const ALL_ITER_FLAGS: u64 = SLEDSTORE_ITER_LOWER_EXCLUSIVE
-    | SLEDSTORE_ITER_UPPER_INCLUSIVE
-    | SLEDSTORE_ITER_KEYS_ONLY
-    | SLEDSTORE_ITER_LIVE;
+const ALL_ITER_FLAGS: u64 =
+    SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSIVE | SLEDSTORE_ITER_KEYS_ONLY;
 
 /// Which rows an iterator shows: those that satisfy all of these. Start from
 /// SLEDSTORE_ITER_OPTIONS_INIT and set what you need. The library copies the bytes during the call.
@@ -181,8 +175,8 @@ impl sledstore_iter_options {
         let lower = limit(call, "lower", self.lower, !has(SLEDSTORE_ITER_LOWER_EXCLUSIVE))?;
         let upper = limit(call, "upper", self.upper, has(SLEDSTORE_ITER_UPPER_INCLUSIVE))?;
         let prefix = call.byte_struct("prefix", self.prefix)?.to_vec();
-        let (keys_only, live) = (has(SLEDSTORE_ITER_KEYS_ONLY), has(SLEDSTORE_ITER_LIVE));
-        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false, live })
+        let keys_only = has(SLEDSTORE_ITER_KEYS_ONLY);
+        Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false })
     }
 }
 

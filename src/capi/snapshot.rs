@@ -261,12 +261,11 @@ pub unsafe extern "C" fn sledstore_snapshot_count(
 ///
 /// @param snapshot  the snapshot.
 /// @param keyspace  as in sledstore_snapshot_get().
-/// @param options   see sledstore_iter_options; NULL: all rows. SLEDSTORE_ITER_LIVE is not for this.
+/// @param options   see sledstore_iter_options; NULL: all rows.
 /// @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE; otherwise as
-/// sledstore_iter_new(). Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where
+/// Statuses: as sledstore_iter_new(). Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where
 /// sledstore_snapshot_get() would.
 ///
 /// Threads: any number at once. Since 0.1.0.

@@ -391,13 +391,13 @@ pub unsafe extern "C" fn sledstore_txn_delete(
 ///
 /// @param txn       the transaction.
 /// @param keyspace  as in sledstore_txn_get().
-/// @param options   see sledstore_iter_options; NULL: all rows. SLEDSTORE_ITER_LIVE is not for this.
+/// @param options   see sledstore_iter_options; NULL: all rows.
 /// @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_UNSUPPORTED: also with SLEDSTORE_ITER_LIVE, or if keyspace is one of another
-/// store; SLEDSTORE_BUSY: another thread is using the transaction; otherwise as sledstore_iter_new().
-/// Its moves answer SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
+/// Statuses: SLEDSTORE_UNSUPPORTED: also if keyspace is one of another store; SLEDSTORE_BUSY:
+/// another thread is using the transaction; otherwise as sledstore_iter_new(). Its moves answer
+/// SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]

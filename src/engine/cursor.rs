@@ -16,7 +16,6 @@ pub(crate) struct Cursor {
     place: Place,
     /// The iterator that goes on from `place`, while the direction stays the same.
     walk: Option<(Direction, sled::Iter)>,
-    walks_started: u64,
     /// What `Pieces::changes` was before the walk began to read.
     changes: u64,
     /// Values are not asked for, and may be anything.
@@ -47,8 +46,8 @@ enum Place {
 impl Cursor {
     pub(crate) fn new(tree: Tree, lower: Bound<Bytes>, upper: Bound<Bytes>) -> Self {
         let (place, walk, left) = (Place::Fresh, None, None);
-        let (walks_started, changes, keys_only) = (0, 0, false);
-        Self { tree, lower, upper, place, walk, walks_started, changes, keys_only, left }
+        let (changes, keys_only) = (0, false);
+        Self { tree, lower, upper, place, walk, changes, keys_only, left }
     }
 
     /// The same for a caller who does not look at the values, which may be anything then.
@@ -56,44 +55,9 @@ impl Cursor {
         Self { keys_only, ..self }
     }
 
-    /// The first row.
-    pub(crate) fn first(&mut self) -> Result<Option<Row>> {
-        self.jump(Place::BeforeFirst);
-        self.next()
-    }
-
-    /// The last row.
-    pub(crate) fn last(&mut self) -> Result<Option<Row>> {
-        self.jump(Place::AfterLast);
-        self.previous()
-    }
-
-    /// The first row whose key is `key` or above it.
-    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<Row>> {
-        if is_below(key, &self.lower) {
-            return self.first();
-        }
-        self.begin(Bound::Included(Bytes::from(key)));
-        self.next()
-    }
-
-    /// The last row whose key is `key` or below it.
-    pub(crate) fn seek_for_previous(&mut self, key: &[u8]) -> Result<Option<Row>> {
-        if is_above(key, &self.upper) {
-            return self.last();
-        }
-        self.begin(Bound::Included(Bytes::from(key)));
-        self.previous()
-    }
-
     /// The row above the one that was shown last.
     pub(crate) fn next(&mut self) -> Result<Option<Row>> {
         self.step(Direction::Up)
-    }
-
-    /// The row below the one that was shown last.
-    pub(crate) fn previous(&mut self) -> Result<Option<Row>> {
-        self.step(Direction::Down)
     }
 
     /// Goes to where a range begins: before the first row from `edge` up, or, on the way down, behind
@@ -117,12 +81,6 @@ impl Cursor {
         Ok(true)
     }
 
-    /// Grows whenever a move does not go on from the one before: rows shown until it grows again
-    /// were read from the tree after it grew.
-    pub(crate) fn walks_started(&self) -> u64 {
-        self.walks_started
-    }
-
     fn jump(&mut self, place: Place) {
         self.place = place;
         self.walk = None;
@@ -132,7 +90,6 @@ impl Cursor {
     fn start(&mut self, direction: Direction, range: (Bound<Bytes>, Bound<Bytes>)) {
         self.walk = None;
         self.left = None;
-        self.walks_started += 1;
         self.changes = self.tree.pieces.as_ref().map_or(0, |pieces| pieces.changes());
         if is_empty_range(&range) {
             return;
@@ -256,22 +213,6 @@ impl Direction {
             None => return Ok(None),
         };
         Ok(Some(Row { key: Bytes::from(key), value: Bytes::from(value) }))
-    }
-}
-
-fn is_below(key: &[u8], lower: &Bound<Bytes>) -> bool {
-    match lower {
-        Bound::Unbounded => false,
-        Bound::Included(bound) => key < &bound[..],
-        Bound::Excluded(bound) => key <= &bound[..],
-    }
-}
-
-fn is_above(key: &[u8], upper: &Bound<Bytes>) -> bool {
-    match upper {
-        Bound::Unbounded => false,
-        Bound::Included(bound) => key > &bound[..],
-        Bound::Excluded(bound) => key >= &bound[..],
     }
 }
 

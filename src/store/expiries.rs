@@ -39,8 +39,6 @@ pub(super) struct Expiries {
     /// How many are known or announced.
     len: AtomicUsize,
     announcements: AtomicU64,
-    /// Counts the entries that were replaced or removed, see [`Expiries::losses`].
-    losses: AtomicU64,
 }
 
 impl Expiries {
@@ -50,7 +48,6 @@ impl Expiries {
             shards: std::array::from_fn(|_| RwLock::default()),
             len: AtomicUsize::new(0),
             announcements: AtomicU64::new(0),
-            losses: AtomicU64::new(0),
         }
     }
 
@@ -129,10 +126,7 @@ impl Expiries {
 
     fn insert(&self, known: &mut HashMap<Box<[u8]>, u64>, key: &[u8], expires_at: u64) {
         match known.get_mut(key) {
-            Some(entry) => {
-                self.losses.fetch_add(1, Ordering::SeqCst);
-                *entry = expires_at;
-            }
+            Some(entry) => *entry = expires_at,
             None => {
                 known.insert(key.into(), expires_at);
                 self.len.fetch_add(1, Ordering::SeqCst);
@@ -142,21 +136,10 @@ impl Expiries {
     }
 
     fn remove(&self, known: &mut HashMap<Box<[u8]>, u64>, key: &[u8]) {
-        if known.contains_key(key) {
-            self.losses.fetch_add(1, Ordering::SeqCst);
-            known.remove(key);
+        if known.remove(key).is_some() {
             self.len.fetch_sub(1, Ordering::SeqCst);
             self.announcements.fetch_add(1, Ordering::SeqCst);
         }
-    }
-
-    /// Grows whenever an entry is replaced or removed, before anybody can miss the entry.
-    ///
-    /// An iterator meets a row first and asks for its expiry after that. If the row was an expired
-    /// one that has been written again in between, the expiry that made it dead is gone; a number
-    /// that has grown tells so.
-    pub(super) fn losses(&self) -> u64 {
-        self.losses.load(Ordering::SeqCst)
     }
 
     /// Up to `limit` keys that have expired at `now` from the shard `shard`.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use oxistore_core::{prefix_upper_bound, StoreError};
 
-use super::live::LiveRows;
 use super::moment::MomentRows;
 use super::scan::Scan;
 use super::shared::{Held, Kind, Open};
@@ -26,17 +25,12 @@ pub struct IterOptions {
     pub keys_only: bool,
     /// As a Rust `Iterator`, go from the last row down.
     pub reverse: bool,
-    /// Show the keyspace as it is while the iterator passes, or as it was when the iterator came to
-    /// the engine's page of some twenty rows, instead of as it was when the iterator was made. No
-    /// version of any row is kept for such an iterator. It is for stores; snapshots and
-    /// transactions refuse it.
-    pub live: bool,
 }
 
 impl Default for IterOptions {
     fn default() -> Self {
         let (lower, upper) = (Bound::Unbounded, Bound::Unbounded);
-        Self { lower, upper, prefix: Vec::new(), keys_only: false, reverse: false, live: false }
+        Self { lower, upper, prefix: Vec::new(), keys_only: false, reverse: false }
     }
 }
 
@@ -49,15 +43,13 @@ impl Default for IterOptions {
 ///
 /// It shows one moment: of a store the one in which it was made, of a snapshot or a transaction the
 /// one that these show. A transaction's iterator shows the transaction's own writes too, also those
-/// that are made while it is open. With [`IterOptions::live`] it shows the keyspace as it is instead:
-/// a row that is written or removed while the iterator is open may or may not be shown; a row that is
-/// there all the time is shown, and none is shown twice while the iterator goes in one direction.
+/// that are made while it is open.
 ///
 /// After an error each further move answers with the same error, until a jump; as a Rust `Iterator`
 /// it shows the error once and ends.
 pub struct Iter {
     // The rows hold a tree of the engine and must go before `_open` lets the store close.
-    rows: Rows,
+    rows: Box<MomentRows>,
     /// The transaction that this scans for.
     scan: Option<Scan>,
     store: SledStore,
@@ -68,11 +60,6 @@ pub struct Iter {
     failed: Option<StoreError>,
     finished: bool,
     _open: Open,
-}
-
-enum Rows {
-    Live(Box<LiveRows>),
-    Moment(Box<MomentRows>),
 }
 
 /// One move of an iterator.
@@ -134,20 +121,11 @@ impl SledStore {
         let in_use = self.keyspace.in_use(self.shared.path())?;
         let _open = self.shared.count_open(Kind::Iterator);
         let (lower, upper) = limits(&options);
-        if options.live && held.is_some() {
-            let text = "a snapshot or a transaction has no live iterators";
-            return Err(StoreError::Unsupported(text.into()));
-        }
         let cursor = Cursor::new(in_use.trees().data.clone(), lower.clone(), upper.clone())
             .keys_only(options.keys_only);
         let scan = work.map(|work| Scan::new(work, &self.keyspace, (&lower, &upper)));
-        let rows = match options.live {
-            true => Rows::Live(Box::new(LiveRows::new(cursor))),
-            false => {
-                let held = held.unwrap_or_else(|| Arc::new(self.shared.hold_moment()));
-                Rows::Moment(Box::new(MomentRows::new(cursor, lower, upper, held)))
-            }
-        };
+        let held = held.unwrap_or_else(|| Arc::new(self.shared.hold_moment()));
+        let rows = Box::new(MomentRows::new(cursor, lower, upper, held));
         let IterOptions { keys_only, reverse, .. } = options;
         let (store, current, failed, finished) = (self.clone(), None, None, false);
         Ok(Iter { rows, scan, store, current, keys_only, reverse, failed, finished, _open })
@@ -208,10 +186,8 @@ impl Iter {
                 Err(error) if rows.len() == begin => return Err(error),
                 Ok(None) | Err(_) => return Ok(()),
             }
-            if let (Rows::Moment(moment), None, false) =
-                (&mut self.rows, &self.scan, self.keys_only)
-            {
-                moment.take_ready(end - rows.len(), rows);
+            if self.scan.is_none() && !self.keys_only {
+                self.rows.take_ready(end - rows.len(), rows);
             }
         }
         Ok(())
@@ -241,13 +217,9 @@ impl Iter {
 
     fn search(&mut self, step: Move<'_>) -> Result<()> {
         let Iter { rows, scan, store, current, keys_only, .. } = self;
-        match (rows, scan) {
-            (Rows::Live(rows), _) => {
-                let in_use = store.keyspace.in_use(store.shared.path())?;
-                *current = rows.go(store, in_use.trees(), step)?;
-            }
-            (Rows::Moment(rows), None) => rows.go(store, None, step, current)?,
-            (Rows::Moment(rows), Some(scan)) => {
+        match scan {
+            None => rows.go(store, None, step, current)?,
+            Some(scan) => {
                 scan.note(step, current, |written, row| rows.go(store, Some(written), step, row))?
             }
         }

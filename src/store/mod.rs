@@ -37,7 +37,6 @@ mod kept;
 mod keyspace;
 mod kv;
 mod limits;
-mod live;
 mod locks;
 mod moment;
 mod point;

@@ -130,54 +130,6 @@ fn after_a_reopen_an_expired_key_is_absent_for_every_operation() {
     }
 }
 
-/// A live iterator skips the keys that expire while it is under way; one that shows a moment does not.
-#[test]
-fn an_open_live_iterator_does_not_show_a_key_that_has_expired_meanwhile() {
-    let fixture = Fixture::new();
-    for number in 0..100_u8 {
-        fixture.store.put_with_ttl(&[number], VALUE, ms(10)).unwrap();
-    }
-    fixture.store.put(&[200], VALUE).unwrap();
-    let live = IterOptions { live: true, ..Default::default() };
-    let mut iterator = fixture.store.cursor(live).unwrap();
-    let moment = fixture.store.iter().unwrap();
-    assert_eq!(iterator.next().unwrap().unwrap().0, [0]);
-    fixture.clock.advance(ms(10));
-    assert_eq!(moment.count(), 101);
-    let rest: Vec<_> = iterator.map(|row| row.unwrap().0).collect();
-    assert_eq!(rest, [vec![200]]);
-}
-
-/// An iterator reads ahead. What it has read must not come to life because its key did.
-#[test]
-fn an_open_live_iterator_never_shows_the_expired_value_of_a_key_that_was_written_again() {
-    let fixture = Fixture::new();
-    for keys_only in [false, true] {
-        for number in 0..20_u8 {
-            fixture.store.put_with_ttl(&[number], b"old", ms(10)).unwrap();
-        }
-        let options = IterOptions { keys_only, live: true, ..Default::default() };
-        let mut up = fixture.store.cursor(options.clone()).unwrap();
-        let mut down = fixture.store.cursor(options).unwrap();
-        assert_eq!(up.next_row().unwrap().unwrap().key.as_ref(), [0]);
-        assert_eq!(down.prev_row().unwrap().unwrap().key.as_ref(), [19]);
-        fixture.clock.advance(ms(10));
-        fixture.store.put(&[5], b"new").unwrap();
-        fixture.store.put_with_ttl(&[6], b"new", ms(10)).unwrap();
-        fixture.store.put(&[7], b"new").unwrap();
-        fixture.store.delete(&[7]).unwrap();
-        let value = if keys_only { b"".as_slice() } else { b"new" };
-        for row in std::iter::from_fn(|| up.next_row().unwrap()) {
-            assert!(row.key.as_ref() == [5] || row.key.as_ref() == [6], "up: {:?}", row.key);
-            assert_eq!(row.value.as_ref(), value, "up: {:?}", row.key);
-        }
-        for row in std::iter::from_fn(|| down.prev_row().unwrap()) {
-            assert!(row.key.as_ref() == [5] || row.key.as_ref() == [6], "down: {:?}", row.key);
-            assert_eq!(row.value.as_ref(), value, "down: {:?}", row.key);
-        }
-    }
-}
-
 /// Between living neighbours the expired ones are skipped, in both directions.
 #[test]
 fn scans_show_the_living_rows_among_expired_ones() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Barrier;
 use std::thread;
 
-use sledstore::{IterOptions, SledBatch, SledStore};
+use sledstore::{SledBatch, SledStore};
 
 use crate::common::{ms, Fixture};
 
@@ -34,10 +34,8 @@ fn read_while(write: impl FnOnce() + Send, mut read: impl FnMut() -> bool) {
     });
 }
 
-fn live_rows(store: &SledStore) -> usize {
-    let options = IterOptions { live: true, ..IterOptions::default() };
-    let rows = store.cursor(options).unwrap();
-    rows.map(|row| row.unwrap()).fold(0, |count, _| count + 1)
+fn row_count(store: &SledStore) -> usize {
+    store.iter().unwrap().map(|row| row.unwrap()).fold(0, |count, _| count + 1)
 }
 
 /// Keys that have expired, and one that has not; a batch and a transaction give all of them new values.
@@ -84,7 +82,7 @@ fn a_batch_that_writes_expired_keys_anew_is_seen_as_a_whole() {
                 assert_eq!(value.as_deref(), Some(&b"new"[..]), "{round}: {key:?} came with it");
             }
             if seen {
-                assert_eq!(live_rows(store), keys as usize + 1);
+                assert_eq!(row_count(store), keys as usize + 1);
             }
             seen
         });
@@ -114,7 +112,7 @@ fn no_key_is_seen_after_its_last_millisecond_while_others_are_still_written() {
             if seen {
                 fixture.clock.advance(ms(1));
                 assert_eq!(store.get(&last).unwrap(), None, "{round}: its time is over");
-                assert_eq!(live_rows(store), 0, "{round}");
+                assert_eq!(row_count(store), 0, "{round}");
             }
             seen
         });
@@ -139,7 +137,7 @@ fn a_value_that_was_seen_once_stays_when_the_life_of_the_one_before_it_is_over()
             if seen {
                 fixture.clock.advance(ms(1));
                 assert!(is_new(), "{round}: it was there before");
-                assert_eq!(live_rows(store), 1, "{round}");
+                assert_eq!(row_count(store), 1, "{round}");
             }
             seen
         });

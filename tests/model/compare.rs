@@ -298,7 +298,6 @@ impl Pair {
             prefix: plan.prefix.0.clone(),
             keys_only: plan.keys_only,
             reverse: plan.reverse,
-            live: false,
         };
         let mut cursor = self.handles[keyspace].cursor(options).expect("cursor");
         for (number, step) in plan.moves.iter().enumerate() {
