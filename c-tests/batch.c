@@ -128,7 +128,7 @@ TEST(batch_with_a_dropped_keyspace_changes_nothing)
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("a"), TEXT("1"), &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_tree(store, TEXT("words"), &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, &error));
     CHECK_COUNT(store, 0);
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(words, batch, &error));
@@ -279,15 +279,15 @@ TEST(arrays_are_written_and_deleted_together)
     sledstore *store = check_open("store");
     sledstore_pair pairs[3] = {{{"a", 1}, {"1", 1}}, {{"b", 1}, {NULL, 0}}, {{NULL, 0}, {"3", 1}}};
     sledstore_bytes keys[3] = {{"a", 1}, {"absent", 6}, {NULL, 0}};
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_write(store, pairs, 3, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_put_many(store, pairs, 3, &error));
     CHECK_VALUE(store, "a", "1");
     CHECK_VALUE(store, "b", "");
     CHECK_VALUE(store, "", "3");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete_many(store, keys, 3, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_delete_many(store, keys, 3, &error));
     CHECK_VALUE(store, "b", "");
     CHECK_COUNT(store, 1);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_write(store, NULL, 0, &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete_many(store, NULL, 0, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_put_many(store, NULL, 0, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_delete_many(store, NULL, 0, &error));
     check_close(store);
 }
 
@@ -307,10 +307,10 @@ TEST(array_with_one_bad_entry_changes_nothing)
         sledstore_bytes bad = entries[at].bad;
         sledstore_pair pairs[2] = {{{"a", 1}, {"1", 1}}, {bad, {"v", 1}}};
         sledstore_bytes keys[2] = {{"keep", 4}, bad};
-        CHECK_STATUS(entries[at].status, sledstore_batch_write(store, pairs, 2, &error));
+        CHECK_STATUS(entries[at].status, sledstore_put_many(store, pairs, 2, &error));
         if (entries[at].status == SLEDSTORE_INVALID_ARGUMENT) {
             CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                         sledstore_batch_delete_many(store, keys, 2, &error));
+                         sledstore_delete_many(store, keys, 2, &error));
         }
         CHECK_COUNT(store, 1);
     }
@@ -327,7 +327,7 @@ TEST(key_that_is_too_long_to_be_there_may_be_deleted)
     sledstore_bytes keys[2] = {{"a", 1}, {key, sizeof key}};
     check_put(store, "a", "1");
     check_put(store, "b", "1");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete_many(store, keys, 2, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_delete_many(store, keys, 2, &error));
     CHECK_COUNT(store, 1);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete(batch, NULL, key, sizeof key, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete(batch, NULL, TEXT("b"), &error));
@@ -341,14 +341,14 @@ TEST(arrays_need_a_pointer_and_a_possible_count)
 {
     sledstore *store = check_open("store");
     sledstore_pair pair = {{"a", 1}, {"1", 1}};
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_write(store, NULL, 1, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_put_many(store, NULL, 1, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_batch_write(store, &pair, SIZE_MAX, &error));
+                 sledstore_put_many(store, &pair, SIZE_MAX, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_batch_write(store, &pair, SIZE_MAX / sizeof pair, &error));
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_delete_many(store, NULL, 1, &error));
+                 sledstore_put_many(store, &pair, SIZE_MAX / sizeof pair, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_delete_many(store, NULL, 1, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_batch_delete_many(store, &pair.key, SIZE_MAX, &error));
+                 sledstore_delete_many(store, &pair.key, SIZE_MAX, &error));
     CHECK_COUNT(store, 0);
     check_close(store);
 }

@@ -234,7 +234,7 @@ sledstore *check_open(const char *name)
 sledstore *check_open_tree(const sledstore *store, const char *name)
 {
     sledstore *keyspace = NULL;
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT(name), &keyspace, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT(name), &keyspace, &error));
     CHECK(keyspace != NULL);
     return keyspace;
 }

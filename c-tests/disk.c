@@ -43,9 +43,9 @@ static int is_full(const sledstore *store, sledstore_batch *batch)
         sledstore_compare_and_swap(store, "more", 4, NULL, &text, NULL),
         sledstore_expire(store, "early", 5, 60000, NULL),
         sledstore_batch_apply(store, batch, NULL),
-        sledstore_batch_write(store, &pair, 1, NULL),
-        sledstore_batch_delete_many(store, &text, 1, NULL),
-        sledstore_drop_tree(store, "words", 5, NULL),
+        sledstore_put_many(store, &pair, 1, NULL),
+        sledstore_delete_many(store, &text, 1, NULL),
+        sledstore_drop_keyspace(store, "words", 5, NULL),
         sledstore_flush(store, NULL),
         sledstore_flush_sync(store, NULL),
         sledstore_compact(store, NULL),
@@ -69,7 +69,7 @@ OTHER_PROCESS(fill_it)
     int32_t status = SLEDSTORE_OK;
     snprintf(directory, sizeof directory, "%s/store", path);
     if (sledstore_open(directory, NULL, &store, NULL) != SLEDSTORE_OK
-        || sledstore_open_tree(store, "words", 5, &words, NULL) != SLEDSTORE_OK
+        || sledstore_open_keyspace(store, "words", 5, &words, NULL) != SLEDSTORE_OK
         || sledstore_batch_new(&batch, NULL) != SLEDSTORE_OK
         || sledstore_batch_put(batch, NULL, "more", 4, "value", 5, NULL) != SLEDSTORE_OK
         || sledstore_put(store, "early", 5, "value", 5, NULL) != SLEDSTORE_OK

@@ -52,7 +52,7 @@ TEST(outcomes_that_are_no_failure_make_no_error)
     /* CHECK_STATUS itself demands that `error` is NULL after each of these. */
     CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_get(store, TEXT("absent"), &value, &error));
     CHECK_STATUS(SLEDSTORE_NO_TTL, sledstore_ttl(store, TEXT("key"), &ttl_ms, &error));
-    CHECK_STATUS(SLEDSTORE_NOT_FOUND, sledstore_drop_tree(store, TEXT("absent"), &error));
+    CHECK_STATUS(SLEDSTORE_NOT_FOUND, sledstore_drop_keyspace(store, TEXT("absent"), &error));
     CHECK_STATUS(SLEDSTORE_CAS_MISMATCH,
                  sledstore_compare_and_swap(store, TEXT("key"), &wrong, NULL, &error));
     CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_ERROR));
@@ -64,7 +64,7 @@ TEST(error_outlives_the_store_it_came_from)
     sledstore *store = check_open("store");
     sledstore_error *why;
     sledstore *keyspace;
-    CHECK(sledstore_open_tree(store, TEXT("__mine"), &keyspace, &why) == SLEDSTORE_UNSUPPORTED);
+    CHECK(sledstore_open_keyspace(store, TEXT("__mine"), &keyspace, &why) == SLEDSTORE_UNSUPPORTED);
     const char *message = sledstore_error_message(why);
     CHECK_CONTAINS(message, "underscores");
     check_close(store);
@@ -127,7 +127,7 @@ TEST(message_names_bytes_that_are_no_text_without_harm)
     sledstore *keyspace;
     static const char name[] = "__\xff\x00\x01\n";
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_open_tree(store, name, sizeof name, &keyspace, &error));
+                 sledstore_open_keyspace(store, name, sizeof name, &keyspace, &error));
     CHECK(keyspace == NULL);
     check_close(store);
 }

@@ -227,12 +227,12 @@ TEST(iterator_of_a_dropped_keyspace_says_closed)
 {
     sledstore *store = open_with_rows(), *words;
     sledstore_pair row = {{"#", 1}, {"#", 1}};
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT("words"), &words, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT("words"), &words, &error));
     check_put(words, "a", "1");
     check_put(words, "b", "2");
     sledstore_iter *iter = new_iter(words, NULL);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(iter, &row, &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_tree(store, TEXT("words"), &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_next(iter, &row, &error));
     CHECK_NO_ROW(row);
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_first(iter, &row, &error));

@@ -209,7 +209,7 @@ static void open_store(void)
 static void close_store(void)
 {
     sledstore *store = STORE;
-    if (settle(sledstore_close(store, why))) {
+    if (settle(sledstore_close(store, why)) && store != NULL) {
         size_t closed = store_of(store);
         for (size_t at = counts[SLEDSTORE_KIND_STORE]; at > 0; at--) {
             if (live[SLEDSTORE_KIND_STORE][at - 1].store == closed) {
@@ -223,16 +223,18 @@ static void open_tree(void)
 {
     sledstore *store = STORE, *opened = NULL;
     sledstore_bytes name = bytes();
-    if (settle(sledstore_open_tree(store, BYTES(name), OUT(&opened), why))) {
+    if (settle(sledstore_open_keyspace(store, BYTES(name), OUT(&opened), why))) {
         remember(SLEDSTORE_KIND_STORE, opened, store_of(store));
     }
 }
 
 static void tree_names(void)
 {
-    sledstore_value *names[4];
+    sledstore_value *names[4], **place = OUT(names);
     size_t count = 0;
-    if (settle(sledstore_tree_names(STORE, OUT(names), below(5), OUT(&count), why))) {
+    /* Without a place for names it tells how many there are. */
+    if (settle(sledstore_keyspace_names(STORE, place, below(5), OUT(&count), why)) &&
+        place != NULL) {
         for (size_t at = 0; at < count; at++) {
             remember(SLEDSTORE_KIND_VALUE, names[at], 0);
         }
@@ -245,7 +247,7 @@ static void rare_call(void)
     size_t count;
     sledstore_bytes name = bytes();
     switch (below(8)) {
-    case 0: settle(sledstore_drop_tree(STORE, BYTES(name), why)); break;
+    case 0: settle(sledstore_drop_keyspace(STORE, BYTES(name), why)); break;
     case 1: settle(sledstore_flush(STORE, why)); break;
     case 2: settle(sledstore_flush_sync(STORE, why)); break;
     case 3: settle(sledstore_compact(STORE, why)); break;
@@ -331,8 +333,8 @@ static void batch_call(void)
     case 3: settle(sledstore_batch_len(BATCH, OUT(&len), why)); break;
     case 4: settle(sledstore_batch_clear(BATCH, why)); break;
     case 5: settle(sledstore_batch_apply(STORE, BATCH, why)); break;
-    case 6: settle(sledstore_batch_write(STORE, OUT(pairs), below(3), why)); break;
-    case 7: settle(sledstore_batch_delete_many(STORE, OUT(keys), below(4), why)); break;
+    case 6: settle(sledstore_put_many(STORE, OUT(pairs), below(3), why)); break;
+    case 7: settle(sledstore_delete_many(STORE, OUT(keys), below(4), why)); break;
     }
 }
 

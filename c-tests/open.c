@@ -138,14 +138,14 @@ TEST(unknown_and_contradictory_options_are_refused)
     options.flags = SLEDSTORE_OPEN_MUST_EXIST | SLEDSTORE_OPEN_MUST_CREATE;
     CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
     options.flags = UINT64_C(1) << 5;
-    CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
+    CHECK_REFUSED(SLEDSTORE_UNSUPPORTED, check_path("store"), &options);
     options.flags = UINT64_C(1) << 63;
-    CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
+    CHECK_REFUSED(SLEDSTORE_UNSUPPORTED, check_path("store"), &options);
     options.flags = SLEDSTORE_OPEN_MUST_EXIST | SLEDSTORE_OPEN_TEMPORARY;
     CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
     options = defaults;
     options.mode = 3;
-    CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);
+    CHECK_REFUSED(SLEDSTORE_UNSUPPORTED, check_path("store"), &options);
     options = defaults;
     options.reserved = 1;
     CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("store"), &options);

@@ -202,9 +202,11 @@ TEST(get_into_without_a_buffer_asks_for_the_size)
     sledstore *store = check_open("store");
     size_t needed = 0;
     check_put(store, "key", "value");
-    CHECK_STATUS(SLEDSTORE_BUFFER_TOO_SMALL,
-                 sledstore_get_into(store, TEXT("key"), NULL, 0, &needed, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_get_into(store, TEXT("key"), NULL, 0, &needed, &error));
     CHECK_NUMBER(5, needed);
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND,
+                 sledstore_get_into(store, TEXT("none"), NULL, 0, &needed, &error));
+    CHECK_NUMBER(0, needed);
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_get_into(store, TEXT("key"), NULL, 8, &needed, &error));
     CHECK_NUMBER(0, needed);

@@ -111,9 +111,9 @@ static void use_everything_in_the_child(void)
     uint64_t number;
     FORKED(sledstore_open(check_path("other"), NULL, &store, &error));
     FORKED(sledstore_open_temporary(NULL, &store, &error));
-    FORKED(sledstore_open_tree(inherited.store, TEXT("words"), &store, &error));
-    FORKED(sledstore_drop_tree(inherited.store, TEXT("words"), &error));
-    FORKED(sledstore_tree_names(inherited.store, NULL, 0, &size, &error));
+    FORKED(sledstore_open_keyspace(inherited.store, TEXT("words"), &store, &error));
+    FORKED(sledstore_drop_keyspace(inherited.store, TEXT("words"), &error));
+    FORKED(sledstore_keyspace_names(inherited.store, NULL, 0, &size, &error));
     FORKED(sledstore_get(inherited.store, TEXT("key"), &value, &error));
     FORKED(sledstore_put(inherited.store, TEXT("key"), TEXT("child"), &error));
     FORKED(sledstore_delete(inherited.store, TEXT("key"), &error));

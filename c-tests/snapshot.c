@@ -257,7 +257,7 @@ TEST(dropped_keyspace_is_gone_from_snapshots)
     sledstore *store = check_open("store"), *words = check_open_tree(store, "words");
     check_put(words, "a", "1");
     sledstore_snapshot *snapshot = new_snapshot(store);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_tree(store, TEXT("words"), &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
     CHECK_STATUS(SLEDSTORE_CLOSED,
                  sledstore_snapshot_contains(snapshot, words, TEXT("a"), &error));
     free_snapshot(snapshot);
@@ -317,6 +317,9 @@ TEST(snapshot_functions_refuse_bad_arguments)
     CHECK_STATUS(SLEDSTORE_BUFFER_TOO_SMALL,
                  sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), small, 2, &needed, &error));
     CHECK_NUMBER(4, needed);
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), NULL, 0, &needed, &error));
+    CHECK_NUMBER(4, needed);
     CHECK_STATUS(invalid, sledstore_snapshot_get_many(snapshot, NULL, &bad, 1, &value, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_get_many(snapshot, NULL, NULL, 1, &value, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_get_many(snapshot, NULL, &bad, 1, NULL, &error));
@@ -326,7 +329,8 @@ TEST(snapshot_functions_refuse_bad_arguments)
     CHECK_STATUS(invalid, sledstore_snapshot_count(snapshot, NULL, NULL, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_iter_new(snapshot, NULL, NULL, NULL, &error));
     options.flags = 8;
-    CHECK_STATUS(invalid, sledstore_snapshot_iter_new(snapshot, NULL, &options, &iter, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+                 sledstore_snapshot_iter_new(snapshot, NULL, &options, &iter, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE,
                  sledstore_snapshot_count((sledstore_snapshot *)store, NULL, &number, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE,

@@ -170,7 +170,32 @@ TEST(batch_used_by_two_threads_is_busy_and_unharmed)
     fill_batch(&mine);
     CHECK(pthread_join(other, NULL) == 0);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_len(batch, &len, &error));
-    CHECK(len <= mine + others && len > 0);
+    CHECK(len == mine + others && len > 0);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(batch));
+}
+
+static void *ask_for_length(void *unused)
+{
+    size_t last = 0;
+    (void)unused;
+    for (int round = 0; round < 4 * ROUNDS; round++) {
+        size_t len = 0;
+        CHECK_ONE_OF(sledstore_batch_len(batch, &len, &error), SLEDSTORE_OK);
+        CHECK(len >= last);
+        last = len;
+    }
+    return NULL;
+}
+
+TEST(batch_len_is_told_to_many_threads_while_another_fills_the_batch)
+{
+    pthread_t threads[THREADS];
+    size_t mine = 0;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&batch, &error));
+    start(threads, ask_for_length);
+    fill_batch(&mine);
+    join(threads);
+    CHECK_NUMBER(4 * ROUNDS, mine);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(batch));
 }
 
@@ -344,7 +369,7 @@ static void *release_keyspace(void *number)
     char name[16];
     snprintf(name, sizeof name, "%d", (int)(uintptr_t)number);
     for (int round = 0; round < ROUNDS / 10; round++) {
-        CHECK_STATUS(SLEDSTORE_OK, sledstore_open_tree(store, TEXT(name), &keyspace, &error));
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT(name), &keyspace, &error));
         check_put(keyspace, name, name);
         CHECK_STATUS(SLEDSTORE_OK, sledstore_release(keyspace, &error));
     }

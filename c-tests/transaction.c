@@ -198,7 +198,7 @@ TEST(transaction_over_a_dropped_keyspace_writes_nothing)
     sledstore_txn *txn = begin(store);
     put(txn, "a", "1");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, words, TEXT("a"), TEXT("1"), &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_tree(store, TEXT("words"), &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_commit(txn, &error));
     CHECK_COUNT(store, 0);
     check_close(store);
@@ -248,6 +248,9 @@ TEST(transaction_functions_refuse_bad_arguments)
     CHECK_STATUS(SLEDSTORE_BUFFER_TOO_SMALL,
                  sledstore_txn_get_into(txn, NULL, TEXT("a"), small, 2, &needed, &error));
     CHECK_NUMBER(4, needed);
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_txn_get_into(txn, NULL, TEXT("a"), NULL, 0, &needed, &error));
+    CHECK_NUMBER(4, needed);
     CHECK_STATUS(invalid, sledstore_txn_get_many(txn, NULL, &bad, 1, &value, &error));
     CHECK_STATUS(invalid, sledstore_txn_get_many(txn, NULL, NULL, 1, &value, &error));
     CHECK_STATUS(invalid, sledstore_txn_contains(txn, NULL, NULL, 1, &error));
@@ -262,7 +265,8 @@ TEST(transaction_functions_refuse_bad_arguments)
     CHECK_STATUS(invalid, sledstore_txn_delete(txn, NULL, NULL, 1, &error));
     CHECK_STATUS(invalid, sledstore_txn_iter_new(txn, NULL, NULL, NULL, &error));
     options.flags = 8;
-    CHECK_STATUS(invalid, sledstore_txn_iter_new(txn, NULL, &options, &iter, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+                 sledstore_txn_iter_new(txn, NULL, &options, &iter, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_commit((sledstore_txn *)store, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_rollback((sledstore_txn *)store, &error));
     CHECK_STATUS(invalid, sledstore_txn_commit(NULL, &error));

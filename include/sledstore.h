@@ -450,7 +450,7 @@ typedef int32_t sledstore_status;
 /**
  * A store, seen through one of its keyspaces.
  *
- * sledstore_open() gives a handle to the default keyspace; sledstore_open_tree() gives handles to
+ * sledstore_open() gives a handle to the default keyspace; sledstore_open_keyspace() gives handles to
  * the others. Every function works on every one of them.
  *
  * Any number of threads may use one handle at once. The store is open until sledstore_close() is
@@ -928,7 +928,7 @@ sledstore_status sledstore_open(const char *path,
  *                 sledstore_release(); NULL on failure.
  * @param error    see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option is wrong;
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option makes no sense;
  * SLEDSTORE_UNSUPPORTED: an option that this build does not have, or a segment_size that is not
  * allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC;
  * the engine statuses.
@@ -953,11 +953,11 @@ sledstore_status sledstore_open_temporary(const struct sledstore_open_options *o
  * SLEDSTORE_IO or another engine status it is closed all the same if the handle then answers
  * SLEDSTORE_CLOSED; what was not flushed may be lost.
  *
- * @param store  any handle of the store.
+ * @param store  any handle of the store; NULL does nothing.
  * @param error  see sledstore_error; may be NULL. After SLEDSTORE_BUSY its message says how many
  *               iterators, snapshots and transactions are open, or how many threads are in calls.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls
  * of other threads did not come back; SLEDSTORE_REENTRANT: this thread is inside a call on the
  * store, that is, in a callback; SLEDSTORE_CLOSED: it was closed before, or another thread is
  * closing it; the handle statuses; the engine statuses.
@@ -977,10 +977,10 @@ sledstore_status sledstore_close(struct sledstore *store,
  * This is for hosts that free things in any order, such as garbage collectors. It cannot tell
  * whether the last flush succeeded; sledstore_close() can.
  *
- * @param store  the handle; it is gone after SLEDSTORE_OK.
+ * @param store  the handle; it is gone after SLEDSTORE_OK. NULL does nothing.
  * @param error  see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_REENTRANT: this thread is inside a call on this handle, that
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_REENTRANT: this thread is inside a call on this handle, that
  * is, in a callback; the handle statuses.
  *
  * Threads: any. A call of another thread on the same handle comes to its end undisturbed, and the
@@ -1013,11 +1013,11 @@ sledstore_status sledstore_release(struct sledstore *store,
  * Threads: any number at once. Since 0.1.0.
  */
 SLEDSTORE_API
-sledstore_status sledstore_open_tree(const struct sledstore *store,
-                                     const void *name,
-                                     size_t name_len,
-                                     struct sledstore **keyspace,
-                                     struct sledstore_error **error);
+sledstore_status sledstore_open_keyspace(const struct sledstore *store,
+                                         const void *name,
+                                         size_t name_len,
+                                         struct sledstore **keyspace,
+                                         struct sledstore_error **error);
 
 /**
  * Removes a keyspace with everything in it. From then on its handles answer SLEDSTORE_CLOSED to
@@ -1037,16 +1037,16 @@ sledstore_status sledstore_open_tree(const struct sledstore *store,
  * Threads: any number at once. Since 0.1.0.
  */
 SLEDSTORE_API
-sledstore_status sledstore_drop_tree(const struct sledstore *store,
-                                     const void *name,
-                                     size_t name_len,
-                                     struct sledstore_error **error);
+sledstore_status sledstore_drop_keyspace(const struct sledstore *store,
+                                         const void *name,
+                                         size_t name_len,
+                                         struct sledstore_error **error);
 
 /**
  * Gives the names of all keyspaces, in the order of their bytes, "default" among them.
  *
- * To learn how many there are, call it with names NULL and capacity 0: it answers
- * SLEDSTORE_BUFFER_TOO_SMALL and sets count.
+ * To learn how many there are, call it with names NULL and capacity 0: it sets count, and gives no
+ * name.
  *
  * @param store     any handle of the store.
  * @param names     an array for the names. Each of the first count entries receives a value, to be
@@ -1064,11 +1064,11 @@ sledstore_status sledstore_drop_tree(const struct sledstore *store,
  * Threads: any number at once. Since 0.1.0.
  */
 SLEDSTORE_API
-sledstore_status sledstore_tree_names(const struct sledstore *store,
-                                      struct sledstore_value **names,
-                                      size_t capacity,
-                                      size_t *count,
-                                      struct sledstore_error **error);
+sledstore_status sledstore_keyspace_names(const struct sledstore *store,
+                                          struct sledstore_value **names,
+                                          size_t capacity,
+                                          size_t *count,
+                                          struct sledstore_error **error);
 
 /**
  * Writes out what was written to the store until now, in all its keyspaces, and syncs it. After
@@ -1192,7 +1192,7 @@ sledstore_status sledstore_get(const struct sledstore *store,
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or has expired;
- * SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT: needed is
+ * SLEDSTORE_BUFFER_TOO_SMALL: there is a buffer, and it is too small; SLEDSTORE_INVALID_ARGUMENT: needed is
  * NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; the handle
  * statuses; the engine statuses.
  *
@@ -1543,10 +1543,9 @@ sledstore_status sledstore_batch_delete(struct sledstore_batch *batch,
  * @param len    receives the number; 0 on failure.
  * @param error  see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: len is NULL; SLEDSTORE_BUSY: another thread
- * is using the batch; the handle statuses.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: len is NULL; the handle statuses.
  *
- * Threads: one at a time for each batch. Since 0.1.0.
+ * Threads: any number at once, also beside one that changes the batch. Since 0.1.0.
  */
 SLEDSTORE_API
 sledstore_status sledstore_batch_len(const struct sledstore_batch *batch,
@@ -1616,10 +1615,10 @@ SLEDSTORE_API sledstore_status sledstore_batch_free(struct sledstore_batch *batc
  * Threads: any number at once. Since 0.1.0.
  */
 SLEDSTORE_API
-sledstore_status sledstore_batch_write(const struct sledstore *store,
-                                       const struct sledstore_pair *pairs,
-                                       size_t count,
-                                       struct sledstore_error **error);
+sledstore_status sledstore_put_many(const struct sledstore *store,
+                                    const struct sledstore_pair *pairs,
+                                    size_t count,
+                                    struct sledstore_error **error);
 
 /**
  * Deletes several keys together: all of them or none. Keys that are not there are no failure.
@@ -1635,10 +1634,10 @@ sledstore_status sledstore_batch_write(const struct sledstore *store,
  * Threads: any number at once. Since 0.1.0.
  */
 SLEDSTORE_API
-sledstore_status sledstore_batch_delete_many(const struct sledstore *store,
-                                             const struct sledstore_bytes *keys,
-                                             size_t count,
-                                             struct sledstore_error **error);
+sledstore_status sledstore_delete_many(const struct sledstore *store,
+                                       const struct sledstore_bytes *keys,
+                                       size_t count,
+                                       struct sledstore_error **error);
 
 /**
  * Creates an iterator over a keyspace, as it is now. It stands outside of the rows: move it first.

@@ -313,6 +313,11 @@ impl<T: Plain> OutputArray<T> {
         }
     }
 
+    /// Whether the caller gave no place at all, and so asks how large it has to be.
+    pub(super) fn is_absent(&self) -> bool {
+        self.first.is_null() && self.count == 0
+    }
+
     pub(super) fn required_not_empty(&self, what: &str) -> Result<(), Fail> {
         match self.count {
             0 => Err(Fail::invalid(format!("{what}: there is no place for a result"))),

@@ -1,10 +1,11 @@
 //! Batches: several writes that happen together.
 
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::arguments::{sledstore_bytes, sledstore_pair, Output};
-use super::error::sledstore_error;
+use super::error::{sledstore_error, Fail};
 use super::exclusive::Exclusive;
 use super::guard;
 use super::handle::{self, opaque};
@@ -22,7 +23,25 @@ use crate::SledBatch;
 pub struct sledstore_batch;
 
 /// What a batch handle stands for.
-pub(super) type BatchObject = Exclusive<SledBatch>;
+pub(super) struct BatchObject {
+    changes: Exclusive<SledBatch>,
+    /// How many changes it has, for threads that only ask.
+    len: AtomicUsize,
+}
+
+impl BatchObject {
+    pub(super) fn new() -> Self {
+        Self { changes: Exclusive::new(SledBatch::new()), len: AtomicUsize::new(0) }
+    }
+
+    /// Lets `change` alone use the batch.
+    fn change(&self, change: impl FnOnce(&mut SledBatch) -> crate::Result<()>) -> Result<(), Fail> {
+        let mut changes = self.changes.hold("batch")?;
+        let result = change(&mut changes);
+        self.len.store(changes.len(), Ordering::Release);
+        Ok(result?)
+    }
+}
 
 opaque!(sledstore_batch, Batch, BatchObject);
 
@@ -43,7 +62,7 @@ pub unsafe extern "C" fn sledstore_batch_new(
     let batch = Output::cleared(batch);
     guard::enter(error, |_| {
         batch.required("batch")?;
-        let object = Exclusive::new(SledBatch::new());
+        let object = BatchObject::new();
         batch.set(handle::insert::<sledstore_batch>(object)?.publish());
         Ok(sledstore_status::SLEDSTORE_OK)
     })
@@ -80,11 +99,10 @@ pub unsafe extern "C" fn sledstore_batch_put(
         let keyspace = call.object_or_null(keyspace)?;
         let key = call.bytes("key", key, key_len)?;
         let value = call.bytes("value", value, value_len)?;
-        let mut batch = batch.hold("batch")?;
-        match keyspace {
-            Some(store) => batch.put_in(&store.keyspace, key, value)?,
-            None => batch.put(key, value)?,
-        };
+        batch.change(|batch| match keyspace {
+            Some(store) => batch.put_in(&store.keyspace, key, value),
+            None => batch.put(key, value),
+        })?;
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -123,11 +141,10 @@ pub unsafe extern "C" fn sledstore_batch_put_with_ttl(
         let keyspace = call.object_or_null(keyspace)?;
         let key = call.bytes("key", key, key_len)?;
         let value = call.bytes("value", value, value_len)?;
-        let mut batch = batch.hold("batch")?;
-        match keyspace {
-            Some(store) => batch.put_with_ttl_in(&store.keyspace, key, value, ttl)?,
-            None => batch.put_with_ttl(key, value, ttl)?,
-        };
+        batch.change(|batch| match keyspace {
+            Some(store) => batch.put_with_ttl_in(&store.keyspace, key, value, ttl),
+            None => batch.put_with_ttl(key, value, ttl),
+        })?;
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -157,11 +174,10 @@ pub unsafe extern "C" fn sledstore_batch_delete(
         let batch = call.object(batch)?;
         let keyspace = call.object_or_null(keyspace)?;
         let key = call.bytes("key", key, key_len)?;
-        let mut batch = batch.hold("batch")?;
-        match keyspace {
-            Some(store) => batch.delete_in(&store.keyspace, key)?,
-            None => batch.delete(key)?,
-        };
+        batch.change(|batch| match keyspace {
+            Some(store) => batch.delete_in(&store.keyspace, key),
+            None => batch.delete(key),
+        })?;
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -172,10 +188,9 @@ pub unsafe extern "C" fn sledstore_batch_delete(
 /// @param len    receives the number; 0 on failure.
 /// @param error  see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: len is NULL; SLEDSTORE_BUSY: another thread
-/// is using the batch; the handle statuses.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: len is NULL; the handle statuses.
 ///
-/// Threads: one at a time for each batch. Since 0.1.0.
+/// Threads: any number at once, also beside one that changes the batch. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sledstore_batch_len(
     batch: *const sledstore_batch,
@@ -185,7 +200,7 @@ pub unsafe extern "C" fn sledstore_batch_len(
     let len = Output::cleared(len);
     guard::enter(error, |call| {
         len.required("len")?;
-        len.set(call.object(batch)?.hold("batch")?.len());
+        len.set(call.object(batch)?.len.load(Ordering::Acquire));
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -204,7 +219,10 @@ pub unsafe extern "C" fn sledstore_batch_clear(
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
     guard::enter(error, |call| {
-        call.object(batch)?.hold("batch")?.clear();
+        call.object(batch)?.change(|batch| {
+            batch.clear();
+            Ok(())
+        })?;
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -231,7 +249,7 @@ pub unsafe extern "C" fn sledstore_batch_apply(
     guard::enter(error, |call| {
         let store = call.object(store)?;
         let batch = call.object(batch)?;
-        store.keyspace.apply(&*batch.hold("batch")?)?;
+        store.keyspace.apply(&*batch.changes.hold("batch")?)?;
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -264,7 +282,7 @@ pub extern "C" fn sledstore_batch_free(batch: *mut sledstore_batch) -> sledstore
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_batch_write(
+pub unsafe extern "C" fn sledstore_put_many(
     store: *const sledstore,
     pairs: *const sledstore_pair,
     count: usize,
@@ -289,7 +307,7 @@ pub unsafe extern "C" fn sledstore_batch_write(
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_batch_delete_many(
+pub unsafe extern "C" fn sledstore_delete_many(
     store: *const sledstore,
     keys: *const sledstore_bytes,
     count: usize,

@@ -3,11 +3,10 @@ use std::sync::{mpsc, Barrier};
 use std::thread;
 
 use super::*;
-use crate::capi::batch::sledstore_batch;
-use crate::capi::exclusive::Exclusive;
+use crate::capi::batch::{sledstore_batch, BatchObject};
 use crate::capi::iterator::sledstore_iter;
 use crate::capi::value::sledstore_value;
-use crate::{Bytes, SledBatch};
+use crate::Bytes;
 
 fn new_value(text: &[u8]) -> Token {
     let object = ValueObject(Bytes::from(text));
@@ -81,7 +80,7 @@ fn a_handle_of_another_type_is_told_by_name() {
 fn a_slot_that_is_used_again_does_not_bring_the_old_handle_back() {
     let old = new_value(b"old");
     assert!(free_value(old).is_ok());
-    let batch = insert::<sledstore_batch>(Exclusive::new(SledBatch::new()));
+    let batch = insert::<sledstore_batch>(BatchObject::new());
     let batch = batch.expect("there is room");
     assert_eq!(batch.token().index(), old.index(), "the slot is used again");
     assert_eq!(refusal(value_of(old)), Some(Status::SLEDSTORE_CLOSED));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::arguments::{sledstore_bytes, Call};
 use super::error::Fail;
+use super::status::sledstore_status as Status;
 use crate::{IterOptions, SledMode, SledStoreBuilder};
 
 /// For sledstore_open_options.flags: there has to be a store in the directory already. If there is
@@ -84,7 +85,7 @@ impl sledstore_open_options {
 
     fn check(&self) -> Result<(), Fail> {
         if self.flags & !ALL_OPEN_FLAGS != 0 {
-            return Err(Fail::invalid(format!("flags: unknown bits in {:#x}", self.flags)));
+            return Err(unknown_flags(self.flags));
         }
         if self.has(SLEDSTORE_OPEN_MUST_EXIST) && self.has(SLEDSTORE_OPEN_MUST_CREATE) {
             return Err(Fail::invalid("flags: MUST_EXIST and MUST_CREATE exclude each other"));
@@ -93,7 +94,8 @@ impl sledstore_open_options {
             return Err(Fail::invalid("flags: a temporary store cannot exist already"));
         }
         if self.mode > SLEDSTORE_MODE_HIGH_THROUGHPUT {
-            return Err(Fail::invalid(format!("mode: there is no mode {}", self.mode)));
+            let message = format!("mode: this version has no mode {}", self.mode);
+            return Err(Fail::new(Status::SLEDSTORE_UNSUPPORTED, message));
         }
         match self.reserved {
             0 => Ok(()),
@@ -169,7 +171,7 @@ impl sledstore_iter_options {
     /// The same options in the words of the store.
     pub(super) fn to_store(self, call: &Call) -> Result<IterOptions, Fail> {
         if self.flags & !ALL_ITER_FLAGS != 0 {
-            return Err(Fail::invalid(format!("flags: unknown bits in {:#x}", self.flags)));
+            return Err(unknown_flags(self.flags));
         }
         let has = |flag| self.flags & flag != 0;
         let lower = limit(call, "lower", self.lower, !has(SLEDSTORE_ITER_LOWER_EXCLUSIVE))?;
@@ -178,6 +180,12 @@ impl sledstore_iter_options {
         let keys_only = has(SLEDSTORE_ITER_KEYS_ONLY);
         Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false })
     }
+}
+
+/// A newer version may know them.
+fn unknown_flags(flags: u64) -> Fail {
+    let message = format!("flags: this version knows not all bits of {flags:#x}");
+    Fail::new(Status::SLEDSTORE_UNSUPPORTED, message)
 }
 
 fn limit(

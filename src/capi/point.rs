@@ -55,7 +55,7 @@ pub unsafe extern "C" fn sledstore_get(
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or has expired;
-/// SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT: needed is
+/// SLEDSTORE_BUFFER_TOO_SMALL: there is a buffer, and it is too small; SLEDSTORE_INVALID_ARGUMENT: needed is
 /// NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0; the handle
 /// statuses; the engine statuses.
 ///

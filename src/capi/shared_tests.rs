@@ -6,7 +6,9 @@ use std::thread;
 use super::*;
 use crate::capi::error::{sledstore_error_free, sledstore_error_message};
 use crate::capi::iterator::{sledstore_iter, sledstore_iter_free, sledstore_iter_new};
-use crate::capi::store::{sledstore_close, sledstore_open, sledstore_open_tree, sledstore_release};
+use crate::capi::store::{
+    sledstore_close, sledstore_open, sledstore_open_keyspace, sledstore_release,
+};
 
 /// A handle, and where its store is.
 struct Opened {
@@ -51,7 +53,8 @@ impl Opened {
         let mut keyspace = null_mut();
         let (store, name, len) = (pointer(self.store), name.as_ptr().cast(), name.len());
         // SAFETY: see above.
-        let status = unsafe { sledstore_open_tree(store, name, len, &mut keyspace, null_mut()) };
+        let status =
+            unsafe { sledstore_open_keyspace(store, name, len, &mut keyspace, null_mut()) };
         (status, keyspace)
     }
 

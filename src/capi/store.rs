@@ -16,7 +16,7 @@ use crate::{Bytes, SledStore};
 
 /// A store, seen through one of its keyspaces.
 ///
-/// sledstore_open() gives a handle to the default keyspace; sledstore_open_tree() gives handles to
+/// sledstore_open() gives a handle to the default keyspace; sledstore_open_keyspace() gives handles to
 /// the others. Every function works on every one of them.
 ///
 /// Any number of threads may use one handle at once. The store is open until sledstore_close() is
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn sledstore_open(
 ///                 sledstore_release(); NULL on failure.
 /// @param error    see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option is wrong;
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option makes no sense;
 /// SLEDSTORE_UNSUPPORTED: an option that this build does not have, or a segment_size that is not
 /// allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC;
 /// the engine statuses.
@@ -139,11 +139,11 @@ fn watch_for_forks() -> Result<(), Fail> {
 /// SLEDSTORE_IO or another engine status it is closed all the same if the handle then answers
 /// SLEDSTORE_CLOSED; what was not flushed may be lost.
 ///
-/// @param store  any handle of the store.
+/// @param store  any handle of the store; NULL does nothing.
 /// @param error  see sledstore_error; may be NULL. After SLEDSTORE_BUSY its message says how many
 ///               iterators, snapshots and transactions are open, or how many threads are in calls.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls
+/// Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: iterators, snapshots or transactions are open, or calls
 /// of other threads did not come back; SLEDSTORE_REENTRANT: this thread is inside a call on the
 /// store, that is, in a callback; SLEDSTORE_CLOSED: it was closed before, or another thread is
 /// closing it; the handle statuses; the engine statuses.
@@ -156,6 +156,9 @@ pub unsafe extern "C" fn sledstore_close(
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
     guard::enter(error, |call| {
+        if store.is_null() {
+            return Ok(sledstore_status::SLEDSTORE_OK);
+        }
         // The right to use the handle has to end here: closing waits until nobody has one.
         let (keyspace, shared) = {
             let store = call.object(store)?;
@@ -173,10 +176,10 @@ pub unsafe extern "C" fn sledstore_close(
 /// This is for hosts that free things in any order, such as garbage collectors. It cannot tell
 /// whether the last flush succeeded; sledstore_close() can.
 ///
-/// @param store  the handle; it is gone after SLEDSTORE_OK.
+/// @param store  the handle; it is gone after SLEDSTORE_OK. NULL does nothing.
 /// @param error  see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_REENTRANT: this thread is inside a call on this handle, that
+/// Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_REENTRANT: this thread is inside a call on this handle, that
 /// is, in a callback; the handle statuses.
 ///
 /// Threads: any. A call of another thread on the same handle comes to its end undisturbed, and the
@@ -187,6 +190,9 @@ pub unsafe extern "C" fn sledstore_release(
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
     guard::enter(error, |call| {
+        if store.is_null() {
+            return Ok(sledstore_status::SLEDSTORE_OK);
+        }
         let shared = call.object(store)?.shared.clone();
         if let Some(token) = Token::of(store.cast_const()) {
             handle::free(token, handle::Kind::Store)?;
@@ -217,7 +223,7 @@ pub unsafe extern "C" fn sledstore_release(
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_open_tree(
+pub unsafe extern "C" fn sledstore_open_keyspace(
     store: *const sledstore,
     name: *const c_void,
     name_len: usize,
@@ -251,7 +257,7 @@ pub unsafe extern "C" fn sledstore_open_tree(
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_drop_tree(
+pub unsafe extern "C" fn sledstore_drop_keyspace(
     store: *const sledstore,
     name: *const c_void,
     name_len: usize,
@@ -268,8 +274,8 @@ pub unsafe extern "C" fn sledstore_drop_tree(
 
 /// Gives the names of all keyspaces, in the order of their bytes, "default" among them.
 ///
-/// To learn how many there are, call it with names NULL and capacity 0: it answers
-/// SLEDSTORE_BUFFER_TOO_SMALL and sets count.
+/// To learn how many there are, call it with names NULL and capacity 0: it sets count, and gives no
+/// name.
 ///
 /// @param store     any handle of the store.
 /// @param names     an array for the names. Each of the first count entries receives a value, to be
@@ -286,7 +292,7 @@ pub unsafe extern "C" fn sledstore_drop_tree(
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_tree_names(
+pub unsafe extern "C" fn sledstore_keyspace_names(
     store: *const sledstore,
     names: *mut *mut sledstore_value,
     capacity: usize,
@@ -299,11 +305,14 @@ pub unsafe extern "C" fn sledstore_tree_names(
         count.required("count")?;
         let found = call.object(store)?.keyspace.keyspace_names()?;
         let needed = found.len();
-        if needed > capacity {
+        if !names.is_absent() && needed > capacity {
             count.set(needed);
             return Err(value::too_small("names", needed, capacity));
         }
-        names.fill(value::publish_all(found.into_iter().map(|name| Some(Bytes::from(name))))?);
+        if !names.is_absent() {
+            let found = found.into_iter().map(|name| Some(Bytes::from(name)));
+            names.fill(value::publish_all(found)?);
+        }
         count.set(needed);
         Ok(sledstore_status::SLEDSTORE_OK)
     })

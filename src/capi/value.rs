@@ -48,7 +48,8 @@ pub(super) fn give(
     Ok(Status::SLEDSTORE_OK)
 }
 
-/// Copies a value that was read into the caller's buffer, or says that there is none.
+/// Copies a value that was read into the caller's buffer, or says that there is none. A caller
+/// without a buffer asks for the length alone.
 pub(super) fn copy(
     dst: &OutputArray<u8>,
     needed: &Output<usize>,
@@ -56,7 +57,7 @@ pub(super) fn copy(
 ) -> Result<Status, Fail> {
     let found = found.ok_or(StoreError::KeyNotFound)?;
     needed.set(found.len());
-    match dst.copy(&found) {
+    match dst.is_absent() || dst.copy(&found) {
         true => Ok(Status::SLEDSTORE_OK),
         false => Err(too_small("dst", found.len(), dst.count())),
     }
