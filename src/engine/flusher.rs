@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::room::Room;
 use super::shield::shield;
+use super::signals;
 use super::witness::Witness;
 use super::{Failure, Result};
 
@@ -41,9 +42,8 @@ impl Flusher {
         let state = State { drawn: 0, served: 0, last: None, closed: None };
         let desk = Arc::new(Desk { room, state: Mutex::new(state), changed: Condvar::new() });
         let served = Arc::clone(&desk);
-        std::thread::Builder::new()
-            .name("sledstore-flush".to_owned())
-            .spawn(move || served.serve(db, witness))
+        let thread = std::thread::Builder::new().name("sledstore-flush".to_owned());
+        signals::blocked(|| thread.spawn(move || served.serve(db, witness)))
             .map_err(|source| Failure::from_io("open", desk.room.path(), &source))?;
         Ok(Self { desk })
     }

@@ -31,6 +31,7 @@ mod room;
 mod row;
 mod script;
 mod shield;
+mod signals;
 mod stand_ins;
 mod start;
 mod tree;

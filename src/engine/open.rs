@@ -15,10 +15,10 @@ use super::mend;
 use super::pieces::Pieces;
 use super::room::Room;
 use super::shield::shield;
-use super::stand_ins;
 use super::start::{discard, open_or_set_aside, spare_threads};
 use super::witness::Witness;
 use super::{directory, Failure, RawTree, Reason, Result, Tree};
+use super::{signals, stand_ins};
 
 /// Segment sizes that new stores may have. sled allows 256 bytes to 16 MiB, but small segments turn
 /// nearly every page into a file of its own, and at 16 MiB an offset in sled's buffer header can
@@ -209,6 +209,7 @@ impl Parts {
         let is_new = mend::prepare(path)?;
         directory::read_through(&directory::log_file(path)).map_err(io)?;
         stand_ins::prepare();
+        signals::prepare();
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
         room.heed(log.log());
         match Self::open_watched(room, options, is_new, &log) {

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use oxistore_core::StoreError;
 
-use super::{Failure, Reason, Result};
+use super::{signals, Failure, Reason, Result};
 
 /// Runs one call into sled. Its errors and its panics come back as errors that name `operation`
-/// and `path`.
+/// and `path`. Threads that it starts take no signals.
 ///
 /// A panic leaves sled's lock-free structures as the panicking thread left them, which sled's own
 /// tests treat as a crash; nothing of ours is half changed, because no call into sled is made
@@ -19,7 +19,7 @@ pub(super) fn shield<T>(
     path: &Path,
     call: impl FnOnce() -> sled::Result<T>,
 ) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    match signals::in_sled(|| catch_unwind(AssertUnwindSafe(call))) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(translate(operation, path, error)),
         Err(payload) => Err(panicked(operation, path, payload)),

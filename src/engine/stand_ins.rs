@@ -26,9 +26,10 @@
 //!   at once: see `buffers.rs`.
 //! * `flock`: the lock is remembered, so that it can be given back although a forked child has it
 //!   too.
+//! * `pthread_create`: sled's threads take no signals: see `signals.rs`.
 //!
-//! Each goes on to the function of libc that does the same under another name; for `fsync` there is
-//! none, and it is looked up.
+//! Each goes on to the function of libc that does the same under another name; for `fsync` and
+//! `pthread_create` there is none, and they are looked up.
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void, CStr, OsStr};
@@ -59,7 +60,7 @@ pub fn diverted_syncs() -> u64 {
 
 /// To be called before sled opens a log. A linker takes only those object files out of a Rust
 /// library that it needs, and the call is why it needs the one that the symbols are in: so they are
-/// all in this one module, beside what this refers to.
+/// in this one module, beside what this refers to, but for the one in `signals.rs`.
 pub(super) fn prepare() {
     let _ = real_fsync();
 }
@@ -83,6 +84,8 @@ macro_rules! stand_in {
         );
     };
 }
+
+pub(super) use stand_in;
 
 stand_in!(sync_file_range);
 stand_in!(rename);

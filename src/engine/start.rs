@@ -13,7 +13,7 @@ use super::lock::{Deadline, LINGER};
 use super::mend;
 use super::open::Options;
 use super::shield::{is_lock_error, shield};
-use super::turns;
+use super::{signals, turns};
 use super::{Failure, Result};
 
 /// sled panics below 256 bytes and is of no use below this.
@@ -29,7 +29,7 @@ pub(super) fn spare_threads(path: &Path) -> Result<()> {
     std::thread::scope(|scope| {
         let wait = || drop(gate.lock());
         let start = |_| std::thread::Builder::new().spawn_scoped(scope, wait).map(drop);
-        let started = (0..THREADS).try_for_each(start);
+        let started = signals::blocked(|| (0..THREADS).try_for_each(start));
         drop(closed);
         started.map_err(|source| Failure::from_io("start the threads of", path, &source))
     })
