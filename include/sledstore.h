@@ -2289,6 +2289,48 @@ sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
                                         struct sledstore_error **error);
 
 /**
+ * Marks what a transaction has written so far, in all keyspaces, so that it can be rolled back to
+ * it. A transaction may have any number of savepoints. There is nothing to be freed: they end with
+ * the transaction. From the first savepoint on, the transaction keeps in memory what it overwrites
+ * of its own writes.
+ *
+ * @param txn        the transaction.
+ * @param savepoint  receives a number for sledstore_txn_rollback_to(), which no other savepoint of
+ *                   the process has, and which is never 0; 0 on failure.
+ * @param error      see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: savepoint is NULL; SLEDSTORE_BUSY: another
+ * thread is using the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the
+ * handle statuses.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_savepoint(struct sledstore_txn *txn,
+                                         uint64_t *savepoint,
+                                         struct sledstore_error **error);
+
+/**
+ * Undoes what a transaction has written since a savepoint, in all keyspaces; the transaction goes
+ * on. The savepoints that were made after this one end. This one stays, and can be rolled back to
+ * again. What was read since still counts as read, and open iterators go on from where they are.
+ *
+ * @param txn        the transaction.
+ * @param savepoint  the number from sledstore_txn_savepoint().
+ * @param error      see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: the transaction has no such savepoint, or it
+ * has ended; SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it
+ * was committed or rolled back; the handle statuses. After a failure the transaction is as before.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_rollback_to(struct sledstore_txn *txn,
+                                           uint64_t savepoint,
+                                           struct sledstore_error **error);
+
+/**
  * Runs a callback in a transaction and commits it; if another writer came in between, begins
  * again, with growing pauses: the callback is called 100 times at most, which takes about a
  * second. There is an example under CALLBACKS in the head of this file.

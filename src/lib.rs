@@ -20,9 +20,9 @@ pub use engine::diverted_syncs;
 pub use engine::{Bytes, Failure, RawTree, Reason, Row};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{
-    Clock, Iter, IterOptions, Keys, SledBatch, SledMode, SledSnapshot, SledStore, SledStoreBuilder,
-    SledTransaction, SnapshotStats, TransactionKeyspace, MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN,
-    MAX_VALUE_LEN,
+    Clock, Iter, IterOptions, Keys, Savepoint, SledBatch, SledMode, SledSnapshot, SledStore,
+    SledStoreBuilder, SledTransaction, SnapshotStats, TransactionKeyspace, MAX_KEYSPACE_NAME_LEN,
+    MAX_KEY_LEN, MAX_VALUE_LEN,
 };
 
 /// What the store's functions answer with.

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "status",
     "error",
     "value",
@@ -22,6 +22,7 @@ const PARTS: [&str; 15] = [
     "iterator",
     "snapshot",
     "transaction",
+    "savepoint",
     "run",
 ];
 

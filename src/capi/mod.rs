@@ -19,6 +19,7 @@ mod maintenance;
 mod options;
 mod point;
 mod run;
+mod savepoint;
 mod snapshot;
 mod status;
 mod store;

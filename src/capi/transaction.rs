@@ -101,6 +101,17 @@ fn with<R>(
     Ok(begun(&held)?.with(keyspace.as_deref(), work)?)
 }
 
+/// Lets `work` see a transaction as a whole.
+pub(super) fn with_all<R>(
+    call: &Call,
+    txn: *const sledstore_txn,
+    work: impl FnOnce(&SledTransaction) -> Result<R, StoreError>,
+) -> Result<R, Fail> {
+    let object = call.object(txn)?;
+    let held = hold(&object)?;
+    Ok(work(&begun(&held)?.transaction)?)
+}
+
 /// Takes the transaction out of its handle, which is gone then. `is_run` is what it has to be.
 pub(super) fn take(call: &Call, txn: *mut sledstore_txn, is_run: bool) -> Result<Begun, Fail> {
     let taken = {

@@ -42,6 +42,7 @@ mod moment;
 mod point;
 mod raw;
 mod retry;
+mod savepoint;
 mod scan;
 // The store moves onto it in a later step; until then only its own tests use it.
 #[cfg_attr(not(test), allow(dead_code))]
@@ -63,6 +64,7 @@ pub(crate) use iterator::Move;
 pub use iterator::{Iter, IterOptions, Keys};
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
 pub(crate) use retry::retry;
+pub use savepoint::Savepoint;
 pub use snapshot::SledSnapshot;
 pub use transaction::{SledTransaction, TransactionKeyspace};
 pub use versions::SnapshotStats;

@@ -15,7 +15,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem::take;
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use oxistore_core::StoreError;
@@ -26,6 +27,7 @@ use super::kept::{is_empty_range, Range};
 use super::keyspace::Keyspace;
 use super::limits::{check_key, check_value};
 use super::locks::lock;
+use super::savepoint::{Savepoints, Undo};
 use super::scan::Span;
 use super::shared::{Held, Kind, Open};
 use super::SledStore;
@@ -57,7 +59,7 @@ pub struct SledTransaction {
 /// A keyspace as a transaction sees it.
 pub struct TransactionKeyspace {
     store: SledStore,
-    work: Arc<Work>,
+    pub(super) work: Arc<Work>,
 }
 
 /// What a transaction, its keyspaces and its iterators share.
@@ -68,9 +70,10 @@ pub(super) struct Work {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     is_over: bool,
     parts: BTreeMap<u64, Part>,
+    pub(super) savepoints: Savepoints,
 }
 
 /// What a transaction has done in one keyspace.
@@ -85,7 +88,7 @@ pub(super) struct Part {
 #[derive(Default)]
 pub(super) struct Written(BTreeMap<Vec<u8>, Write>);
 
-enum Write {
+pub(super) enum Write {
     Put(Bytes, Option<Duration>),
     Delete,
 }
@@ -124,32 +127,66 @@ impl Written {
 }
 
 impl Work {
-    /// Lets `work` see the part of a keyspace that [`Work::enter`] has made.
+    /// Lets `work` see the part of a keyspace, which may be a new one.
     pub(super) fn part<T>(
         &self,
         keyspace: &Arc<Keyspace>,
         work: impl FnOnce(&mut Part) -> Result<T>,
     ) -> Result<T> {
-        let mut state = lock(&self.state);
+        work(self.under_way()?.part(keyspace))
+    }
+
+    /// Makes the write of a key.
+    fn write(&self, keyspace: &Arc<Keyspace>, key: &[u8], write: Write) -> Result<()> {
+        let mut state = self.under_way()?;
+        let before = state.part(keyspace).written.0.insert(key.to_vec(), write);
+        state.savepoints.note(keyspace.id(), key, before);
+        Ok(())
+    }
+
+    /// What it has done, unless it has ended.
+    pub(super) fn under_way(&self) -> Result<MutexGuard<'_, State>> {
+        let state = lock(&self.state);
         if state.is_over {
-            let path = self.held.path();
             let message = "the transaction has been committed or rolled back";
-            return Err(Failure::error("use", path, Reason::Closed, message));
+            return Err(Failure::error("use", self.path(), Reason::Closed, message));
         }
-        let part = state.parts.entry(keyspace.id()).or_insert_with(|| Part {
-            keyspace: Arc::clone(keyspace),
-            written: Written::default(),
-            keys_read: HashSet::new(),
-            spans_read: Vec::new(),
-        });
-        work(part)
+        Ok(state)
+    }
+
+    /// The store's directory.
+    pub(super) fn path(&self) -> &Path {
+        self.held.path()
     }
 
     /// Ends the transaction; answers with what it has done.
     fn finish(&self) -> BTreeMap<u64, Part> {
         let mut state = lock(&self.state);
         state.is_over = true;
+        state.savepoints = Savepoints::default();
         take(&mut state.parts)
+    }
+}
+
+impl State {
+    fn part(&mut self, keyspace: &Arc<Keyspace>) -> &mut Part {
+        self.parts.entry(keyspace.id()).or_insert_with(|| Part {
+            keyspace: Arc::clone(keyspace),
+            written: Written::default(),
+            keys_read: HashSet::new(),
+            spans_read: Vec::new(),
+        })
+    }
+
+    /// Makes the writes again what they were.
+    pub(super) fn restore(&mut self, undo: Undo) {
+        for ((keyspace, key), before) in undo {
+            let Some(part) = self.parts.get_mut(&keyspace) else { continue };
+            match before {
+                Some(write) => part.written.0.insert(key, write),
+                None => part.written.0.remove(&key),
+            };
+        }
     }
 }
 
@@ -325,10 +362,7 @@ impl TransactionKeyspace {
 
     /// Removes `key`, which need not be there.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.work.part(&self.store.keyspace, |part| {
-            part.written.0.insert(key.to_vec(), Write::Delete);
-            Ok(())
-        })
+        self.work.write(&self.store.keyspace, key, Write::Delete)
     }
 
     fn stage(&self, key: &[u8], value: &[u8], ttl: Option<Duration>) -> Result<()> {
@@ -338,10 +372,7 @@ impl TransactionKeyspace {
             in_use.trees().data.longest_key()
         };
         check_key(key, Some(longest)).and(check_value(value))?;
-        self.work.part(&self.store.keyspace, |part| {
-            part.written.0.insert(key.to_vec(), Write::Put(Bytes::from(value), ttl));
-            Ok(())
-        })
+        self.work.write(&self.store.keyspace, key, Write::Put(Bytes::from(value), ttl))
     }
 
     /// All rows with keys from `lo` up to, not including, `hi`, upwards.
