@@ -1,6 +1,7 @@
 /* Savepoints: a transaction takes back a part of what it has written. */
 #include "check.h"
 
+#include <pthread.h>
 #include <stdint.h>
 
 static sledstore_txn *begin(const sledstore *store)
@@ -120,5 +121,38 @@ TEST(savepoint_functions_refuse_bad_arguments)
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_savepoint(txn, &savepoint, &error));
     CHECK_NUMBER(0, savepoint);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_rollback(other, &error));
+    check_close(store);
+}
+
+/* ---- two threads at one transaction --------------------------------------------------------- */
+
+enum { ROUNDS = 20000 };
+
+static void *mark_again_and_again(void *txn)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t savepoint;
+        CHECK_ONE_OF(sledstore_txn_savepoint(txn, &savepoint, &error), SLEDSTORE_OK,
+                     SLEDSTORE_BUSY);
+    }
+    return NULL;
+}
+
+TEST(savepoints_of_two_threads_are_busy_and_not_harmed)
+{
+    sledstore *store = check_open("store");
+    sledstore_txn *txn = begin(store);
+    uint64_t savepoint = mark(txn);
+    pthread_t thread;
+    put(txn, "a", "1");
+    CHECK(pthread_create(&thread, NULL, mark_again_and_again, txn) == 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        CHECK_ONE_OF(sledstore_txn_rollback_to(txn, savepoint, &error), SLEDSTORE_OK,
+                     SLEDSTORE_BUSY);
+    }
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_rollback_to(txn, savepoint, &error));
+    expect(txn, "a", NULL);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
     check_close(store);
 }

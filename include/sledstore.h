@@ -2331,6 +2331,26 @@ sledstore_status sledstore_txn_rollback_to(struct sledstore_txn *txn,
                                            struct sledstore_error **error);
 
 /**
+ * Counts the keys of a keyspace as a transaction sees them, with its own writes. It walks over
+ * them, so it takes as long as there are many, and all of the keyspace counts as read.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param count     receives the number; 0 on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; otherwise as
+ * sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_count(struct sledstore_txn *txn,
+                                     const struct sledstore *keyspace,
+                                     uint64_t *count,
+                                     struct sledstore_error **error);
+
+/**
  * Runs a callback in a transaction and commits it; if another writer came in between, begins
  * again, with growing pauses: the callback is called 100 times at most, which takes about a
  * second. There is an example under CALLBACKS in the head of this file.

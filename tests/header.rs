@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 17] = [
     "status",
     "error",
     "value",
@@ -23,6 +23,7 @@ const PARTS: [&str; 16] = [
     "snapshot",
     "transaction",
     "savepoint",
+    "count",
     "run",
 ];
 

@@ -11,6 +11,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod batch;
+mod count;
 mod error;
 mod expiry;
 mod iterator;

@@ -89,7 +89,7 @@ fn ended() -> Fail {
 }
 
 /// The same for a handle of each; NULL for the keyspace is allowed.
-fn with<R>(
+pub(super) fn with<R>(
     call: &Call,
     txn: *const sledstore_txn,
     keyspace: *const sledstore,

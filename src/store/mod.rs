@@ -30,6 +30,7 @@ mod bounds;
 mod builder;
 mod change;
 mod clock;
+mod count;
 mod expiries;
 mod expiry;
 mod iterator;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use oxistore_core::StoreError;
 
+use super::count::count_rows;
 use super::iterator::{between, Iter, IterOptions, Keys};
 use super::keyspace::Trees;
 use super::shared::{Held, Kind, Open};
@@ -160,12 +161,7 @@ impl SledSnapshot {
     /// The number of keys. It walks over them.
     pub fn count(&self) -> Result<u64> {
         let options = IterOptions { keys_only: true, ..IterOptions::default() };
-        let mut rows = self.cursor(options)?;
-        let mut count = 0;
-        while rows.next_row()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
+        count_rows(self.cursor(options)?)
     }
 
     /// An iterator with all its choices. It may outlive the snapshot.
