@@ -1,7 +1,10 @@
 /* Counts that walk over the keys. */
 #include "check.h"
 
+#include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 static sledstore_txn *begin(const sledstore *store)
 {
@@ -54,5 +57,93 @@ TEST(transaction_count_refuses_bad_arguments)
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_count(txn, NULL, &count, &error));
     CHECK_NUMBER(0, count);
     check_close(other);
+    check_close(store);
+}
+
+static void expect_range(const sledstore *store, const char *lo, const char *hi, uint64_t expected)
+{
+    uint64_t count = 7;
+    size_t lo_len = lo == NULL ? 0 : strlen(lo), hi_len = hi == NULL ? 0 : strlen(hi);
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_count_range(store, lo, lo_len, hi, hi_len, &count, &error));
+    CHECK_NUMBER(expected, count);
+}
+
+TEST(count_range_has_its_lower_end_and_not_its_upper_one)
+{
+    sledstore *store = check_open("store");
+    expect_range(store, NULL, NULL, 0);
+    check_put(store, "", "1");
+    check_put(store, "a", "1");
+    check_put(store, "b", "1");
+    check_put(store, "bb", "1");
+    check_put(store, "c", "1");
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_put_with_ttl(store, TEXT("ba"), TEXT("over"), 0, &error));
+    expect_range(store, NULL, NULL, 5);
+    expect_range(store, "", NULL, 5);
+    expect_range(store, "b", NULL, 3);
+    expect_range(store, NULL, "b", 2);
+    expect_range(store, "b", "c", 2);
+    expect_range(store, NULL, "", 0); /* the empty key is the first one */
+    expect_range(store, "b", "b", 0);
+    expect_range(store, "c", "a", 0);
+    check_close(store);
+}
+
+TEST(count_range_refuses_bad_arguments)
+{
+    sledstore *store = check_open("store");
+    uint64_t count = 7;
+    const int32_t invalid = SLEDSTORE_INVALID_ARGUMENT;
+    CHECK_STATUS(invalid, sledstore_count_range(store, NULL, 0, NULL, 0, NULL, &error));
+    CHECK_STATUS(invalid, sledstore_count_range(store, NULL, 1, NULL, 0, &count, &error));
+    CHECK_NUMBER(0, count);
+    CHECK_STATUS(invalid, sledstore_count_range(store, NULL, 0, NULL, 1, &count, &error));
+    CHECK_STATUS(invalid, sledstore_count_range(NULL, NULL, 0, NULL, 0, &count, &error));
+    check_close(store);
+    count = 7;
+    CHECK_STATUS(SLEDSTORE_CLOSED,
+                 sledstore_count_range(store, NULL, 0, NULL, 0, &count, &error));
+    CHECK_NUMBER(0, count);
+}
+
+/* ---- a moment that ends ----------------------------------------------------------------------- */
+
+static void *overwrite_until_told(void *store)
+{
+    while (sledstore_contains(store, TEXT("stop"), NULL) == SLEDSTORE_KEY_NOT_FOUND) {
+        check_put(store, "last", "2");
+    }
+    return NULL;
+}
+
+TEST(count_range_whose_moment_ends_says_so)
+{
+    sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
+    sledstore *store = NULL;
+    pthread_t thread;
+    uint64_t count;
+    int32_t status = SLEDSTORE_OK;
+    options.snapshot_memory = 1;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), &options, &store, &error));
+    for (int row = 0; row < 2000; row++) {
+        char key[16];
+        snprintf(key, sizeof key, "%04d", row);
+        check_put(store, key, "1");
+    }
+    check_put(store, "last", "1");
+    CHECK(pthread_create(&thread, NULL, overwrite_until_told, store) == 0);
+    for (int round = 0; round < 1000; round++) {
+        status = CHECK_ONE_OF(sledstore_count_range(store, NULL, 0, NULL, 0, &count, &error),
+                              SLEDSTORE_OK, SLEDSTORE_CAPACITY_EXCEEDED);
+        CHECK_NUMBER(status == SLEDSTORE_OK ? 2001 : 0, count);
+        if (status != SLEDSTORE_OK) {
+            break;
+        }
+    }
+    check_put(store, "stop", "1");
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(status == SLEDSTORE_CAPACITY_EXCEEDED);
     check_close(store);
 }

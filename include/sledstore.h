@@ -2331,6 +2331,35 @@ sledstore_status sledstore_txn_rollback_to(struct sledstore_txn *txn,
                                            struct sledstore_error **error);
 
 /**
+ * Counts the keys from one key up to, not including, another one, exactly, as they are at the moment
+ * of the call; expired keys are not there. It walks over them, so it takes as long as there are many,
+ * while writers go on. NULL means that there is no such limit; not NULL with length 0 is the empty
+ * key.
+ *
+ * @param store   a handle of the keyspace.
+ * @param lo      the smallest key to count; NULL: from the first one on.
+ * @param lo_len  its length in bytes.
+ * @param hi      the key to stop before; NULL: up to the last one.
+ * @param hi_len  its length in bytes.
+ * @param count   receives the number; 0 on failure, and if hi is not above lo.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL, or lo or hi is NULL and its
+ * length is not 0; SLEDSTORE_CAPACITY_EXCEEDED: what was kept for the count took more than
+ * snapshot_memory; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_count_range(const struct sledstore *store,
+                                       const void *lo,
+                                       size_t lo_len,
+                                       const void *hi,
+                                       size_t hi_len,
+                                       uint64_t *count,
+                                       struct sledstore_error **error);
+
+/**
  * Counts the keys of a keyspace as a transaction sees them, with its own writes. It walks over
  * them, so it takes as long as there are many, and all of the keyspace counts as read.
  *
