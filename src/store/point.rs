@@ -74,6 +74,12 @@ impl SledStore {
         self.write_key(key, |_| Ok((Some(Action::Delete), ())))
     }
 
+    /// Removes `key`; says whether it was there and had not expired. Of several threads that remove
+    /// a key at once, one is told that it was.
+    pub fn remove(&self, key: &[u8]) -> Result<bool> {
+        self.write_key(key, |current| Ok((Some(Action::Delete), current.is_live()?)))
+    }
+
     /// Sets `key` to `new` if its value is `expected`, where `None` means that it must not be
     /// there; says whether it did. An expired key is not there. The new value does not expire.
     pub fn compare_and_swap(
@@ -141,5 +147,45 @@ impl SledStore {
         let _shared = read(&self.shared.commit);
         let _mine = lock(self.shared.stripe(&self.keyspace, key));
         self.keyspace.expiries().get(key).is_some_and(|at| at <= self.shared.now_ms())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Failure, Reason};
+
+    #[test]
+    fn a_removal_says_whether_the_key_was_there() {
+        let store = SledStore::open_temporary().unwrap();
+        store.put(b"a", b"").unwrap();
+        assert!(store.remove(b"a").unwrap());
+        assert!(!store.remove(b"a").unwrap() && !store.contains(b"a").unwrap());
+        store.put_with_ttl(b"expired", b"1", Duration::ZERO).unwrap();
+        assert!(!store.remove(b"expired").unwrap());
+        store.put_with_ttl(b"expires", b"1", Duration::from_secs(1_000)).unwrap();
+        assert!(store.remove(b"expires").unwrap());
+        assert_eq!(store.count().unwrap(), 0);
+    }
+
+    #[test]
+    fn one_of_several_threads_removes_a_key() {
+        let store = SledStore::open_temporary().unwrap();
+        for _ in 0..200 {
+            store.put(b"a", b"1").unwrap();
+            let removed = std::thread::scope(|scope| {
+                let threads = [(); 3].map(|()| scope.spawn(|| store.remove(b"a").unwrap()));
+                threads.map(|thread| thread.join().unwrap())
+            });
+            assert_eq!(removed.iter().filter(|was_there| **was_there).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_closed_store_removes_nothing() {
+        let store = SledStore::open_temporary().unwrap();
+        store.clone().close().unwrap();
+        let error = store.remove(b"a").expect_err("the store is closed");
+        assert_eq!(Failure::of(&error).map(Failure::reason), Some(Reason::Closed));
     }
 }
