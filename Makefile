@@ -2,7 +2,7 @@
 # Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
 
 .DEFAULT_GOAL := help
-.PHONY: help all quickstart examples test aarch64 bench bench-deps powerloss header install uninstall clean
+.PHONY: help all quickstart examples check test aarch64 bench bench-deps powerloss header install uninstall clean
 
 # The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
 # linked with one release start with every other release of that number.
@@ -31,6 +31,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(wildcard build.rs) $(shel
 help:
 	@echo 'make quickstart   build the library and examples/quickstart.c, and run it'
 	@echo 'make examples     build and run the programs in examples/ that need no data'
+	@echo 'make check        formatting, lints and the quick tests, in under two minutes'
 	@echo 'make test         run every test: Rust, C, the header, an installation'
 	@echo 'make aarch64      build for aarch64 and run the C tests in an emulator (as root, from packages of Debian)'
 	@echo 'make bench        measure what things cost, beside raw sled and beside other stores'
@@ -91,6 +92,12 @@ quickstart: build/quickstart
 test: all build/quickstart examples
 	$(CARGO) test --locked
 	tests/install/run
+
+# What is quick, for work in progress: under two minutes on two cores once everything is built.
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked --lib --test model --test header --test c_suite
 
 # Says aloud where it cannot be done.
 aarch64:
