@@ -129,9 +129,9 @@ TEST(batch_with_a_dropped_keyspace_changes_nothing)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_batch_apply(store, batch, &error));
     CHECK_COUNT(store, 0);
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(words, batch, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_batch_apply(words, batch, &error));
     free_batch(batch);
     check_close(store);
 }

@@ -54,7 +54,7 @@ TEST(transaction_count_refuses_bad_arguments)
                  sledstore_txn_count((sledstore_txn *)store, NULL, &count, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_rollback(txn, &error));
     count = 7;
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_count(txn, NULL, &count, &error));
+    CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_count(txn, NULL, &count, &error));
     CHECK_NUMBER(0, count);
     check_close(other);
     check_close(store);

@@ -223,7 +223,7 @@ TEST(seek_refuses_bad_bytes)
     check_close(store);
 }
 
-TEST(iterator_of_a_dropped_keyspace_says_closed)
+TEST(iterator_of_a_dropped_keyspace_says_so)
 {
     sledstore *store = open_with_rows(), *words;
     sledstore_pair row = {{"#", 1}, {"#", 1}};
@@ -233,9 +233,9 @@ TEST(iterator_of_a_dropped_keyspace_says_closed)
     sledstore_iter *iter = new_iter(words, NULL);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(iter, &row, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_next(iter, &row, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_iter_next(iter, &row, &error));
     CHECK_NO_ROW(row);
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_first(iter, &row, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_iter_first(iter, &row, &error));
     free_iter(iter);
     check_close(store);
 }

@@ -71,6 +71,9 @@ static const struct {
     STATUS(SLEDSTORE_BUFFER_TOO_SMALL, -108),
     STATUS(SLEDSTORE_DISK_FULL, -109),
     STATUS(SLEDSTORE_READ_ONLY_FILESYSTEM, -110),
+    STATUS(SLEDSTORE_KEYSPACE_DROPPED, -111),
+    STATUS(SLEDSTORE_TXN_OVER, -112),
+    STATUS(SLEDSTORE_TOO_MANY_HANDLES, -113),
 #undef STATUS
 };
 
@@ -98,7 +101,7 @@ TEST(every_status_has_its_name_and_a_message_of_its_own)
 
 TEST(numbers_that_are_no_status_are_named_unknown)
 {
-    static const int32_t numbers[] = {1, 2, 11, 99, 102, 12345, -3, -99, -111, INT32_MAX,
+    static const int32_t numbers[] = {1, 2, 11, 99, 102, 12345, -3, -99, -114, INT32_MAX,
                                       INT32_MIN};
     const char *unknown = sledstore_status_name(54321);
     CHECK(strcmp(unknown, "SLEDSTORE_UNKNOWN_STATUS") == 0);
@@ -128,11 +131,12 @@ TEST(retryable_and_misuse_tell_failures_apart)
     static const int32_t retryable[] = {SLEDSTORE_TXN_CONFLICT, SLEDSTORE_TIMEOUT, SLEDSTORE_BUSY,
                                         SLEDSTORE_LOCKED};
     static const int32_t misuse[] = {SLEDSTORE_INVALID_ARGUMENT, SLEDSTORE_WRONG_HANDLE,
-                                     SLEDSTORE_CLOSED, SLEDSTORE_REENTRANT, SLEDSTORE_FORKED};
+                                     SLEDSTORE_CLOSED, SLEDSTORE_KEYSPACE_DROPPED, SLEDSTORE_TXN_OVER,
+                                     SLEDSTORE_REENTRANT, SLEDSTORE_FORKED};
     for (size_t at = 0; at < STATUS_COUNT; at++) {
         int32_t status = statuses[at].number;
         CHECK(sledstore_status_is_retryable(status) == is_one_of(status, retryable, 4));
-        CHECK(sledstore_status_is_misuse(status) == is_one_of(status, misuse, 5));
+        CHECK(sledstore_status_is_misuse(status) == is_one_of(status, misuse, 7));
     }
 }
 

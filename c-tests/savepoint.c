@@ -117,8 +117,8 @@ TEST(savepoint_functions_refuse_bad_arguments)
                  sledstore_txn_rollback_to((sledstore_txn *)store, 1, &error));
     savepoint = mark(txn);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_rollback_to(txn, savepoint, &error));
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_savepoint(txn, &savepoint, &error));
+    CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_rollback_to(txn, savepoint, &error));
+    CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_savepoint(txn, &savepoint, &error));
     CHECK_NUMBER(0, savepoint);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_rollback(other, &error));
     check_close(store);

@@ -259,7 +259,7 @@ TEST(dropped_keyspace_is_gone_from_snapshots)
     check_put(words, "a", "1");
     sledstore_snapshot *snapshot = new_snapshot(store);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
-    CHECK_STATUS(SLEDSTORE_CLOSED,
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED,
                  sledstore_snapshot_contains(snapshot, words, TEXT("a"), &error));
     free_snapshot(snapshot);
     check_close(store);

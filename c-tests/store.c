@@ -205,7 +205,7 @@ TEST(reserved_and_empty_keyspace_names_are_refused)
     check_close(store);
 }
 
-TEST(dropped_keyspace_is_gone_and_its_handles_say_closed)
+TEST(dropped_keyspace_is_gone_and_its_handles_say_so)
 {
     sledstore *store = check_open("store");
     sledstore *words = check_open_tree(store, "words");
@@ -213,13 +213,13 @@ TEST(dropped_keyspace_is_gone_and_its_handles_say_closed)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
 
     sledstore_value *value;
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_get(words, TEXT("snowman"), &value, &error));
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_put(words, TEXT("a"), TEXT("b"), &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_get(words, TEXT("snowman"), &value, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_put(words, TEXT("a"), TEXT("b"), &error));
     CHECK_STATUS(SLEDSTORE_NOT_FOUND, sledstore_drop_keyspace(store, TEXT("words"), &error));
 
     sledstore *fresh = check_open_tree(store, "words"); /* a new and empty one of that name */
     CHECK_COUNT(fresh, 0);
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_put(words, TEXT("a"), TEXT("b"), &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_put(words, TEXT("a"), TEXT("b"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(words, &error)); /* still a handle to give up */
     check_close(store);
 }

@@ -108,7 +108,7 @@ TEST(changed_key_that_was_read_is_a_conflict)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(one, &error));
     CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(two, &error));
     CHECK_VALUE(store, "balance", "11");
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_commit(two, &error)); /* gone all the same */
+    CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_commit(two, &error)); /* gone all the same */
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(blind, &error)); /* it only wrote */
     CHECK_VALUE(store, "balance", "13");
     check_close(store);
@@ -173,7 +173,7 @@ TEST(iterator_of_a_transaction_shows_its_writes_and_ends_with_it)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_prev(iter, &row, &error));
     CHECK_ROW(row, "b", "2");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_first(iter, &row, &error));
+    CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_iter_first(iter, &row, &error));
     CHECK_STATUS(SLEDSTORE_BUSY, sledstore_close(store, &error)); /* the iterators are open */
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(iter));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(other));
@@ -199,7 +199,7 @@ TEST(transaction_over_a_dropped_keyspace_writes_nothing)
     put(txn, "a", "1");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, words, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_txn_commit(txn, &error));
     CHECK_COUNT(store, 0);
     check_close(store);
 }
@@ -275,7 +275,7 @@ TEST(transaction_functions_refuse_bad_arguments)
     check_close(store);
 }
 
-TEST(ended_transaction_says_closed)
+TEST(ended_transaction_says_that_it_is_over)
 {
     sledstore *store = check_open("store");
     sledstore_txn *txn = begin(store), *none = (sledstore_txn *)8;
@@ -283,22 +283,22 @@ TEST(ended_transaction_says_closed)
     sledstore_iter *iter;
     sledstore_bytes key = check_text("a");
     size_t needed;
-    const int32_t closed = SLEDSTORE_CLOSED;
+    const int32_t over = SLEDSTORE_TXN_OVER;
     CHECK_NUMBER(1, check_live(SLEDSTORE_KIND_TXN));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
     CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_TXN));
-    CHECK_STATUS(closed, sledstore_txn_commit(txn, &error));
-    CHECK_STATUS(closed, sledstore_txn_rollback(txn, &error));
-    CHECK_STATUS(closed, sledstore_txn_get(txn, NULL, TEXT("a"), &value, &error));
-    CHECK_STATUS(closed, sledstore_txn_get_into(txn, NULL, TEXT("a"), NULL, 0, &needed, &error));
-    CHECK_STATUS(closed, sledstore_txn_get_many(txn, NULL, &key, 1, &value, &error));
-    CHECK_STATUS(closed, sledstore_txn_contains(txn, NULL, TEXT("a"), &error));
-    CHECK_STATUS(closed, sledstore_txn_put(txn, NULL, TEXT("a"), TEXT("1"), &error));
-    CHECK_STATUS(closed, sledstore_txn_put_with_ttl(txn, NULL, TEXT("a"), TEXT("1"), 9, &error));
-    CHECK_STATUS(closed, sledstore_txn_delete(txn, NULL, TEXT("a"), &error));
-    CHECK_STATUS(closed, sledstore_txn_iter_new(txn, NULL, NULL, &iter, &error));
+    CHECK_STATUS(over, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(over, sledstore_txn_rollback(txn, &error));
+    CHECK_STATUS(over, sledstore_txn_get(txn, NULL, TEXT("a"), &value, &error));
+    CHECK_STATUS(over, sledstore_txn_get_into(txn, NULL, TEXT("a"), NULL, 0, &needed, &error));
+    CHECK_STATUS(over, sledstore_txn_get_many(txn, NULL, &key, 1, &value, &error));
+    CHECK_STATUS(over, sledstore_txn_contains(txn, NULL, TEXT("a"), &error));
+    CHECK_STATUS(over, sledstore_txn_put(txn, NULL, TEXT("a"), TEXT("1"), &error));
+    CHECK_STATUS(over, sledstore_txn_put_with_ttl(txn, NULL, TEXT("a"), TEXT("1"), 9, &error));
+    CHECK_STATUS(over, sledstore_txn_delete(txn, NULL, TEXT("a"), &error));
+    CHECK_STATUS(over, sledstore_txn_iter_new(txn, NULL, NULL, &iter, &error));
     check_close(store);
-    CHECK_STATUS(closed, sledstore_txn_begin(store, &none, &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_begin(store, &none, &error));
     CHECK(none == NULL);
 }
 
@@ -310,7 +310,7 @@ static void *put_again_and_again(void *txn)
 {
     for (int round = 0; round < ROUNDS; round++) {
         CHECK_ONE_OF(sledstore_txn_put(txn, NULL, TEXT("a"), TEXT("1"), &error), SLEDSTORE_OK,
-                     SLEDSTORE_BUSY, SLEDSTORE_CLOSED);
+                     SLEDSTORE_BUSY, SLEDSTORE_TXN_OVER);
     }
     return NULL;
 }
@@ -498,7 +498,7 @@ TEST(callbacks_in_each_other_are_refused_before_there_are_too_many)
     callback.ctx = &nested;
     callback.run = nest;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_run(store, &callback, &error));
-    CHECK_NUMBER(SLEDSTORE_CAPACITY_EXCEEDED, nested.refused);
+    CHECK_NUMBER(SLEDSTORE_REENTRANT, nested.refused);
     CHECK_NUMBER(12, nested.deepest);
     CHECK_VALUE(store, "depth 12", "1");
     check_close(store);

@@ -40,8 +40,9 @@
  *
  *   the handle statuses   SLEDSTORE_INVALID_ARGUMENT: a handle is NULL
  *                         SLEDSTORE_WRONG_HANDLE: something else was passed as a handle
- *                         SLEDSTORE_CLOSED: the handle was freed, its store closed, or its keyspace
- *                                           dropped
+ *                         SLEDSTORE_CLOSED: the handle was freed, or its store closed
+ *                         SLEDSTORE_KEYSPACE_DROPPED: the keyspace that it works on was dropped
+ *                         SLEDSTORE_TXN_OVER: the transaction was committed or rolled back
  *                         SLEDSTORE_FORKED: this process is the child of a fork()
  *                         SLEDSTORE_PANIC: a bug in the library was caught
  *   the engine statuses   SLEDSTORE_IO: the operating system reported an error
@@ -368,7 +369,7 @@ enum sledstore_status
    */
   SLEDSTORE_TIMEOUT = -7,
   /**
-   * A limit was reached, for example the number of live handles.
+   * What a snapshot, an iterator or a transaction shows has ended: it took more than snapshot_memory.
    */
   SLEDSTORE_CAPACITY_EXCEEDED = -8,
   /**
@@ -404,7 +405,7 @@ enum sledstore_status
    */
   SLEDSTORE_WRONG_HANDLE = -101,
   /**
-   * The handle was freed, its store was closed, or its keyspace was dropped.
+   * The handle was freed, or its store was closed.
    */
   SLEDSTORE_CLOSED = -102,
   /**
@@ -439,6 +440,18 @@ enum sledstore_status
    * The file system is mounted for reading only.
    */
   SLEDSTORE_READ_ONLY_FILESYSTEM = -110,
+  /**
+   * The keyspace was dropped, or one that the batch or the transaction names.
+   */
+  SLEDSTORE_KEYSPACE_DROPPED = -111,
+  /**
+   * The transaction was committed or rolled back; an iterator of it is still there.
+   */
+  SLEDSTORE_TXN_OVER = -112,
+  /**
+   * There are as many live handles as there can be: some are never freed.
+   */
+  SLEDSTORE_TOO_MANY_HANDLES = -113,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -517,7 +530,7 @@ typedef struct sledstore_iter sledstore_iter;
  *
  * Of a batch or a transaction it shows all writes or none. Keys that had expired when it was made
  * are not in it; keys that expire later stay. A keyspace that is made later is empty in it, and
- * one that is dropped is gone from it: reads of it answer SLEDSTORE_CLOSED.
+ * one that is dropped is gone from it: reads of it answer SLEDSTORE_KEYSPACE_DROPPED.
  *
  * A snapshot keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. Any number of threads
  * may use it at once. Since 0.1.0.
@@ -739,7 +752,8 @@ SLEDSTORE_API bool sledstore_status_is_retryable(int32_t status);
  *
  * @param status  any number.
  * @return        true for SLEDSTORE_INVALID_ARGUMENT, SLEDSTORE_WRONG_HANDLE, SLEDSTORE_CLOSED,
- *                SLEDSTORE_REENTRANT and SLEDSTORE_FORKED; false for everything else.
+ *                SLEDSTORE_KEYSPACE_DROPPED, SLEDSTORE_TXN_OVER, SLEDSTORE_REENTRANT and
+ *                SLEDSTORE_FORKED; false for everything else.
  *
  * Threads: any number at once; also in the child of a fork. Since 0.1.0.
  */
@@ -906,7 +920,7 @@ sledstore_status sledstore_live_handles(int32_t kind,
  * lock_timeout_ms; SLEDSTORE_ALREADY_EXISTS: there is a store, with SLEDSTORE_OPEN_MUST_CREATE, or
  * anything, with SLEDSTORE_OPEN_TEMPORARY; SLEDSTORE_INVALID_ARGUMENT: path or store is NULL, path
  * is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have,
- * or a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles;
+ * or a segment_size that is not allowed; SLEDSTORE_TOO_MANY_HANDLES: too many live handles;
  * SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses, among them SLEDSTORE_IO with ENOENT for
  * SLEDSTORE_OPEN_MUST_EXIST, with ENOTDIR if path is a file, and with ENAMETOOLONG if the absolute
  * path has more than 4,053 bytes.
@@ -931,7 +945,7 @@ sledstore_status sledstore_open(const char *path,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option makes no sense;
  * SLEDSTORE_UNSUPPORTED: an option that this build does not have, or a segment_size that is not
- * allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC;
+ * allowed; SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC;
  * the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
@@ -1009,7 +1023,7 @@ sledstore_status sledstore_release(struct sledstore *store,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too
  * many; SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
- * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -1021,10 +1035,10 @@ sledstore_status sledstore_open_keyspace(const struct sledstore *store,
                                          struct sledstore_error **error);
 
 /**
- * Removes a keyspace with everything in it. From then on its handles answer SLEDSTORE_CLOSED to
- * everything that concerns its keys, also when a keyspace of the same name is created again; what
+ * Removes a keyspace with everything in it. From then on its handles answer
+ * SLEDSTORE_KEYSPACE_DROPPED to everything that concerns its keys, also when a keyspace of the same name is created again; what
  * concerns the whole store, such as a flush, they still do, and they still have to be released. Its
- * iterators answer SLEDSTORE_CLOSED too, and still have to be freed.
+ * iterators answer SLEDSTORE_KEYSPACE_DROPPED too, and still have to be freed.
  *
  * @param store     any handle of the store.
  * @param name      the name of the keyspace to remove.
@@ -1060,7 +1074,7 @@ sledstore_status sledstore_drop_keyspace(const struct sledstore *store,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than count, and no name was
  * given; SLEDSTORE_INVALID_ARGUMENT: count is NULL, or names is NULL and capacity is not 0;
- * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -1166,7 +1180,7 @@ sledstore_status sledstore_count(const struct sledstore *store,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or has expired;
  * SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
- * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -1221,7 +1235,7 @@ sledstore_status sledstore_get_into(const struct sledstore *store,
  * @param error   see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK, also if keys are not there; SLEDSTORE_INVALID_ARGUMENT: keys or values
- * is NULL and count is not 0, or a key has data NULL and a length; SLEDSTORE_CAPACITY_EXCEEDED: too
+ * is NULL and count is not 0, or a key has data NULL and a length; SLEDSTORE_TOO_MANY_HANDLES: too
  * many live handles; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
@@ -1449,7 +1463,7 @@ sledstore_status sledstore_purge_expired(const struct sledstore *store,
  * @param batch  receives the batch, to be freed with sledstore_batch_free(); NULL on failure.
  * @param error  see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: batch is NULL; SLEDSTORE_CAPACITY_EXCEEDED:
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: batch is NULL; SLEDSTORE_TOO_MANY_HANDLES:
  * too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
  *
  * Threads: any number at once. Since 0.1.0.
@@ -1576,8 +1590,8 @@ sledstore_status sledstore_batch_clear(struct sledstore_batch *batch,
  * @param error  see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store, and
- * nothing was written; SLEDSTORE_CLOSED: also if a keyspace that the batch names was dropped, or its
- * store closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
+ * nothing was written; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
+ * dropped; SLEDSTORE_CLOSED: also if its store was closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
  * statuses.
  *
  * Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.
@@ -1650,7 +1664,7 @@ sledstore_status sledstore_delete_many(const struct sledstore *store,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: iter is NULL, an option is wrong, or a limit
  * has data NULL and a length; SLEDSTORE_UNSUPPORTED: an option that this version does not have;
- * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_CLOSED: also while another thread is
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_CLOSED: also while another thread is
  * closing the store; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
@@ -1671,9 +1685,8 @@ sledstore_status sledstore_iter_new(const struct sledstore *store,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no row; SLEDSTORE_INVALID_ARGUMENT: row is NULL;
  * SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CAPACITY_EXCEEDED: the moment
- * that it shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_CLOSED:
- * also if its keyspace was dropped or its transaction has ended; the handle statuses; the engine
- * statuses.
+ * that it shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_TXN_OVER:
+ * its transaction has ended; the handle statuses; the engine statuses.
  *
  * Threads: one at a time for each iterator. Since 0.1.0.
  */
@@ -1819,7 +1832,7 @@ SLEDSTORE_API sledstore_status sledstore_iter_free(struct sledstore_iter *iter);
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: snapshot is NULL;
- * SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_CLOSED: also while another thread
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_CLOSED: also while another thread
  * is closing the store; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. It waits for a write that is under way. Since 0.1.0.
@@ -2025,7 +2038,7 @@ sledstore_status sledstore_snapshot_stats(const struct sledstore *store,
  *               sledstore_txn_rollback(); NULL on failure.
  * @param error  see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: txn is NULL; SLEDSTORE_CAPACITY_EXCEEDED: too
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: txn is NULL; SLEDSTORE_TOO_MANY_HANDLES: too
  * many live handles; SLEDSTORE_CLOSED: also while another thread is closing the store; the handle
  * statuses; the engine statuses.
  *
@@ -2053,7 +2066,7 @@ sledstore_status sledstore_txn_begin(const struct sledstore *store,
  * 0; SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
  * moment that the transaction shows has ended, because what was kept took more than
  * snapshot_memory, or too many live handles; SLEDSTORE_BUSY: another thread is using the
- * transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle statuses; the
+ * transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle statuses; the
  * engine statuses.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
@@ -2158,7 +2171,7 @@ sledstore_status sledstore_txn_contains(struct sledstore_txn *txn,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is
  * one of another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
- * SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it was
+ * SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_TXN_OVER: it was
  * committed or rolled back; the handle statuses. After a failure the transaction is as before.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
@@ -2210,7 +2223,7 @@ sledstore_status sledstore_txn_put_with_ttl(struct sledstore_txn *txn,
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
  * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is
- * using the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle
+ * using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
  * statuses. After a failure the transaction is as before.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
@@ -2225,7 +2238,7 @@ sledstore_status sledstore_txn_delete(struct sledstore_txn *txn,
 /**
  * Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those
  * that it makes while the iterator is open. What it goes over counts as read, as far as it goes.
- * When the transaction has ended its moves answer SLEDSTORE_CLOSED, and it still has to be freed.
+ * When the transaction has ended its moves answer SLEDSTORE_TXN_OVER, and it still has to be freed.
  *
  * @param txn       the transaction.
  * @param keyspace  as in sledstore_txn_get().
@@ -2262,8 +2275,8 @@ sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
  * had read has ended, see sledstore_txn_get(), and nothing was written; without reads, or without
  * writes, it has no need of that moment. SLEDSTORE_BUSY: another thread is using it;
  * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
- * SLEDSTORE_CLOSED: it was committed or rolled back before, or it wrote, and a keyspace that it
- * used was dropped, and nothing was written; the handle statuses; the engine statuses.
+ * SLEDSTORE_TXN_OVER: it was committed or rolled back before; SLEDSTORE_KEYSPACE_DROPPED: it wrote,
+ * and a keyspace that it used was dropped, and nothing was written; the handle statuses; the engine statuses.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -2279,7 +2292,7 @@ sledstore_status sledstore_txn_commit(struct sledstore_txn *txn,
  *
  * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: another thread is using it;
  * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
- * SLEDSTORE_CLOSED: it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE;
+ * SLEDSTORE_TXN_OVER: it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE;
  * SLEDSTORE_FORKED; SLEDSTORE_PANIC.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
@@ -2300,7 +2313,7 @@ sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
  * @param error      see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: savepoint is NULL; SLEDSTORE_BUSY: another
- * thread is using the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the
+ * thread is using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the
  * handle statuses.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
@@ -2320,7 +2333,7 @@ sledstore_status sledstore_txn_savepoint(struct sledstore_txn *txn,
  * @param error      see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: the transaction has no such savepoint, or it
- * has ended; SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it
+ * has ended; SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_TXN_OVER: it
  * was committed or rolled back; the handle statuses. After a failure the transaction is as before.
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
@@ -2401,7 +2414,7 @@ sledstore_status sledstore_txn_count(struct sledstore_txn *txn,
  * nothing was written; SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was
  * written; SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is
  * wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
- * SLEDSTORE_CAPACITY_EXCEEDED also if 12 calls of it are under way on this thread, each in the
+ * SLEDSTORE_REENTRANT also if 12 calls of it are under way on this thread, each in the
  * callback of the one before; otherwise as sledstore_txn_begin() and sledstore_txn_commit().
  *
  * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.

@@ -50,7 +50,7 @@ opaque!(sledstore_batch, Batch, BatchObject);
 /// @param batch  receives the batch, to be freed with sledstore_batch_free(); NULL on failure.
 /// @param error  see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: batch is NULL; SLEDSTORE_CAPACITY_EXCEEDED:
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: batch is NULL; SLEDSTORE_TOO_MANY_HANDLES:
 /// too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
 ///
 /// Threads: any number at once. Since 0.1.0.
@@ -235,8 +235,8 @@ pub unsafe extern "C" fn sledstore_batch_clear(
 /// @param error  see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store, and
-/// nothing was written; SLEDSTORE_CLOSED: also if a keyspace that the batch names was dropped, or its
-/// store closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
+/// nothing was written; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
+/// dropped; SLEDSTORE_CLOSED: also if its store was closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
 /// statuses.
 ///
 /// Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.

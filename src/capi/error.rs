@@ -75,7 +75,9 @@ fn refine(reason: Reason) -> Status {
         Reason::DiskFull => Status::SLEDSTORE_DISK_FULL,
         Reason::ReadOnlyFilesystem => Status::SLEDSTORE_READ_ONLY_FILESYSTEM,
         Reason::InvalidArgument => Status::SLEDSTORE_INVALID_ARGUMENT,
-        Reason::Closed | Reason::Dropped => Status::SLEDSTORE_CLOSED,
+        Reason::Closed => Status::SLEDSTORE_CLOSED,
+        Reason::Dropped => Status::SLEDSTORE_KEYSPACE_DROPPED,
+        Reason::TransactionOver => Status::SLEDSTORE_TXN_OVER,
         Reason::Busy => Status::SLEDSTORE_BUSY,
         Reason::TimedOut => Status::SLEDSTORE_TIMEOUT,
     }

@@ -201,7 +201,12 @@ fn explain(token: Token, word: u64, kind: Kind) -> Fail {
     } else {
         "it was freed before, or its store was closed"
     };
-    Fail::new(Status::SLEDSTORE_CLOSED, format!("{} that is gone: {why}", kind.name()))
+    // What ends a transaction frees its handle, and has a status of its own.
+    let status = match kind {
+        Kind::Transaction if word != token.in_state(SUSPENDED) => Status::SLEDSTORE_TXN_OVER,
+        _ => Status::SLEDSTORE_CLOSED,
+    };
+    Fail::new(status, format!("{} that is gone: {why}", kind.name()))
 }
 
 /// A new handle that C does not know yet. Dropped without `publish`, it is freed.
@@ -235,7 +240,7 @@ pub(super) fn insert<T: Opaque>(object: T::Object) -> Result<Fresh<T>, Fail> {
     let index = slots::take();
     let slot = index.and_then(slots::get);
     let (Some(index), Some(slot)) = (index, slot) else {
-        return Err(Fail::new(Status::SLEDSTORE_CAPACITY_EXCEEDED, "too many live handles"));
+        return Err(Fail::new(Status::SLEDSTORE_TOO_MANY_HANDLES, "too many live handles"));
     };
     let generation = generation_of(slot.word.load(Ordering::Relaxed)) + 1;
     let token = Token::new(T::KIND, generation, index);

@@ -139,7 +139,7 @@ fn go_to(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: iter is NULL, an option is wrong, or a limit
 /// has data NULL and a length; SLEDSTORE_UNSUPPORTED: an option that this version does not have;
-/// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_CLOSED: also while another thread is
+/// SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_CLOSED: also while another thread is
 /// closing the store; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
@@ -169,9 +169,8 @@ pub unsafe extern "C" fn sledstore_iter_new(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no row; SLEDSTORE_INVALID_ARGUMENT: row is NULL;
 /// SLEDSTORE_BUSY: another thread is using the iterator; SLEDSTORE_CAPACITY_EXCEEDED: the moment
-/// that it shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_CLOSED:
-/// also if its keyspace was dropped or its transaction has ended; the handle statuses; the engine
-/// statuses.
+/// that it shows has ended, because what was kept took more than snapshot_memory; SLEDSTORE_TXN_OVER:
+/// its transaction has ended; the handle statuses; the engine statuses.
 ///
 /// Threads: one at a time for each iterator. Since 0.1.0.
 #[unsafe(no_mangle)]

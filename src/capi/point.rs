@@ -21,7 +21,7 @@ use crate::{SledStore, StoreError};
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or has expired;
 /// SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
-/// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+/// SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn sledstore_get_into(
 /// @param error   see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK, also if keys are not there; SLEDSTORE_INVALID_ARGUMENT: keys or values
-/// is NULL and count is not 0, or a key has data NULL and a length; SLEDSTORE_CAPACITY_EXCEEDED: too
+/// is NULL and count is not 0, or a key has data NULL and a length; SLEDSTORE_TOO_MANY_HANDLES: too
 /// many live handles; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.

@@ -101,7 +101,7 @@ fn refused(answer: i32) -> Fail {
 /// nothing was written; SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was
 /// written; SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is
 /// wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
-/// SLEDSTORE_CAPACITY_EXCEEDED also if 12 calls of it are under way on this thread, each in the
+/// SLEDSTORE_REENTRANT also if 12 calls of it are under way on this thread, each in the
 /// callback of the one before; otherwise as sledstore_txn_begin() and sledstore_txn_commit().
 ///
 /// Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn sledstore_txn_run(
         let store = call.object(store)?;
         if !ThreadRecord::current().has_room_for_a_callback() {
             let text = "transactions are run in callbacks of each other more than 12 deep";
-            return Err(Fail::new(sledstore_status::SLEDSTORE_CAPACITY_EXCEEDED, text));
+            return Err(Fail::new(sledstore_status::SLEDSTORE_REENTRANT, text));
         }
         let is_conflict = |fail: &Fail| fail.status() == sledstore_status::SLEDSTORE_TXN_CONFLICT;
         crate::store::retry(is_conflict, || callback.attempt(run, call, &store))?;

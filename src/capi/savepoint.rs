@@ -18,7 +18,7 @@ use crate::store::Savepoint;
 /// @param error      see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: savepoint is NULL; SLEDSTORE_BUSY: another
-/// thread is using the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the
+/// thread is using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the
 /// handle statuses.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn sledstore_txn_savepoint(
 /// @param error      see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: the transaction has no such savepoint, or it
-/// has ended; SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it
+/// has ended; SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_TXN_OVER: it
 /// was committed or rolled back; the handle statuses. After a failure the transaction is as before.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 ///
 /// Of a batch or a transaction it shows all writes or none. Keys that had expired when it was made
 /// are not in it; keys that expire later stay. A keyspace that is made later is empty in it, and
-/// one that is dropped is gone from it: reads of it answer SLEDSTORE_CLOSED.
+/// one that is dropped is gone from it: reads of it answer SLEDSTORE_KEYSPACE_DROPPED.
 ///
 /// A snapshot keeps its store open: sledstore_close() answers SLEDSTORE_BUSY. Any number of threads
 /// may use it at once. Since 0.1.0.
@@ -65,7 +65,7 @@ impl SnapshotObject {
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: snapshot is NULL;
-/// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_CLOSED: also while another thread
+/// SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_CLOSED: also while another thread
 /// is closing the store; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. It waits for a write that is under way. Since 0.1.0.

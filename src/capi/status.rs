@@ -32,7 +32,7 @@ pub enum sledstore_status {
     SLEDSTORE_READ_ONLY = -6,
     /// The operation took longer than it was allowed to.
     SLEDSTORE_TIMEOUT = -7,
-    /// A limit was reached, for example the number of live handles.
+    /// What a snapshot, an iterator or a transaction shows has ended: it took more than snapshot_memory.
     SLEDSTORE_CAPACITY_EXCEEDED = -8,
     /// The value was not the expected one; nothing was written.
     SLEDSTORE_CAS_MISMATCH = 9,
@@ -50,7 +50,7 @@ pub enum sledstore_status {
     SLEDSTORE_INVALID_ARGUMENT = -100,
     /// This is no handle, or a handle of another type.
     SLEDSTORE_WRONG_HANDLE = -101,
-    /// The handle was freed, its store was closed, or its keyspace was dropped.
+    /// The handle was freed, or its store was closed.
     SLEDSTORE_CLOSED = -102,
     /// In use: by another thread, or (for a close) by what is still open on the store.
     SLEDSTORE_BUSY = -103,
@@ -68,12 +68,18 @@ pub enum sledstore_status {
     SLEDSTORE_DISK_FULL = -109,
     /// The file system is mounted for reading only.
     SLEDSTORE_READ_ONLY_FILESYSTEM = -110,
+    /// The keyspace was dropped, or one that the batch or the transaction names.
+    SLEDSTORE_KEYSPACE_DROPPED = -111,
+    /// The transaction was committed or rolled back; an iterator of it is still there.
+    SLEDSTORE_TXN_OVER = -112,
+    /// There are as many live handles as there can be: some are never freed.
+    SLEDSTORE_TOO_MANY_HANDLES = -113,
 }
 
 use sledstore_status as Status;
 
 /// Every status with its name and what it means, in the order of the enum.
-const TABLE: [(Status, &CStr, &CStr); 26] = [
+const TABLE: [(Status, &CStr, &CStr); 29] = [
     (Status::SLEDSTORE_OK, c"SLEDSTORE_OK", c"done"),
     (Status::SLEDSTORE_IO, c"SLEDSTORE_IO", c"the operating system reported an error"),
     (Status::SLEDSTORE_CORRUPTION, c"SLEDSTORE_CORRUPTION", c"the files of the store are damaged"),
@@ -86,7 +92,11 @@ const TABLE: [(Status, &CStr, &CStr); 26] = [
     ),
     (Status::SLEDSTORE_READ_ONLY, c"SLEDSTORE_READ_ONLY", c"the store is open for reading only"),
     (Status::SLEDSTORE_TIMEOUT, c"SLEDSTORE_TIMEOUT", c"the operation took too long"),
-    (Status::SLEDSTORE_CAPACITY_EXCEEDED, c"SLEDSTORE_CAPACITY_EXCEEDED", c"a limit was reached"),
+    (
+        Status::SLEDSTORE_CAPACITY_EXCEEDED,
+        c"SLEDSTORE_CAPACITY_EXCEEDED",
+        c"what it shows has ended, it took too much memory",
+    ),
     (
         Status::SLEDSTORE_CAS_MISMATCH,
         c"SLEDSTORE_CAS_MISMATCH",
@@ -135,6 +145,21 @@ const TABLE: [(Status, &CStr, &CStr); 26] = [
         Status::SLEDSTORE_READ_ONLY_FILESYSTEM,
         c"SLEDSTORE_READ_ONLY_FILESYSTEM",
         c"the file system is mounted for reading only",
+    ),
+    (
+        Status::SLEDSTORE_KEYSPACE_DROPPED,
+        c"SLEDSTORE_KEYSPACE_DROPPED",
+        c"the keyspace was dropped",
+    ),
+    (
+        Status::SLEDSTORE_TXN_OVER,
+        c"SLEDSTORE_TXN_OVER",
+        c"the transaction was committed or rolled back",
+    ),
+    (
+        Status::SLEDSTORE_TOO_MANY_HANDLES,
+        c"SLEDSTORE_TOO_MANY_HANDLES",
+        c"there are too many live handles",
     ),
 ];
 
@@ -236,7 +261,8 @@ pub extern "C" fn sledstore_status_is_retryable(status: i32) -> bool {
 ///
 /// @param status  any number.
 /// @return        true for SLEDSTORE_INVALID_ARGUMENT, SLEDSTORE_WRONG_HANDLE, SLEDSTORE_CLOSED,
-///                SLEDSTORE_REENTRANT and SLEDSTORE_FORKED; false for everything else.
+///                SLEDSTORE_KEYSPACE_DROPPED, SLEDSTORE_TXN_OVER, SLEDSTORE_REENTRANT and
+///                SLEDSTORE_FORKED; false for everything else.
 ///
 /// Threads: any number at once; also in the child of a fork. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -248,6 +274,8 @@ pub extern "C" fn sledstore_status_is_misuse(status: i32) -> bool {
                 Status::SLEDSTORE_INVALID_ARGUMENT
                     | Status::SLEDSTORE_WRONG_HANDLE
                     | Status::SLEDSTORE_CLOSED
+                    | Status::SLEDSTORE_KEYSPACE_DROPPED
+                    | Status::SLEDSTORE_TXN_OVER
                     | Status::SLEDSTORE_REENTRANT
                     | Status::SLEDSTORE_FORKED
             )

@@ -56,7 +56,7 @@ opaque!(sledstore, Store, StoreObject);
 /// lock_timeout_ms; SLEDSTORE_ALREADY_EXISTS: there is a store, with SLEDSTORE_OPEN_MUST_CREATE, or
 /// anything, with SLEDSTORE_OPEN_TEMPORARY; SLEDSTORE_INVALID_ARGUMENT: path or store is NULL, path
 /// is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have,
-/// or a segment_size that is not allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles;
+/// or a segment_size that is not allowed; SLEDSTORE_TOO_MANY_HANDLES: too many live handles;
 /// SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses, among them SLEDSTORE_IO with ENOENT for
 /// SLEDSTORE_OPEN_MUST_EXIST, with ENOTDIR if path is a file, and with ENAMETOOLONG if the absolute
 /// path has more than 4,053 bytes.
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn sledstore_open(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: store is NULL, or an option makes no sense;
 /// SLEDSTORE_UNSUPPORTED: an option that this build does not have, or a segment_size that is not
-/// allowed; SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC;
+/// allowed; SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_FORKED; SLEDSTORE_PANIC;
 /// the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn sledstore_release(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too
 /// many; SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
-/// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+/// SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -241,10 +241,10 @@ pub unsafe extern "C" fn sledstore_open_keyspace(
     })
 }
 
-/// Removes a keyspace with everything in it. From then on its handles answer SLEDSTORE_CLOSED to
-/// everything that concerns its keys, also when a keyspace of the same name is created again; what
+/// Removes a keyspace with everything in it. From then on its handles answer
+/// SLEDSTORE_KEYSPACE_DROPPED to everything that concerns its keys, also when a keyspace of the same name is created again; what
 /// concerns the whole store, such as a flush, they still do, and they still have to be released. Its
-/// iterators answer SLEDSTORE_CLOSED too, and still have to be freed.
+/// iterators answer SLEDSTORE_KEYSPACE_DROPPED too, and still have to be freed.
 ///
 /// @param store     any handle of the store.
 /// @param name      the name of the keyspace to remove.
@@ -288,7 +288,7 @@ pub unsafe extern "C" fn sledstore_drop_keyspace(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than count, and no name was
 /// given; SLEDSTORE_INVALID_ARGUMENT: count is NULL, or names is NULL and capacity is not 0;
-/// SLEDSTORE_CAPACITY_EXCEEDED: too many live handles; the handle statuses; the engine statuses.
+/// SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]

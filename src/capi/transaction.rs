@@ -85,7 +85,7 @@ fn begun(held: &Option<Begun>) -> Result<&Begun, Fail> {
 }
 
 fn ended() -> Fail {
-    Fail::new(sledstore_status::SLEDSTORE_CLOSED, "the transaction was committed or rolled back")
+    Fail::new(sledstore_status::SLEDSTORE_TXN_OVER, "the transaction was committed or rolled back")
 }
 
 /// The same for a handle of each; NULL for the keyspace is allowed.
@@ -140,7 +140,7 @@ pub(super) fn take(call: &Call, txn: *mut sledstore_txn, is_run: bool) -> Result
 ///               sledstore_txn_rollback(); NULL on failure.
 /// @param error  see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: txn is NULL; SLEDSTORE_CAPACITY_EXCEEDED: too
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: txn is NULL; SLEDSTORE_TOO_MANY_HANDLES: too
 /// many live handles; SLEDSTORE_CLOSED: also while another thread is closing the store; the handle
 /// statuses; the engine statuses.
 ///
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn sledstore_txn_begin(
 /// 0; SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
 /// moment that the transaction shows has ended, because what was kept took more than
 /// snapshot_memory, or too many live handles; SLEDSTORE_BUSY: another thread is using the
-/// transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle statuses; the
+/// transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle statuses; the
 /// engine statuses.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
@@ -310,7 +310,7 @@ pub unsafe extern "C" fn sledstore_txn_contains(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is
 /// one of another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
-/// SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_CLOSED: also if it was
+/// SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_TXN_OVER: it was
 /// committed or rolled back; the handle statuses. After a failure the transaction is as before.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
@@ -377,7 +377,7 @@ pub unsafe extern "C" fn sledstore_txn_put_with_ttl(
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
 /// SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is
-/// using the transaction; SLEDSTORE_CLOSED: also if it was committed or rolled back; the handle
+/// using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
 /// statuses. After a failure the transaction is as before.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
@@ -398,7 +398,7 @@ pub unsafe extern "C" fn sledstore_txn_delete(
 
 /// Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those
 /// that it makes while the iterator is open. What it goes over counts as read, as far as it goes.
-/// When the transaction has ended its moves answer SLEDSTORE_CLOSED, and it still has to be freed.
+/// When the transaction has ended its moves answer SLEDSTORE_TXN_OVER, and it still has to be freed.
 ///
 /// @param txn       the transaction.
 /// @param keyspace  as in sledstore_txn_get().
@@ -447,8 +447,8 @@ pub unsafe extern "C" fn sledstore_txn_iter_new(
 /// had read has ended, see sledstore_txn_get(), and nothing was written; without reads, or without
 /// writes, it has no need of that moment. SLEDSTORE_BUSY: another thread is using it;
 /// SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
-/// SLEDSTORE_CLOSED: it was committed or rolled back before, or it wrote, and a keyspace that it
-/// used was dropped, and nothing was written; the handle statuses; the engine statuses.
+/// SLEDSTORE_TXN_OVER: it was committed or rolled back before; SLEDSTORE_KEYSPACE_DROPPED: it wrote,
+/// and a keyspace that it used was dropped, and nothing was written; the handle statuses; the engine statuses.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -469,7 +469,7 @@ pub unsafe extern "C" fn sledstore_txn_commit(
 ///
 /// Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: another thread is using it;
 /// SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
-/// SLEDSTORE_CLOSED: it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE;
+/// SLEDSTORE_TXN_OVER: it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE;
 /// SLEDSTORE_FORKED; SLEDSTORE_PANIC.
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.

@@ -26,6 +26,8 @@ pub enum Reason {
     Closed,
     /// The keyspace was dropped.
     Dropped,
+    /// The transaction was committed or rolled back.
+    TransactionOver,
     /// The disk did not answer within the time that this library waits.
     TimedOut,
     /// The store cannot be closed yet: something of it is still open.
@@ -109,7 +111,7 @@ fn kind_of(reason: Reason) -> io::ErrorKind {
         Reason::DiskFull => io::ErrorKind::StorageFull,
         Reason::ReadOnlyFilesystem => io::ErrorKind::ReadOnlyFilesystem,
         Reason::InvalidArgument => io::ErrorKind::InvalidInput,
-        Reason::Closed | Reason::Dropped => io::ErrorKind::NotConnected,
+        Reason::Closed | Reason::Dropped | Reason::TransactionOver => io::ErrorKind::NotConnected,
     }
 }
 

@@ -149,7 +149,7 @@ impl Work {
         let state = lock(&self.state);
         if state.is_over {
             let message = "the transaction has been committed or rolled back";
-            return Err(Failure::error("use", self.path(), Reason::Closed, message));
+            return Err(Failure::error("use", self.path(), Reason::TransactionOver, message));
         }
         Ok(state)
     }
