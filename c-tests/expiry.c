@@ -58,6 +58,8 @@ static void check_expired(const sledstore *store, const char *key)
     CHECK(value == NULL);
     CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_ttl(store, TEXT(key), &ttl_ms, &error));
     CHECK_NUMBER(0, ttl_ms);
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND,
+                 sledstore_get_with_ttl(store, TEXT(key), &value, &ttl_ms, &error));
     CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_expire(store, TEXT(key), HOUR, &error));
     CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_persist(store, TEXT(key), &error));
     CHECK_STATUS(SLEDSTORE_CAS_MISMATCH,
@@ -152,6 +154,31 @@ TEST(put_clears_the_ttl_of_the_old_value)
     check_close(store);
 }
 
+TEST(value_and_ttl_are_read_in_one_call)
+{
+    sledstore *store = check_open("store");
+    sledstore_value *value;
+    uint64_t ttl_ms = 7;
+    put_for(store, "session", "token", HOUR);
+    check_put(store, "key", "value");
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_get_with_ttl(store, TEXT("session"), &value, &ttl_ms, &error));
+    CHECK_BYTES("token", 5, sledstore_value_data(value), sledstore_value_len(value));
+    CHECK(ttl_ms > 0 && ttl_ms <= HOUR);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_value_free(value));
+    CHECK_STATUS(SLEDSTORE_NO_TTL,
+                 sledstore_get_with_ttl(store, TEXT("key"), &value, &ttl_ms, &error));
+    CHECK_BYTES("value", 5, sledstore_value_data(value), sledstore_value_len(value));
+    CHECK_NUMBER(0, ttl_ms);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_value_free(value));
+    ttl_ms = 7;
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND,
+                 sledstore_get_with_ttl(store, TEXT("none"), &value, &ttl_ms, &error));
+    CHECK(value == NULL);
+    CHECK_NUMBER(0, ttl_ms);
+    check_close(store);
+}
+
 TEST(ttl_of_an_absent_key_is_an_outcome)
 {
     sledstore *store = check_open("store");
@@ -210,6 +237,7 @@ TEST(bad_arguments_of_expiry_are_refused)
 {
     static char key[4097];
     sledstore *store = check_open("store");
+    sledstore_value *value;
     uint64_t ttl_ms = 77;
     put_for(store, "key", "value", HOUR);
     memset(key, 'k', sizeof key);
@@ -234,6 +262,13 @@ TEST(bad_arguments_of_expiry_are_refused)
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_ttl(store, "k", SIZE_MAX, &ttl_ms, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_ttl(store, TEXT("key"), NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_get_with_ttl(store, TEXT("key"), NULL, &ttl_ms, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_get_with_ttl(store, TEXT("key"), &value, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_get_with_ttl(store, NULL, 1, &value, &ttl_ms, &error));
+    CHECK(value == NULL);
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_persist(store, NULL, 1, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_persist(store, "k", SIZE_MAX, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_purge_expired(store, NULL, &error));

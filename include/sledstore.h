@@ -1395,6 +1395,33 @@ sledstore_status sledstore_expire(const struct sledstore *store,
                                   struct sledstore_error **error);
 
 /**
+ * Reads a value and how long the key has still to live, as one write left them.
+ *
+ * @param store    a handle of the keyspace.
+ * @param key      the key.
+ * @param key_len  its length in bytes.
+ * @param value    receives the value, to be freed with sledstore_value_free(); NULL unless
+ *                 SLEDSTORE_OK or SLEDSTORE_NO_TTL.
+ * @param ttl_ms   receives the milliseconds until the key expires, at least 1; 0 unless
+ *                 SLEDSTORE_OK.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: the key is there and will expire; SLEDSTORE_NO_TTL: it is there and
+ * never expires; SLEDSTORE_KEY_NOT_FOUND: it is not there, or has expired;
+ * SLEDSTORE_INVALID_ARGUMENT: value or ttl_ms is NULL, or key is NULL and key_len is not 0;
+ * SLEDSTORE_TOO_MANY_HANDLES; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_get_with_ttl(const struct sledstore *store,
+                                        const void *key,
+                                        size_t key_len,
+                                        struct sledstore_value **value,
+                                        uint64_t *ttl_ms,
+                                        struct sledstore_error **error);
+
+/**
  * Tells how long a key has still to live.
  *
  * @param store    a handle of the keyspace.

@@ -3,11 +3,14 @@
 use std::ffi::c_void;
 use std::time::Duration;
 
+use oxistore_core::StoreError;
+
 use super::arguments::Output;
 use super::error::sledstore_error;
 use super::guard;
 use super::status::sledstore_status;
 use super::store::sledstore;
+use super::value::{self, sledstore_value};
 
 /// Writes the value of a key that expires: from then on it is not there, for every function. Value
 /// and time are written in one step.
@@ -79,6 +82,51 @@ pub unsafe extern "C" fn sledstore_expire(
     })
 }
 
+/// Reads a value and how long the key has still to live, as one write left them.
+///
+/// @param store    a handle of the keyspace.
+/// @param key      the key.
+/// @param key_len  its length in bytes.
+/// @param value    receives the value, to be freed with sledstore_value_free(); NULL unless
+///                 SLEDSTORE_OK or SLEDSTORE_NO_TTL.
+/// @param ttl_ms   receives the milliseconds until the key expires, at least 1; 0 unless
+///                 SLEDSTORE_OK.
+/// @param error    see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK: the key is there and will expire; SLEDSTORE_NO_TTL: it is there and
+/// never expires; SLEDSTORE_KEY_NOT_FOUND: it is not there, or has expired;
+/// SLEDSTORE_INVALID_ARGUMENT: value or ttl_ms is NULL, or key is NULL and key_len is not 0;
+/// SLEDSTORE_TOO_MANY_HANDLES; the handle statuses; the engine statuses.
+///
+/// Threads: any number at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_get_with_ttl(
+    store: *const sledstore,
+    key: *const c_void,
+    key_len: usize,
+    value: *mut *mut sledstore_value,
+    ttl_ms: *mut u64,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let (value, ttl_ms) = (Output::cleared(value), Output::cleared(ttl_ms));
+    guard::enter(error, |call| {
+        value.required("value")?;
+        ttl_ms.required("ttl_ms")?;
+        let key = call.bytes("key", key, key_len)?;
+        let found = call.object(store)?.keyspace.get_with_ttl(key)?;
+        let (bytes, ttl) = found.ok_or(StoreError::KeyNotFound)?;
+        let status = value::give(&value, Some(bytes))?;
+        let Some(ttl) = ttl else { return Ok(sledstore_status::SLEDSTORE_NO_TTL) };
+        ttl_ms.set(milliseconds(ttl));
+        Ok(status)
+    })
+}
+
+/// A life that is longer than the number can say is as long as it can say.
+fn milliseconds(life: Duration) -> u64 {
+    u64::try_from(life.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Tells how long a key has still to live.
 ///
 /// @param store    a handle of the keyspace.
@@ -109,7 +157,7 @@ pub unsafe extern "C" fn sledstore_ttl(
         let Some(ttl) = call.object(store)?.keyspace.ttl(key)? else {
             return Ok(sledstore_status::SLEDSTORE_NO_TTL);
         };
-        ttl_ms.set(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        ttl_ms.set(milliseconds(ttl));
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
