@@ -17,8 +17,7 @@
 //! 3. The rows of a memtable, its pre-images.
 //!
 //! The state of syncing (`Log::state`) and the checkpoint's state are taken last, and no other lock
-//! is taken under them. No lock is held during a sync, and none but that of nobody else during a
-//! call into the engine.
+//! is taken under them. No lock is held during a sync of the log, or while the engine reads or writes.
 //!
 //! # Why a reader sees a prefix of the commits
 //!
