@@ -9,14 +9,13 @@
 compile_error!("sledstore answers panics with statuses and so needs panic = \"unwind\"");
 
 mod capi;
-// The store moves onto it in a later step; until then only its own tests use it.
-#[cfg_attr(not(test), allow(dead_code, unused_imports))]
 mod commit;
 mod engine;
 mod store;
 
 #[doc(hidden)]
 pub use engine::diverted_syncs;
+pub use commit::Durability;
 pub use engine::{Bytes, Failure, RawTree, Reason, Row};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use oxistore_core::StoreError;
 
-use super::committer::{Committer, Durability};
+use super::committer::{Committer, Durability, TOO_LATE};
 use super::log_file::path_of;
 use super::memtable::Memtable;
 use super::record::{Change, KeyspaceId, Record, RowImage};
 use super::replay::Settlement;
 use super::Settled;
-use crate::engine::Result;
+use crate::engine::{signals_blocked, Failure, Reason, Result};
 
 /// How many times more memtables may wait for the checkpoint where they are small.
 const SMALL: usize = 4;
@@ -36,11 +36,15 @@ struct State {
     /// Why the engine took a row or a flush not.
     error: Option<StoreError>,
     settlement: Settlement,
+    /// The commit that a flush waits for.
+    wanted: u64,
+    /// Threads that have not ended.
+    threads: usize,
 }
 
 impl Checkpoints {
     pub(super) fn new(settlement: Settlement) -> Self {
-        let state = State { is_stopping: false, error: None, settlement };
+        let state = State { is_stopping: false, error: None, settlement, wanted: 0, threads: 0 };
         Self {
             running: AtomicU64::new(0),
             failed: AtomicBool::new(false),
@@ -81,7 +85,7 @@ impl Checkpoints {
 impl<S: Settled> Committer<S> {
     /// Pauses a writer of `bytes` while the checkpoint is behind; see `pace.rs`. Called without
     /// locks.
-    pub(super) fn wait_for_room(&self, bytes: usize) -> Result<()> {
+    pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
         let size = self.options.memtable;
         let backlog = || {
             let tables = self.tables();
@@ -112,16 +116,31 @@ impl<S: Settled> Committer<S> {
         }
     }
 
-    /// Starts the checkpoint thread, and, with an interval, a thread that syncs the log so often.
+    /// Starts the checkpoint thread, and the one that syncs the log: for flushes, and, with an
+    /// interval, so often.
     pub(crate) fn start(self: &Arc<Self>, sync_every: Option<Duration>) -> io::Result<()> {
-        let mut threads = self.threads();
-        let (checkpoints, syncs) = (Arc::clone(self), Arc::clone(self));
-        let checkpoint = std::thread::Builder::new().name("sledstore-check".into());
-        threads.push(checkpoint.spawn(move || checkpoints.run_checkpoints())?);
-        if let Some(interval) = sync_every {
-            let sync = std::thread::Builder::new().name("sledstore-sync".into());
-            threads.push(sync.spawn(move || syncs.run_syncs(interval))?);
+        self.spawn("sledstore-check", Self::run_checkpoints)?;
+        self.spawn("sledstore-sync", move |committer| committer.run_syncs(sync_every))
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        name: &str,
+        work: impl FnOnce(&Self) + Send + 'static,
+    ) -> io::Result<()> {
+        struct Ends<S: Settled>(Arc<Committer<S>>);
+        impl<S: Settled> Drop for Ends<S> {
+            fn drop(&mut self) {
+                self.0.checkpoints.lock().threads -= 1;
+                self.0.checkpoints.changed.notify_all();
+            }
         }
+        let mut threads = self.threads();
+        self.checkpoints.lock().threads += 1;
+        let ends = Ends(Arc::clone(self));
+        let thread = std::thread::Builder::new().name(name.into());
+        let run = move || work(&ends.0);
+        threads.push(signals_blocked(|| thread.spawn(run))?);
         Ok(())
     }
 
@@ -129,11 +148,51 @@ impl<S: Settled> Committer<S> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run_syncs(&self, interval: Duration) {
-        while !self.wait_for_stop(interval) {
-            // A failure is kept by the log, and told to the next writer.
+    /// The thread that syncs. A failure is kept by the log, and told to every later writer.
+    fn run_syncs(&self, every: Option<Duration>) {
+        let is_idle = |state: &mut State| {
+            !state.is_stopping && (state.wanted <= self.log().synced() || self.log().has_failed())
+        };
+        // Without an interval nobody but a flush wakes it; with one, the first commit after a sync.
+        let sleeps = |state: &mut State| {
+            let has_work = every.is_some() && self.published() > self.log().synced();
+            is_idle(state) && (!has_work || self.log().has_failed())
+        };
+        let changed = &self.checkpoints.changed;
+        loop {
+            let state = self.checkpoints.lock();
+            let mut state = changed.wait_while(state, sleeps).unwrap_or_else(PoisonError::into_inner);
+            if let Some(every) = every {
+                let waited = changed.wait_timeout_while(state, every, is_idle);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            let is_stopping = state.is_stopping;
+            drop(state);
+            if is_stopping {
+                return;
+            }
             let _ = self.sync(self.published());
+            self.checkpoints.wake();
         }
+    }
+
+    /// Waits until everything that is committed is on the disk, but not longer than the patience
+    /// that the options have.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let wanted = self.published();
+        let mut state = self.checkpoints.lock();
+        state.wanted = state.wanted.max(wanted);
+        self.checkpoints.changed.notify_all();
+        let waits = |_: &mut State| self.log().synced() < wanted && !self.log().has_failed();
+        let changed = &self.checkpoints.changed;
+        let waited = changed.wait_timeout_while(state, self.options.patience, waits);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        if timeout.timed_out() {
+            self.log().fail(TOO_LATE);
+        }
+        self.checkpoints.check()?;
+        self.log().check().map_err(|source| self.io("flush", &source))
     }
 
     /// The checkpoint thread. It ends when it was told to, and nothing is left that is frozen, or
@@ -255,16 +314,35 @@ impl<S: Settled> Committer<S> {
     /// Settles everything and removes the log: what is left is the engine's own. No writer may be
     /// under way, and none comes later. The threads have ended when this returns.
     pub(crate) fn close(&self) -> Result<()> {
-        let settled = self.settle_all();
-        self.checkpoints.lock().is_stopping = true;
-        self.checkpoints.wake();
+        let settled = self.log().check().map_err(|source| self.io("close", &source));
+        let settled = settled.and_then(|()| self.settle_all());
+        let ended = self.end_threads();
+        settled.and(ended)?;
+        self.remove_log()
+    }
+
+    /// Ends the threads. What waits for a checkpoint stays in the log.
+    pub(crate) fn end_threads(&self) -> Result<()> {
+        let mut state = self.checkpoints.lock();
+        state.is_stopping = true;
+        let changed = &self.checkpoints.changed;
+        changed.notify_all();
+        let waited =
+            changed.wait_timeout_while(state, self.options.patience, |state| state.threads > 0);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        if timeout.timed_out() {
+            return Err(self.io("close", &io::Error::from_raw_os_error(TOO_LATE)));
+        }
         let threads = std::mem::take(&mut *self.threads());
         let ended: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
-        settled?;
-        if ended.iter().any(std::result::Result::is_err) {
-            return Err(StoreError::Other("a thread of the store has panicked".into()));
+        match ended.iter().all(std::result::Result::is_ok) {
+            true => Ok(()),
+            false => {
+                let text = "a thread of the store has panicked";
+                Err(Failure::error("close", &self.options.directory, Reason::Os, text))
+            }
         }
-        self.remove_log()
     }
 
     fn remove_log(&self) -> Result<()> {
@@ -279,11 +357,4 @@ impl<S: Settled> Committer<S> {
         Ok(())
     }
 
-    /// Waits until the threads are told to end, or for `interval`; says whether it was.
-    fn wait_for_stop(&self, interval: Duration) -> bool {
-        let state = self.checkpoints.lock();
-        let changed = &self.checkpoints.changed;
-        let waited = changed.wait_timeout_while(state, interval, |state| !state.is_stopping);
-        waited.unwrap_or_else(PoisonError::into_inner).0.is_stopping
-    }
 }

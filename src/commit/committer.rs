@@ -3,13 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use oxistore_core::StoreError;
 
 use super::checkpoint::Checkpoints;
 use super::log::{Log, Tail};
+use super::log_file::size_of_all;
 use super::memtable::{Found, Memtable};
 use super::pace::Pace;
 use super::record::{Change, CompleteRecord, KeyspaceId, Record, RowImage};
@@ -18,7 +21,13 @@ use super::tables::Tables;
 use super::view::View;
 use super::views::{Ticket, Views};
 use super::{KeyRange, Settled};
-use crate::engine::{Failure, Result};
+use crate::engine::{Failure, Reason, Result};
+
+/// Stands for the number of an error where the disk has not answered in time.
+pub(super) const TOO_LATE: i32 = libc::ETIMEDOUT;
+
+/// The longest record: its length has four bytes.
+const LONGEST_RECORD: usize = u32::MAX as usize;
 
 /// Room for the names of a commit's keyspaces.
 const NAMES_ROOM: usize = 64 << 10;
@@ -38,14 +47,19 @@ pub(crate) struct Options {
     pub(crate) view_memory: u64,
     /// Bytes after which the checkpoint has the engine write out.
     pub(crate) portion: usize,
+    /// The longest that a flush, or a close, waits for the disk.
+    pub(crate) patience: Duration,
 }
 
-/// When a commit returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// When the operating system has it: it survives the end of the process.
+/// When a commit returns, and so what it survives from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// When the operating system has it: it survives the end of the process, however that ends, and
+    /// the end of the machine once it was synced, which happens from time to time.
+    #[default]
     Buffered,
-    /// When it is on the disk: it survives the end of the machine.
+    /// When it is on the disk: it survives the end of the machine. Commits that wait at the same time
+    /// share a sync.
     Synced,
 }
 
@@ -71,7 +85,12 @@ impl Committed {
         self.0.has_changed(basis.active, basis.sequence, keyspace, key)
     }
 
-    /// The same for any key of a range.
+    /// The same, where removing what has expired counts as a change.
+    pub(crate) fn was_written(&self, basis: Basis, keyspace: KeyspaceId, key: &[u8]) -> bool {
+        self.0.was_written(basis.active, basis.sequence, keyspace, key)
+    }
+
+    /// As [`Committed::has_changed`], for any key of a range.
     pub(crate) fn range_has_changed(
         &self,
         basis: Basis,
@@ -142,6 +161,11 @@ impl<S: Settled> Committer<S> {
         &self.settled
     }
 
+    /// The engine below, once nobody commits any more.
+    pub(crate) fn into_settled(self) -> S {
+        self.settled
+    }
+
     pub(super) fn tables(&self) -> Arc<Tables> {
         self.tables.load_full()
     }
@@ -164,8 +188,14 @@ impl<S: Settled> Committer<S> {
         &self,
         operation: &'static str,
         source: &io::Error,
-    ) -> oxistore_core::StoreError {
-        Failure::from_io(operation, &self.options.directory, source)
+    ) -> StoreError {
+        let directory = &self.options.directory;
+        if source.raw_os_error() == Some(TOO_LATE) {
+            let limit = self.options.patience;
+            let text = format!("the disk did not take what was written within {limit:?}");
+            return Failure::error(operation, directory, Reason::TimedOut, text);
+        }
+        Failure::from_io(operation, directory, source)
     }
 
     /// The newest commit that readers see.
@@ -212,30 +242,67 @@ impl<S: Settled> Committer<S> {
         self.drop_unneeded();
     }
 
+    /// Nothing is kept for the view any more; what was is dropped later. Takes no commit lock.
+    pub(super) fn leave_view(&self, ticket: &Ticket) {
+        self.views.remove(ticket);
+    }
+
+    /// Waits until no commit is under way, and keeps others out until the answer is dropped. Its
+    /// holder may read.
+    pub(crate) fn between_commits(&self) -> impl Drop + '_ {
+        struct Between<'a>(#[allow(dead_code)] MutexGuard<'a, Writer>);
+        impl Drop for Between<'_> {
+            fn drop(&mut self) {}
+        }
+        Between(self.writer())
+    }
+
     /// Commits `record`, if `validate` allows it while no other commit is under way; answers with
     /// its number. After an error nothing has changed, unless it is one of the sync: then the commit
-    /// is made, and nobody knows whether it is on the disk.
+    /// is made, and nobody knows whether it is on the disk. The caller has waited by
+    /// [`Committer::wait_for_room`].
     pub(crate) fn commit(
         &self,
         record: Record,
         durability: Durability,
         validate: impl FnOnce(&Committed) -> Result<()>,
     ) -> Result<u64> {
-        self.wait_for_room(record.len())?;
+        if record.len() > LONGEST_RECORD {
+            let text = "all keys and values of one commit have 4 GiB at most";
+            return Err(StoreError::Unsupported(text.into()));
+        }
         let record = record.complete();
-        let sequence = self.commit_locked(record, validate)?;
+        let sequence = self.commit_as(self.writer(), record, validate)?;
         if durability == Durability::Synced {
             self.sync(sequence)?;
         }
         Ok(sequence)
     }
 
-    fn commit_locked(
+    /// The same, unless another commit is under way or writers have to wait: then nothing happens.
+    pub(crate) fn try_commit(
         &self,
+        record: Record,
+        validate: impl FnOnce(&Committed) -> Result<()>,
+    ) -> Result<()> {
+        if !self.tables.load().frozen.is_empty() {
+            return Ok(());
+        }
+        let record = record.complete();
+        let writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        self.commit_as(writer, record, validate).map(drop)
+    }
+
+    fn commit_as(
+        &self,
+        mut writer: MutexGuard<'_, Writer>,
         mut record: CompleteRecord,
         validate: impl FnOnce(&Committed) -> Result<()>,
     ) -> Result<u64> {
-        let mut writer = self.writer();
         self.checkpoints.check()?;
         validate(&Committed::of(self))?;
         let sequence = writer.sequence + 1;
@@ -246,11 +313,27 @@ impl<S: Settled> Committer<S> {
             .map_err(|source| self.io("write to", &source))?;
         let tables = self.tables.load();
         tables.active.insert(sequence, record.changes(), self.published(), &self.views);
+        let is_first_unsynced = self.log.synced() + 1 == sequence;
         writer.sequence = sequence;
         self.published.store(sequence, Ordering::Release);
         drop(writer);
+        if is_first_unsynced {
+            self.checkpoints.wake();
+        }
         self.limit_view_memory();
         Ok(sequence)
+    }
+
+    /// Writes the name of a new keyspace to the log, so that a kill leaves the keyspace.
+    pub(crate) fn announce(&self, keyspace: KeyspaceId) -> Result<()> {
+        let mut writer = self.writer();
+        self.checkpoints.check()?;
+        self.make_room(&mut writer, 0)?;
+        let next = writer.sequence + 1;
+        let name = |keyspace| self.settled.name(keyspace);
+        self.log
+            .append_names(&mut writer.tail, &[keyspace], next, name)
+            .map_err(|source| self.io("write to", &source))
     }
 
     /// Sees that the active memtable and its file take a record of `length` bytes.
@@ -308,6 +391,19 @@ impl<S: Settled> Committer<S> {
         drop(before);
     }
 
+    /// The bytes that the log takes on the disk.
+    pub(crate) fn log_size(&self) -> Result<u64> {
+        size_of_all(&self.options.directory).map_err(|source| self.io("measure", &source))
+    }
+
+    /// How many rows are kept for views alone.
+    pub(crate) fn view_rows(&self) -> u64 {
+        let tables = self.tables.load();
+        let retired: usize = tables.retired.iter().map(|table| table.rows()).sum();
+        let pinned: usize = tables.all().map(|table| table.pinned_rows()).sum();
+        (retired + pinned) as u64
+    }
+
     /// Bytes that are kept for views alone.
     pub(crate) fn view_bytes(&self) -> u64 {
         let tables = self.tables.load();
@@ -321,14 +417,23 @@ impl<S: Settled> Committer<S> {
         self.views.len()
     }
 
-    /// Ends the oldest views while what is kept for views takes too much. Writers and the checkpoint
+    /// Drops what was kept for views that have ended.
+    pub(crate) fn sweep_views(&self) {
+        self.drop_unneeded();
+        self.tables.load().all().for_each(|table| table.sweep(self.published(), &self.views));
+    }
+
+    /// Ends the oldest views if what is kept for views takes too much. Writers and the checkpoint
     /// call this.
     pub(super) fn limit_view_memory(&self) {
-        while self.views.len() > 0 && self.view_bytes() > self.options.view_memory {
-            if !self.views.end_oldest() {
-                return;
-            }
-            self.drop_unneeded();
+        let most = self.options.view_memory;
+        if self.views.len() == 0 || self.view_bytes() <= most {
+            return;
+        }
+        self.sweep_views();
+        // A little less than is allowed, so that the next commits need not do this again.
+        while self.view_bytes() > most - most / 8 && self.views.end_oldest() {
+            self.sweep_views();
         }
     }
 

@@ -144,16 +144,30 @@ impl Log {
         sequence: u64,
         name: impl Fn(KeyspaceId) -> Vec<u8>,
     ) -> io::Result<()> {
-        self.check()?;
-        let unnamed: Vec<_> =
-            record.keyspaces().iter().filter(|id| !tail.named.contains(id)).copied().collect();
-        if !unnamed.is_empty() {
-            let mut names = Record::new();
-            unnamed.iter().for_each(|id| names.push_name(*id, &name(*id)));
-            self.write(tail, &mut names.complete(), sequence)?;
-            tail.named.extend(unnamed);
-        }
+        self.append_names(tail, record.keyspaces(), sequence, name)?;
         self.write(tail, record, sequence)
+    }
+
+    /// Writes the names of those of `keyspaces` that the file does not have, in front of the commit
+    /// `sequence`.
+    pub(super) fn append_names(
+        &self,
+        tail: &mut Tail,
+        keyspaces: &[KeyspaceId],
+        sequence: u64,
+        name: impl Fn(KeyspaceId) -> Vec<u8>,
+    ) -> io::Result<()> {
+        self.check()?;
+        if keyspaces.iter().all(|id| tail.named.contains(id)) {
+            return Ok(());
+        }
+        let unnamed: Vec<_> =
+            keyspaces.iter().filter(|id| !tail.named.contains(id)).copied().collect();
+        let mut names = Record::new();
+        unnamed.iter().for_each(|id| names.push_name(*id, &name(*id)));
+        self.write(tail, &mut names.complete(), sequence)?;
+        tail.named.extend(unnamed);
+        Ok(())
     }
 
     fn write(&self, tail: &mut Tail, record: &mut CompleteRecord, sequence: u64) -> io::Result<()> {
@@ -206,13 +220,17 @@ impl Log {
         self.synced.load(Ordering::Acquire)
     }
 
+    /// Whether a sync has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.lock().failed.is_some()
+    }
+
     /// Fails if a sync has failed.
     pub(super) fn check(&self) -> io::Result<()> {
         self.lock().failed.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
     }
 
-    /// A sync has failed, for a test that has no disk that fails.
-    #[cfg(test)]
+    /// A sync has failed: it has not come back in time, or a test has no disk that fails.
     pub(super) fn fail(&self, code: i32) {
         self.lock().failed.get_or_insert(code);
     }

@@ -127,6 +127,20 @@ pub(super) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
+/// The bytes that all log files in `directory` take.
+pub(super) fn size_of_all(directory: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for number in numbers(directory)? {
+        match fs::metadata(path_of(directory, number)) {
+            Ok(file) => size += file.len(),
+            // The checkpoint was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(size)
+}
+
 /// All bytes of the file `number`.
 pub(super) fn read_all(directory: &Path, number: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path_of(directory, number))?;

@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use smallvec::SmallVec;
 
@@ -92,8 +92,11 @@ pub(crate) struct Memtable {
     pre_images: RwLock<PreImages>,
     rows: AtomicUsize,
     bytes: AtomicUsize,
-    /// Bytes that are kept for registered views alone.
+    /// Bytes and rows that are kept for registered views alone.
     pinned: AtomicUsize,
+    pinned_rows: AtomicUsize,
+    /// The keys that have pinned versions, or had.
+    pinned_keys: Mutex<Vec<(KeyspaceId, Key)>>,
     /// The newest commit in it; 0 while there is none.
     newest: AtomicU64,
     /// Once it is settled: views with a lower number than this may need it.
@@ -115,6 +118,24 @@ impl Memtable {
 
     pub(super) fn pinned_bytes(&self) -> usize {
         self.pinned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn pinned_rows(&self) -> usize {
+        self.pinned_rows.load(Ordering::Relaxed)
+    }
+
+    fn pin(&self, size: usize) {
+        self.pinned.fetch_add(size, Ordering::Relaxed);
+        self.pinned_rows.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn unpin(&self, size: usize) {
+        self.pinned.fetch_sub(size, Ordering::Relaxed);
+        self.pinned_rows.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn newest(&self) -> u64 {
@@ -164,8 +185,11 @@ impl Memtable {
                 };
                 let rows = keyspaces.entry(keyspace).or_default();
                 self.enter(rows, key, Version::new(sequence, row), is_purge);
-                if let Some(chain) = rows.get_mut(key).filter(|chain| chain.versions.len() > 1) {
-                    self.collapse(chain, key, published, views);
+                let Some(chain) = rows.get_mut(key).filter(|it| it.versions.len() > 1) else {
+                    continue;
+                };
+                if self.collapse(chain, key, published, views) {
+                    self.pinned_keys().push((keyspace, Key::from_slice(key)));
                 }
             }
         }
@@ -199,24 +223,26 @@ impl Memtable {
         }
     }
 
-    /// Drops the versions of `key` that nobody can see, see above.
-    fn collapse(&self, chain: &mut Chain, key: &[u8], published: u64, views: &Views) {
+    /// Drops the versions of `key` that nobody can see, see above; says whether it has pinned one.
+    fn collapse(&self, chain: &mut Chain, key: &[u8], published: u64, views: &Views) -> bool {
         let versions = &mut chain.versions;
         let is_published = |version: &Version| version.sequence <= published;
-        let Some(mut newest) = versions.iter().rposition(is_published) else { return };
+        let Some(mut newest) = versions.iter().rposition(is_published) else { return false };
         let mut place = 0;
+        let mut pins = false;
         while place < newest {
             let size = versions[place].size(key);
             if views.any_between(versions[place].sequence, versions[place + 1].sequence) {
                 if !versions[place].is_pinned {
                     versions[place].is_pinned = true;
-                    self.pinned.fetch_add(size, Ordering::Relaxed);
+                    self.pin(size);
+                    pins = true;
                 }
                 place += 1;
             } else {
                 let dropped = versions.remove(place);
                 if dropped.is_pinned {
-                    self.pinned.fetch_sub(size, Ordering::Relaxed);
+                    self.unpin(size);
                 }
                 if let Some(before) = place.checked_sub(1) {
                     versions[before].gap = versions[before].gap.min(dropped.sequence);
@@ -224,6 +250,42 @@ impl Memtable {
                 self.bytes.fetch_sub(size, Ordering::Relaxed);
                 newest -= 1;
             }
+        }
+        pins
+    }
+
+    fn pinned_keys(&self) -> MutexGuard<'_, Vec<(KeyspaceId, Key)>> {
+        self.pinned_keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops what was kept for views that have ended since.
+    pub(super) fn sweep(&self, published: u64, views: &Views) {
+        if self.pinned_bytes() == 0 {
+            return;
+        }
+        let pinned = std::mem::take(&mut *self.pinned_keys());
+        for (keyspace, key) in pinned {
+            let mut keyspaces = self.write();
+            let Some(chain) = keyspaces.get_mut(&keyspace).and_then(|rows| rows.get_mut(&key))
+            else {
+                continue;
+            };
+            self.collapse(chain, &key, published, views);
+            if chain.versions.iter().any(|version| version.is_pinned) {
+                self.pinned_keys().push((keyspace, key));
+            }
+        }
+        let keyspaces = self.read();
+        let mut images = self.pre_images.write().unwrap_or_else(PoisonError::into_inner);
+        for (keyspace, images) in images.iter_mut() {
+            images.retain(|key, row| {
+                let chain = keyspaces.get(keyspace).and_then(|rows| rows.get(key));
+                let is_needed = chain.is_none_or(|chain| views.any_between(0, chain.first));
+                if !is_needed {
+                    self.unpin(RowImage::size(key, row.as_ref()) + OVERHEAD);
+                }
+                is_needed
+            });
         }
     }
 
@@ -262,6 +324,16 @@ impl Memtable {
         let keyspaces = self.read();
         let chain = keyspaces.get(&keyspace).and_then(|rows| rows.get(key));
         chain.and_then(last).is_some_and(|last| last.changed > sequence)
+    }
+
+    /// Whether a commit after `sequence` wrote `key`, a purge included.
+    pub(super) fn was_written(&self, keyspace: KeyspaceId, key: &[u8], sequence: u64) -> bool {
+        if self.newest() <= sequence {
+            return false;
+        }
+        let keyspaces = self.read();
+        let chain = keyspaces.get(&keyspace).and_then(|rows| rows.get(key));
+        chain.and_then(last).is_some_and(|last| last.sequence > sequence)
     }
 
     /// Whether a commit after `sequence` changed any key in `range`.
@@ -340,7 +412,7 @@ impl Memtable {
         let size = RowImage::size(key, row.as_ref()) + OVERHEAD;
         let mut images = self.pre_images.write().unwrap_or_else(PoisonError::into_inner);
         if images.entry(keyspace).or_default().insert(key.clone(), row).is_none() {
-            self.pinned.fetch_add(size, Ordering::Relaxed);
+            self.pin(size);
         }
     }
 
@@ -379,7 +451,7 @@ fn newest_at(chain: &Chain, sequence: u64) -> Option<&Version> {
 }
 
 /// The standard library's maps panic on a range that ends before it begins.
-fn is_empty_range(range: &KeyRange<'_>) -> bool {
+pub(crate) fn is_empty_range(range: &KeyRange<'_>) -> bool {
     match range {
         (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
         (

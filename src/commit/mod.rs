@@ -13,8 +13,8 @@
 //! # The order of locks
 //!
 //! 1. The commit lock (`Committer::writer`).
-//! 2. The list of registered views (`Views`).
-//! 3. The rows of a memtable, its pre-images.
+//! 2. The rows of a memtable, then its pre-images, then the list of its pinned keys.
+//! 3. The list of registered views (`Views`).
 //!
 //! The state of syncing (`Log::state`) and the checkpoint's state are taken last, and no other lock
 //! is taken under them. No lock is held during a sync of the log, or while the engine reads or writes.
@@ -55,7 +55,9 @@ use std::ops::Bound;
 
 use smallvec::SmallVec;
 
-pub(crate) use committer::{Basis, Committer, Durability, Options};
+pub use committer::Durability;
+pub(crate) use committer::{Basis, Committed, Committer, Options};
+pub(crate) use memtable::is_empty_range;
 pub(crate) use record::{Change, KeyspaceId, Record, RowImage};
 pub(crate) use replay::Settlement;
 pub(crate) use view::View;

@@ -34,6 +34,9 @@ pub(super) const HEAD: usize = 28;
 /// Ends each record. A write that was cut short leaves the zeros of the new file in its place.
 const END: u8 = 0xA5;
 
+/// What comes before the key of a row, at most.
+const LONGEST_START: usize = 21;
+
 const PUT: u8 = 1;
 const PUT_EXPIRING: u8 = 2;
 const DELETE: u8 = 3;
@@ -133,6 +136,18 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn new() -> Self {
         Self { bytes: vec![0; HEAD], body_sum: 0, keyspaces: SmallVec::new() }
+    }
+
+    /// With room for one row of `size` bytes in key and value.
+    pub(crate) fn with_room(size: usize) -> Self {
+        Self::with_room_for(1, size)
+    }
+
+    /// With room for so many rows, of `size` bytes in all.
+    pub(crate) fn with_room_for(rows: usize, size: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEAD + rows * LONGEST_START + size + 1);
+        bytes.resize(HEAD, 0);
+        Self { bytes, body_sum: 0, keyspaces: SmallVec::new() }
     }
 
     /// The bytes that the record takes in the log, once it is complete.
@@ -341,6 +356,11 @@ pub(crate) struct RowImage {
 }
 
 impl RowImage {
+    /// Whether it has not expired in the millisecond `now`.
+    pub(crate) fn is_live(&self, now: u64) -> bool {
+        self.expires_at.is_none_or(|at| at > now)
+    }
+
     pub(super) fn size(key: &Key, row: Option<&RowImage>) -> usize {
         key.len() + row.map_or(0, |row| row.value.len())
     }

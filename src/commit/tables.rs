@@ -92,7 +92,19 @@ impl Tables {
             || self.all().any(|table| table.has_changed(keyspace, key, sequence))
     }
 
-    /// The same for any key of a range.
+    /// The same, where a purge counts too.
+    pub(super) fn was_written(
+        &self,
+        from: u64,
+        sequence: u64,
+        keyspace: KeyspaceId,
+        key: &[u8],
+    ) -> bool {
+        !self.reach_back_to(from)
+            || self.all().any(|table| table.was_written(keyspace, key, sequence))
+    }
+
+    /// As [`Tables::has_changed`], for any key of a range.
     pub(super) fn range_has_changed(
         &self,
         from: u64,

@@ -77,10 +77,11 @@ struct Fixture {
 }
 
 const STORE: u64 = 99;
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn options(directory: &Path, memtable: usize) -> Options {
     let directory = directory.to_path_buf();
-    Options { directory, store: STORE, memtable, frozen: 2, view_memory: u64::MAX, portion: 4096 }
+    Options { directory, store: STORE, memtable, frozen: 2, view_memory: u64::MAX, portion: 4096, patience: PATIENCE }
 }
 
 impl Fixture {
@@ -97,6 +98,7 @@ impl Fixture {
     fn put(&self, keyspace: KeyspaceId, key: &[u8], value: &[u8]) -> Result<u64> {
         let mut record = Record::new();
         record.push(Change::Put { keyspace, key, value, expires_at: None });
+        self.committer.wait_for_room(record.len())?;
         self.committer.commit(record, Durability::Buffered, |_| Ok(()))
     }
 

@@ -29,18 +29,29 @@ impl<S: Settled> View<S> {
         Basis { sequence: self.ticket.sequence, active: self.tables.active.number }
     }
 
+    /// Nothing is kept for this view any more, and nobody reads through it; for a holder of the
+    /// commit lock.
+    pub(crate) fn leave(&self) {
+        self.committer.leave_view(&self.ticket);
+    }
+
+    /// The engine below.
+    pub(crate) fn settled(&self) -> &S {
+        self.committer.settled()
+    }
+
     /// The row of `key`, which may have expired.
     pub(crate) fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
         let row = match self.tables.get(keyspace, key, self.ticket.sequence) {
             Found::Version(version) => version.row,
             // A version that this view needs is kept, so none is missing.
-            Found::Nothing | Found::TooLate => self.settled(keyspace, key)?,
+            Found::Nothing | Found::TooLate => self.settled_row(keyspace, key)?,
         };
         self.check()?;
         Ok(row)
     }
 
-    fn settled(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
+    fn settled_row(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
         let row = self.committer.settled().read(keyspace, key);
         let from = self.tables.active.number;
         if !self.committer.has_written_over(from) {

@@ -249,7 +249,6 @@ mod tests {
 
     const OPTIONS: Options = Options {
         cache_capacity: None,
-        flush_every_ms: None,
         compression: false,
         high_throughput: false,
         segment_size: None,

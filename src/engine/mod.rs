@@ -54,6 +54,7 @@ pub(crate) use flusher::PATIENCE;
 pub(crate) use journal::{commit_large, is_large, Teller};
 pub(crate) use log_io::{preallocate, write_all_at};
 pub(crate) use open::{Engine, Options};
+pub(crate) use signals::blocked as signals_blocked;
 pub(crate) use tree::Tree;
 pub(crate) use uptime::uptime;
 

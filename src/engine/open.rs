@@ -38,8 +38,6 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) cache_capacity: Option<u64>,
-    /// How often sled writes out by itself, in milliseconds; `None` means never.
-    pub(crate) flush_every_ms: Option<u64>,
     pub(crate) compression: bool,
     pub(crate) high_throughput: bool,
     pub(crate) segment_size: Option<usize>,
@@ -126,6 +124,16 @@ impl Engine {
         let names = shield("list the trees of", self.path(), || Ok(self.parts().db.tree_names()))?;
         let own = b"__sled__default";
         Ok(names.iter().filter(|name| &name[..] != own).map(|name| name.to_vec()).collect())
+    }
+
+    /// The longest key that may be written.
+    pub(crate) fn longest_key(&self) -> usize {
+        self.parts().limits.key
+    }
+
+    /// Bytes of keys and values after which what was written has to be flushed.
+    pub(crate) fn portion(&self) -> usize {
+        self.parts().limits.portion
     }
 
     /// Whether the page that lists all trees holds trees of these names.

@@ -47,7 +47,7 @@ pub(super) fn in_sled<T>(call: impl FnOnce() -> T) -> T {
 
 /// Does `work`, which does not unwind, with all signals blocked: the threads that it starts take none.
 /// A signal that comes meanwhile comes after it.
-pub(super) fn blocked<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn blocked<T>(work: impl FnOnce() -> T) -> T {
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     // SAFETY: both pointers are to a `sigset_t` each, which `sigfillset` and `pthread_sigmask` fill
     // before anybody reads it.

@@ -119,7 +119,8 @@ fn configure(path: &Path, options: &Options, segment_size: usize) -> sled::Confi
         .path(path)
         .mode(mode)
         .segment_size(segment_size)
-        .flush_every_ms(options.flush_every_ms.map(|every| every.max(1)));
+        // The checkpoint flushes, and nobody else writes.
+        .flush_every_ms(None);
     if let Some(capacity) = options.cache_capacity {
         config = config.cache_capacity(capacity.max(SMALLEST_CACHE));
     }

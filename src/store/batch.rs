@@ -1,16 +1,16 @@
 //! Many changes at one moment.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use super::change::{Plan, Planned};
 use super::keyspace::Keyspace;
-use super::limits::{check_key, check_value};
+use super::limits::MAX_KEY_LEN;
+use super::write::{KeyWrite, Write};
 use super::SledStore;
-use crate::engine::Result;
+use crate::commit::Durability;
+use crate::engine::{Bytes, Result};
 
 /// Changes to be made together, in any number of keyspaces: all of them or none.
 ///
@@ -42,14 +42,7 @@ struct Staged {
     /// `None` is the keyspace that the batch is applied to. Another one is not kept open by this.
     keyspace: Option<Arc<Keyspace>>,
     key: Vec<u8>,
-    action: StagedAction,
-}
-
-#[derive(Clone)]
-enum StagedAction {
-    Put(Vec<u8>),
-    PutWithTtl(Vec<u8>, Duration),
-    Delete,
+    write: Write<Bytes>,
 }
 
 impl SledBatch {
@@ -64,7 +57,7 @@ impl SledBatch {
     ///
     /// As [`SledStore::put`]; the batch is as it was before.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.stage(None, key, StagedAction::Put(value.to_vec()))
+        self.stage(None, key, Write::Put(Bytes::from(value), None))
     }
 
     /// Sets `key` to `value` for the time `ttl`, which counts from when the batch is applied.
@@ -73,7 +66,7 @@ impl SledBatch {
     ///
     /// As [`SledBatch::put`].
     pub fn put_with_ttl(&mut self, key: &[u8], value: &[u8], ttl: Duration) -> Result<()> {
-        self.stage(None, key, StagedAction::PutWithTtl(value.to_vec(), ttl))
+        self.stage(None, key, Write::Put(Bytes::from(value), Some(ttl)))
     }
 
     /// Removes `key`.
@@ -82,12 +75,12 @@ impl SledBatch {
     ///
     /// As [`SledBatch::put`].
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
-        self.stage(None, key, StagedAction::Delete)
+        self.stage(None, key, Write::Delete)
     }
 
     /// As [`SledBatch::put`], in `keyspace`.
     pub fn put_in(&mut self, keyspace: &SledStore, key: &[u8], value: &[u8]) -> Result<()> {
-        self.stage(Some(keyspace), key, StagedAction::Put(value.to_vec()))
+        self.stage(Some(keyspace), key, Write::Put(Bytes::from(value), None))
     }
 
     /// As [`SledBatch::put_with_ttl`], in `keyspace`.
@@ -98,12 +91,12 @@ impl SledBatch {
         value: &[u8],
         ttl: Duration,
     ) -> Result<()> {
-        self.stage(Some(keyspace), key, StagedAction::PutWithTtl(value.to_vec(), ttl))
+        self.stage(Some(keyspace), key, Write::Put(Bytes::from(value), Some(ttl)))
     }
 
     /// As [`SledBatch::delete`], in `keyspace`.
     pub fn delete_in(&mut self, keyspace: &SledStore, key: &[u8]) -> Result<()> {
-        self.stage(Some(keyspace), key, StagedAction::Delete)
+        self.stage(Some(keyspace), key, Write::Delete)
     }
 
     /// How many changes were put into the batch.
@@ -125,13 +118,11 @@ impl SledBatch {
         &mut self,
         keyspace: Option<&SledStore>,
         key: &[u8],
-        action: StagedAction,
+        write: Write<Bytes>,
     ) -> Result<()> {
-        if let StagedAction::Put(value) | StagedAction::PutWithTtl(value, _) = &action {
-            check_key(key, None).and(check_value(value))?;
-        }
+        write.check(key, MAX_KEY_LEN)?;
         let keyspace = keyspace.map(|handle| Arc::clone(&handle.keyspace));
-        self.changes.push(Staged { keyspace, key: key.to_vec(), action });
+        self.changes.push(Staged { keyspace, key: key.to_vec(), write });
         Ok(())
     }
 }
@@ -141,21 +132,28 @@ impl SledStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unsupported`] if the batch names a keyspace of another store. Whatever the
-    /// error, no change was made, unless it is an I/O error of the disk.
+    /// [`StoreError::Unsupported`] if the batch names a keyspace of another store, or has more than
+    /// 4 GiB of keys and values. Whatever the error, no change was made, unless a sync of the disk has
+    /// failed.
     pub fn apply(&self, batch: &SledBatch) -> Result<()> {
-        let mut changes = Vec::with_capacity(batch.changes.len());
-        for staged in &batch.changes {
-            let keyspace = staged.keyspace.as_ref().unwrap_or(&self.keyspace);
+        self.apply_with(batch, self.inner.durability)
+    }
+
+    /// The same with a choice of what the changes survive when this returns, whatever the store was
+    /// opened with.
+    pub fn apply_with(&self, batch: &SledBatch, durability: Durability) -> Result<()> {
+        let mut writes = Vec::with_capacity(batch.changes.len());
+        for Staged { keyspace, key, write } in &batch.changes {
+            let keyspace = keyspace.as_ref().unwrap_or(&self.keyspace);
             if keyspace.store_id() != self.keyspace.store_id() {
                 // Rather than that it is another's, say that it is gone, if it is.
-                keyspace.in_use(self.shared.path())?;
+                keyspace.lease(self.inner.path())?;
                 let text = "the batch names a keyspace of another store";
                 return Err(StoreError::Unsupported(text.into()));
             }
-            changes.push((keyspace, &staged.key[..], staged.action.plan()));
+            writes.push(KeyWrite { keyspace, key, write });
         }
-        self.write_changes(changes)
+        self.write_all(&writes, Vec::new(), durability, |_| Ok(()))
     }
 
     /// Sets many keys at one moment. Of a key that is named twice the last value counts.
@@ -164,8 +162,10 @@ impl SledStore {
     ///
     /// As [`SledStore::put`]; no key was set then.
     pub fn batch_write(&self, pairs: &[(&[u8], &[u8])]) -> Result<()> {
-        let puts = pairs.iter().map(|(key, value)| (&self.keyspace, *key, Plan::Put(value, None)));
-        self.write_changes(puts.collect())
+        let puts: Vec<_> = pairs.iter().map(|(_, value)| Write::Put(*value, None)).collect();
+        let writes = pairs.iter().zip(&puts).map(|((key, _), write)| self.own_write(key, write));
+        let writes: Vec<_> = writes.collect();
+        self.write_all(&writes, Vec::new(), self.inner.durability, |_| Ok(()))
     }
 
     /// Removes many keys at one moment; they need not be there.
@@ -174,85 +174,12 @@ impl SledStore {
     ///
     /// As [`SledStore::delete`]; no key was removed then.
     pub fn batch_delete(&self, keys: &[&[u8]]) -> Result<()> {
-        let deletes = keys.iter().map(|key| (&self.keyspace, *key, Plan::Delete));
-        self.write_changes(deletes.collect())
+        let delete = Write::<&[u8]>::Delete;
+        let writes: Vec<_> = keys.iter().map(|key| self.own_write(key, &delete)).collect();
+        self.write_all(&writes, Vec::new(), self.inner.durability, |_| Ok(()))
     }
 
-    fn write_changes(&self, changes: Vec<Place<'_>>) -> Result<()> {
-        let pressure = self.write_if(changes, Vec::new(), || Ok(()))?;
-        self.shared.relieve(pressure)
-    }
-
-    /// Makes `changes` at one moment, if `permit` allows it at that moment; `keyspaces` have to be
-    /// there then too. Says whether the caller has to call [`Shared::relieve`].
-    ///
-    /// [`Shared::relieve`]: super::shared::Shared::relieve
-    pub(super) fn write_if<'a>(
-        &'a self,
-        changes: Vec<Place<'a>>,
-        mut keyspaces: Vec<&'a Arc<Keyspace>>,
-        mut permit: impl FnMut() -> Result<()>,
-    ) -> Result<bool> {
-        if changes.len() > 1 {
-            self.shared.wait_until_not_crowded()?;
-        }
-        // Keyspaces are taken into use by ascending id, each once: see the order of locks.
-        keyspaces.extend(changes.iter().map(|(keyspace, _, _)| *keyspace));
-        if keyspaces.is_empty() {
-            keyspaces.push(&self.keyspace);
-        }
-        keyspaces.sort_by_key(|keyspace| keyspace.id());
-        keyspaces.dedup_by_key(|keyspace| keyspace.id());
-        let changes = last_of_each(changes);
-        self.shared
-            .when_ready(|may_wait| self.write_once(&changes, &keyspaces, may_wait, &mut permit))
-    }
-
-    /// `None` if nothing was done because the disk has to be waited for, and `may_wait`.
-    fn write_once(
-        &self,
-        changes: &[Place<'_>],
-        keyspaces: &[&Arc<Keyspace>],
-        may_wait: bool,
-        permit: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Option<bool>> {
-        let path = self.shared.path();
-        let in_use =
-            keyspaces.iter().map(|keyspace| keyspace.in_use(path)).collect::<Result<Vec<_>>>()?;
-        let places: HashMap<u64, usize> =
-            keyspaces.iter().enumerate().map(|(place, keyspace)| (keyspace.id(), place)).collect();
-        let trees = |keyspace: &Keyspace| in_use[places[&keyspace.id()]].trees();
-        let planned = changes.iter().map(|&(keyspace, key, plan)| Planned {
-            keyspace,
-            trees: trees(keyspace),
-            key,
-            plan,
-        });
-        planned.clone().try_for_each(|change| change.plan.check(change.key, change.trees))?;
-        let is_made = self.shared.write_all(planned, may_wait, permit)?;
-        let pressure = || in_use.iter().any(|in_use| self.shared.is_under_pressure(in_use.trees()));
-        Ok(is_made.then(pressure))
-    }
-}
-
-/// A key of a keyspace, and what is done to it.
-type Place<'a> = (&'a Arc<Keyspace>, &'a [u8], Plan<'a>);
-
-/// Only the last change of each key, in the order of the keys.
-fn last_of_each(mut changes: Vec<Place<'_>>) -> Vec<Place<'_>> {
-    // The sort is stable, so that after turning it round the last change of a key comes first.
-    changes.reverse();
-    changes.sort_by_key(|(keyspace, key, _)| (keyspace.id(), *key));
-    changes.dedup_by_key(|(keyspace, key, _)| (keyspace.id(), *key));
-    changes
-}
-
-impl StagedAction {
-    fn plan(&self) -> Plan<'_> {
-        match self {
-            StagedAction::Put(value) => Plan::Put(value, None),
-            StagedAction::PutWithTtl(value, ttl) => Plan::Put(value, Some(*ttl)),
-            StagedAction::Delete => Plan::Delete,
-        }
+    fn own_write<'a, V>(&'a self, key: &'a [u8], write: &'a Write<V>) -> KeyWrite<'a, V> {
+        KeyWrite { keyspace: &self.keyspace, key, write }
     }
 }

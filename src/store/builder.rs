@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::Clock;
+use super::clock::{Clock, MonotonicClock};
 use super::keyspace::DEFAULT;
-use super::shared::Shared;
+use super::inner::StoreInner;
+use super::settled::SettledRows;
 use super::SledStore;
-use crate::engine::{Engine, Options, Result, PATIENCE};
+use crate::commit::{self, Committer, Durability};
+use crate::engine::{Engine, Failure, Options, Result, PATIENCE};
 
 /// What sled is to favour. sled 0.34 takes the setting and does not act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +44,22 @@ pub struct SledStoreBuilder {
     options: Options,
     clock: Clock,
     snapshot_memory: Option<u64>,
+    flush_every_ms: Option<u64>,
+    memtable_size: usize,
+    durability: Durability,
 }
+
+/// The memtable of a store that does not say otherwise, in bytes.
+const MEMTABLE_SIZE: usize = 32 << 20;
+
+/// The smallest that is of use: each becomes a checkpoint.
+const SMALLEST_MEMTABLE: usize = 64 << 10;
+
+/// The largest: its log file has about as many bytes.
+const LARGEST_MEMTABLE: usize = 1 << 30;
+
+/// Memtables that may wait for the checkpoint.
+const FROZEN: usize = 2;
 
 impl Default for SledStoreBuilder {
     fn default() -> Self {
@@ -55,7 +72,6 @@ impl SledStoreBuilder {
     pub fn new() -> Self {
         let options = Options {
             cache_capacity: None,
-            flush_every_ms: Some(500),
             compression: false,
             high_throughput: false,
             segment_size: None,
@@ -66,7 +82,14 @@ impl SledStoreBuilder {
             salvage: false,
             patience: PATIENCE,
         };
-        Self { options, clock: Clock::system(), snapshot_memory: None }
+        Self {
+            options,
+            clock: Clock::system(),
+            snapshot_memory: None,
+            flush_every_ms: Some(500),
+            memtable_size: MEMTABLE_SIZE,
+            durability: Durability::Buffered,
+        }
     }
 
     /// How many bytes of pages the engine keeps in memory; 1 GiB if not set. Less than 1 MiB counts
@@ -77,12 +100,30 @@ impl SledStoreBuilder {
         self
     }
 
-    /// How often the engine writes out what has not been flushed, in milliseconds; 500 if not set,
-    /// and 0 counts as 1. `None` means never by itself: only [`SledStore::flush`], a full buffer and
-    /// closing do.
+    /// How often what was committed is synced, in milliseconds, if there is anything; 500 if not set,
+    /// and 0 counts as 1. So much of the last commits a power cut can take. `None` means never by
+    /// itself: only [`SledStore::flush`], [`Durability::Synced`] and closing do.
     #[must_use]
     pub fn flush_every_ms(mut self, every: impl Into<Option<u64>>) -> Self {
-        self.options.flush_every_ms = every.into();
+        self.flush_every_ms = every.into();
+        self
+    }
+
+    /// What every commit survives when its call returns, where the call does not say so itself;
+    /// [`Durability::Buffered`] if not set.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// The bytes of recent writes that are kept in memory before they are settled into the engine, all
+    /// at once; 32 MiB if not set, from 64 KiB to 1 GiB. Two more of that size can wait to be settled,
+    /// so that the store takes three times as much at most, and as much again on the disk for the log.
+    /// Larger ones make writing faster and closing longer.
+    #[must_use]
+    pub fn memtable_size(mut self, bytes: usize) -> Self {
+        self.memtable_size = bytes.clamp(SMALLEST_MEMTABLE, LARGEST_MEMTABLE);
         self
     }
 
@@ -194,9 +235,27 @@ impl SledStoreBuilder {
     }
 
     fn finish(self, path: Option<&Path>) -> Result<SledStore> {
+        let is_temporary = self.options.temporary;
         let engine = Engine::open(path, &self.options)?;
-        let shared = Arc::new(Shared::new(engine, self.clock, self.snapshot_memory));
-        let keyspace = shared.keyspace(DEFAULT)?;
-        Ok(SledStore { shared, keyspace })
+        let (directory, portion) = (engine.path().to_path_buf(), engine.portion());
+        let io = |source: std::io::Error| Failure::from_io("open", &directory, &source);
+        let settled = SettledRows::new(engine)?;
+        let (store, settlement) = (settled.store_number()?, settled.settlement()?);
+        let options = commit::Options {
+            directory: directory.clone(),
+            store,
+            memtable: self.memtable_size,
+            frozen: FROZEN,
+            view_memory: self.snapshot_memory.unwrap_or(u64::MAX),
+            portion,
+            patience: self.options.patience,
+        };
+        let core = Committer::open(settled, options, settlement)?;
+        let sync_every = self.flush_every_ms.map(|every| Duration::from_millis(every.max(1)));
+        core.start(sync_every).map_err(io)?;
+        let clock = MonotonicClock::new(self.clock);
+        let inner = Arc::new(StoreInner::new(core, clock, self.durability, is_temporary));
+        let keyspace = inner.keyspace(DEFAULT)?;
+        Ok(SledStore { inner, keyspace })
     }
 }

@@ -92,14 +92,14 @@ fn wall_clock() -> Duration {
 
 /// The clock of one opening. It never goes back, so that what has expired stays expired while the
 /// store is open.
-pub(super) struct Monotone {
+pub(super) struct MonotonicClock {
     clock: Clock,
     /// What the wall clock and the time since the start of the system were at the opening.
     opened: (Duration, Duration),
     latest: AtomicU64,
 }
 
-impl Monotone {
+impl MonotonicClock {
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, opened: (wall_clock(), uptime()), latest: AtomicU64::new(0) }
     }

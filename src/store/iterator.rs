@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use oxistore_core::{prefix_upper_bound, StoreError};
 
-use super::moment::MomentRows;
-use super::scan::Scan;
-use super::shared::{Held, Kind, Open};
-use super::transaction::Work;
+use super::inner::{Kind, Open};
+use super::read_set::Scan;
+use super::read_view::ReadView;
+use super::snapshot_rows::SnapshotRows;
+use super::transaction::TransactionState;
 use super::SledStore;
-use crate::engine::{Bytes, Cursor, Result, Row};
+use crate::engine::{Bytes, Result, Row};
 
 /// Which rows an iterator shows, and how.
 #[derive(Debug, Clone)]
@@ -48,8 +49,8 @@ impl Default for IterOptions {
 /// After an error each further move answers with the same error, until a jump; as a Rust `Iterator`
 /// it shows the error once and ends.
 pub struct Iter {
-    // The rows hold a tree of the engine and must go before `_open` lets the store close.
-    rows: Box<MomentRows>,
+    // The rows hold a view and must go before `_open` lets the store close.
+    rows: Box<SnapshotRows>,
     /// The transaction that this scans for.
     scan: Option<Scan>,
     store: SledStore,
@@ -103,7 +104,7 @@ impl SledStore {
 
     /// All keys, upwards.
     pub fn keys(&self) -> Result<Keys> {
-        Ok(Keys(self.cursor(IterOptions { keys_only: true, ..IterOptions::default() })?))
+        Ok(Keys(self.all_keys()?))
     }
 
     /// An iterator with all its choices.
@@ -111,31 +112,29 @@ impl SledStore {
         self.cursor_over(options, None, None)
     }
 
-    /// An iterator over the moment `held`, or over a new one, with what the transaction `work` wrote.
+    /// An iterator over `view`, or over a new one, with what a transaction wrote.
     pub(super) fn cursor_over(
         &self,
         options: IterOptions,
-        held: Option<Arc<Held>>,
-        work: Option<Arc<Work>>,
+        view: Option<Arc<ReadView>>,
+        transaction: Option<Arc<TransactionState>>,
     ) -> Result<Iter> {
-        let in_use = self.keyspace.in_use(self.shared.path())?;
-        let _open = self.shared.count_open(Kind::Iterator);
+        let lease = self.keyspace.lease(self.inner.path())?;
+        let _open = self.inner.count_open(Kind::Iterator);
         let (lower, upper) = limits(&options);
-        let cursor = Cursor::new(in_use.trees().data.clone(), lower.clone(), upper.clone())
-            .keys_only(options.keys_only);
-        let scan = work.map(|work| Scan::new(work, &self.keyspace, (&lower, &upper)));
-        let held = held.unwrap_or_else(|| Arc::new(self.shared.hold_moment()));
-        let rows = Box::new(MomentRows::new(cursor, lower, upper, held));
+        let scan = transaction.map(|it| Scan::new(it, &self.keyspace, (&lower, &upper)));
+        let view = view.unwrap_or_else(|| Arc::new(self.inner.read_view(lease.core())));
         let IterOptions { keys_only, reverse, .. } = options;
+        let id = self.keyspace.id();
+        let settled = lease.core().settled().scan(id, lower.clone(), upper.clone(), keys_only);
+        let rows = Box::new(SnapshotRows::new(settled, lower, upper, view));
         let (store, current, failed, finished) = (self.clone(), None, None, false);
         Ok(Iter { rows, scan, store, current, keys_only, reverse, failed, finished, _open })
     }
 
-    /// The number of keys in this keyspace that have not expired. The first count walks the keys,
-    /// a page at a time while writers go on; from then on writers keep it up.
-    pub fn count(&self) -> Result<u64> {
-        let in_use = self.keyspace.in_use(self.shared.path())?;
-        self.keyspace.tally().count(&self.shared, &self.keyspace, in_use.trees())
+    /// An iterator over the keys.
+    pub(super) fn all_keys(&self) -> Result<Iter> {
+        self.cursor(IterOptions { keys_only: true, ..IterOptions::default() })
     }
 }
 
@@ -191,6 +190,11 @@ impl Iter {
             }
         }
         Ok(())
+    }
+
+    /// When the first of the rows expires that were read so far.
+    pub(super) fn first_expiry(&self) -> u64 {
+        self.rows.first_expiry()
     }
 
     /// Makes a move and shows the row that it came to, in a place where it stays until the next move.

@@ -4,22 +4,15 @@
 //!
 //! A thread that holds one of these may take those below it, never those above it:
 //!
-//! 1. `Shared::engine`: read by whoever uses the engine itself (flush, open a keyspace), written by
-//!    close.
-//! 2. `Shared::keyspaces`: the table of the keyspaces that were opened.
-//! 3. The state of a transaction (`Work::state`), which a move of its iterator holds from its
-//!    beginning to its end.
+//! 1. `StoreInner::core`: read by a call that is about the store as a whole (flush, open a keyspace),
+//!    written by close.
+//! 2. `StoreInner::names`: the table of the keyspaces that were opened.
+//! 3. The progress of a transaction (`TransactionState::progress`), which a move of its iterator holds
+//!    from its beginning to its end.
 //! 4. `Keyspace::state`: read during every operation on the keyspace, written by drop and close,
 //!    which so wait for all operations that are under way. Several at once: by ascending
 //!    `Keyspace::id`, each once.
-//! 5. `Shared::commit`: read by a write of one key, written by everything that changes several keys
-//!    at one moment or must see none change.
-//! 6. `Shared::stripes`: the lock of the key that is written; one at a time, and only under a read
-//!    of `commit`. A holder of the write side of `commit` needs none.
-//! 7. The inside of a `Tally`.
-//! 8. A shard of `Expiries`; the versions (`Versions::ending`, then `Versions::kept`).
-//!
-//! `Tally::walker` stands between 4 and 5; only count takes it.
+//! 5. The locks of the write path: see `commit/mod.rs`.
 //!
 //! No lock is held while code of the caller runs.
 
@@ -28,31 +21,28 @@
 mod batch;
 mod bounds;
 mod builder;
-mod change;
 mod clock;
 mod count;
-mod expiries;
 mod expiry;
+mod inner;
 mod iterator;
-mod kept;
+mod key_count;
 mod keyspace;
 mod kv;
 mod limits;
 mod locks;
-mod moment;
 mod point;
+mod purge;
 mod raw;
+mod read_set;
+mod read_view;
 mod retry;
+mod revivals;
 mod savepoint;
-mod scan;
-// The store moves onto it in a later step; until then only its own tests use it.
-#[cfg_attr(not(test), allow(dead_code))]
 mod settled;
-mod shared;
 mod snapshot;
-mod tally;
+mod snapshot_rows;
 mod transaction;
-mod versions;
 mod write;
 
 use std::path::Path;
@@ -66,13 +56,12 @@ pub use iterator::{Iter, IterOptions, Keys};
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
 pub(crate) use retry::retry;
 pub use savepoint::Savepoint;
-pub use snapshot::SledSnapshot;
+pub use snapshot::{SledSnapshot, SnapshotStats};
 pub use transaction::{SledTransaction, TransactionKeyspace};
-pub use versions::SnapshotStats;
 
 use crate::engine::Result;
 use keyspace::Keyspace;
-use shared::Shared;
+use inner::StoreInner;
 
 /// A handle to one keyspace of one store.
 ///
@@ -103,7 +92,7 @@ use shared::Shared;
 /// ```
 #[derive(Clone)]
 pub struct SledStore {
-    shared: Arc<Shared>,
+    inner: Arc<StoreInner>,
     keyspace: Arc<Keyspace>,
 }
 
@@ -137,22 +126,22 @@ impl SledStore {
     /// [`StoreError::Io`](crate::StoreError::Io) when what was written last did not reach the disk;
     /// the store is closed then.
     pub fn close(self) -> Result<()> {
-        self.shared.close()
+        self.inner.close()
     }
 
     /// Whether the store was closed.
     pub fn is_closed(&self) -> bool {
-        self.shared.is_closed()
+        self.inner.is_closed()
     }
 
     /// Whether `other` is a handle to the same open store, of whichever keyspace.
     pub fn same_store(&self, other: &SledStore) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// The store's directory, as an absolute path.
     pub fn path(&self) -> &Path {
-        self.shared.path()
+        self.inner.path()
     }
 
     /// The keyspace `name` of this store, created if it is not there. `default` is the one that
@@ -167,8 +156,8 @@ impl SledStore {
     /// always opens, unless [`SledStore::open_tree`] has handed it out as a raw tree: then it is
     /// refused until the store closes.
     pub fn keyspace(&self, name: impl AsRef<[u8]>) -> Result<SledStore> {
-        let keyspace = self.shared.keyspace(name.as_ref())?;
-        Ok(SledStore { shared: Arc::clone(&self.shared), keyspace })
+        let keyspace = self.inner.keyspace(name.as_ref())?;
+        Ok(SledStore { inner: Arc::clone(&self.inner), keyspace })
     }
 
     /// Removes the keyspace `name` with everything in it; says whether it was there. Handles of it
@@ -179,12 +168,12 @@ impl SledStore {
     ///
     /// As [`SledStore::keyspace`]; the default keyspace cannot be dropped.
     pub fn drop_keyspace(&self, name: impl AsRef<[u8]>) -> Result<bool> {
-        self.shared.drop_keyspace(name.as_ref())
+        self.inner.drop_keyspace(name.as_ref())
     }
 
     /// The names of all keyspaces, `default` among them, in ascending order.
     pub fn keyspace_names(&self) -> Result<Vec<Vec<u8>>> {
-        self.shared.keyspace_names()
+        self.inner.keyspace_names()
     }
 
     /// The name of this handle's keyspace.
@@ -192,16 +181,15 @@ impl SledStore {
         self.keyspace.name()
     }
 
-    /// Writes everything out, and syncs it: what was written before this call survives the end of the
-    /// process and of the machine, however they end.
+    /// Syncs: what was committed before this call survives the end of the machine, however that ends.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`](crate::StoreError::Io) if the disk refuses, or does not answer within a
-    /// minute. From the first failure of a write or a flush on, every write and flush answers with
-    /// it, until the store is opened again.
+    /// minute. From the first failure of a sync on, every write and flush answers with it, until the
+    /// store is opened again.
     pub fn flush(&self) -> Result<()> {
-        self.shared.flush()
+        self.inner.flush()
     }
 
     /// The same as [`SledStore::flush`], which waits in this store.
@@ -209,20 +197,20 @@ impl SledStore {
         self.flush()
     }
 
-    /// The same as [`SledStore::flush`]: the engine reuses its space by itself as it writes, and
-    /// gives little of it back to the file system.
+    /// Settles everything that was committed: the log has nothing of it any more. The engine reuses
+    /// its space by itself as it writes, and gives little of it back to the file system.
     pub fn compact(&self) -> Result<()> {
-        self.flush()
+        self.inner.checkpoint()
     }
 
-    /// Flushes, and answers with the size on disk after that, in bytes.
+    /// As [`SledStore::compact`]; answers with the size on disk after that, in bytes.
     pub fn flush_with_reclaim(&self) -> Result<u64> {
-        self.flush()?;
+        self.compact()?;
         self.size_on_disk()
     }
 
-    /// The size of the whole store on disk, in bytes.
+    /// The size of the whole store on disk, in bytes, with the files that the log has reserved.
     pub fn size_on_disk(&self) -> Result<u64> {
-        self.shared.size_on_disk()
+        self.inner.size_on_disk()
     }
 }

@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::change::Action;
-use super::expiries::Verdict;
-use super::keyspace::Trees;
-use super::locks::{lock, read};
+use super::write::{Decision, Write};
 use super::SledStore;
+use crate::commit::RowImage;
 use crate::engine::{Bytes, Result};
 
 impl SledStore {
@@ -16,10 +14,9 @@ impl SledStore {
         Ok(self.get_pinned(key)?.map(Vec::from))
     }
 
-    /// The same without a copy: the answer shares the engine's buffer.
+    /// The same without a copy: the answer shares the store's buffer.
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let in_use = self.keyspace.in_use(self.shared.path())?;
-        self.look_up(in_use.trees(), key)
+        Ok(self.row(key)?.map(|row| row.value))
     }
 
     /// The same as [`SledStore::get`], in the form that the trait `KvStore` has.
@@ -36,26 +33,28 @@ impl SledStore {
 
     /// The same without copies.
     pub fn get_many_pinned(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
-        let in_use = self.keyspace.in_use(self.shared.path())?;
-        keys.iter().map(|key| self.look_up(in_use.trees(), key)).collect()
+        let lease = self.keyspace.lease(self.inner.path())?;
+        let look = |key: &&[u8]| Ok(self.look_up(lease.core(), key)?.map(|row| row.value));
+        keys.iter().map(look).collect()
     }
 
     /// The value of `key` and its remaining life, as one write left them; `None` for a key that is
     /// not there or has expired, and `Some((value, None))` for one that does not expire.
     pub fn get_with_ttl(&self, key: &[u8]) -> Result<Option<(Bytes, Option<Duration>)>> {
-        self.write_key(key, |current| {
-            let left = current
-                .expires_at()
-                .map(|at| Duration::from_millis(at.saturating_sub(current.now)));
-            Ok((None, current.value()?.map(|value| (value, left))))
-        })
+        let lease = self.keyspace.lease(self.inner.path())?;
+        let current = self.inner.current(lease.core(), &self.keyspace, key)?;
+        let left = |at: u64| Duration::from_millis(at - current.now);
+        Ok(current.row.map(|row| (row.value, row.expires_at.map(left))))
     }
 
     /// Whether `key` is there and has not expired.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        let in_use = self.keyspace.in_use(self.shared.path())?;
-        let there = |trees: &Trees| Ok(trees.data.contains(key)?.then_some(()));
-        Ok(self.look(in_use.trees(), key, there)?.is_some())
+        Ok(self.row(key)?.is_some())
+    }
+
+    fn row(&self, key: &[u8]) -> Result<Option<RowImage>> {
+        let lease = self.keyspace.lease(self.inner.path())?;
+        self.look_up(lease.core(), key)
     }
 
     /// Sets `key` to `value`. An expiry that the key had is gone.
@@ -66,18 +65,22 @@ impl SledStore {
     /// [`MAX_KEY_LEN`](crate::MAX_KEY_LEN) or the value longer than
     /// [`MAX_VALUE_LEN`](crate::MAX_VALUE_LEN).
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.write_key(key, |_| Ok((Some(Action::Put { value, expires_at: None }), ())))
+        self.write_one(key, &Write::Put(value, None))
     }
 
     /// Removes `key`, which need not be there.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.write_key(key, |_| Ok((Some(Action::Delete), ())))
+        match self.inner.has_transactions() {
+            // Where the key is absent, it is no change that they conflict with.
+            true => self.remove(key).map(drop),
+            false => self.write_one(key, &Write::Delete),
+        }
     }
 
     /// Removes `key`; says whether it was there and had not expired. Of several threads that remove
     /// a key at once, one is told that it was.
     pub fn remove(&self, key: &[u8]) -> Result<bool> {
-        self.write_key(key, |current| Ok((Some(Action::Delete), current.is_live()?)))
+        self.write_key(key, |current| Ok((Some(Decision::Delete), current.row.is_some())))
     }
 
     /// Sets `key` to `new` if its value is `expected`, where `None` means that it must not be
@@ -88,65 +91,24 @@ impl SledStore {
         expected: Option<&[u8]>,
         new: &[u8],
     ) -> Result<bool> {
-        self.swap(key, expected, Action::Put { value: new, expires_at: None })
+        self.swap(key, expected, || Decision::Put(new, None))
     }
 
     /// Removes `key` if its value is `expected`; says whether it did.
     pub fn compare_and_delete(&self, key: &[u8], expected: &[u8]) -> Result<bool> {
-        self.swap(key, Some(expected), Action::Delete)
+        self.swap(key, Some(expected), || Decision::Delete)
     }
 
-    fn swap(&self, key: &[u8], expected: Option<&[u8]>, action: Action<'_>) -> Result<bool> {
-        self.write_key(key, |current| {
-            let matches = current.value()?.as_deref() == expected;
-            Ok((matches.then_some(action), matches))
-        })
-    }
-
-    pub(super) fn look_up(&self, trees: &Trees, key: &[u8]) -> Result<Option<Bytes>> {
-        self.look(trees, key, |trees| trees.data.get(key))
-    }
-
-    /// What `live` finds of `key`, unless it has expired. The expiry is asked for first, then the
-    /// row, and if something was announced meanwhile the expiry again: see `write.rs`.
-    fn look<T>(
+    fn swap<'a>(
         &self,
-        trees: &Trees,
         key: &[u8],
-        live: impl FnOnce(&Trees) -> Result<Option<T>>,
-    ) -> Result<Option<T>> {
-        let expiries = self.keyspace.expiries();
-        let announcements = expiries.announcements();
-        if self.has_expired(trees, key)? {
-            self.evict(trees, key);
-            return Ok(None);
-        }
-        let found = live(trees)?;
-        // The row may be one that was announced after the first question, and may be over already.
-        if expiries.announcements() != announcements && self.has_expired(trees, key)? {
-            return Ok(None);
-        }
-        Ok(found)
-    }
-
-    /// Whether `key` has expired; waits for a write that is just changing that. The caller holds no
-    /// lock below that of a keyspace's state.
-    pub(super) fn has_expired(&self, trees: &Trees, key: &[u8]) -> Result<bool> {
-        // A read that was under way when a large batch began may have seen a row of it already. This
-        // one comes after that, and the expiries become known one by one.
-        trees.data.may_read(key)?;
-        Ok(match self.keyspace.expiries().verdict(key, self.shared.now_ms()) {
-            Verdict::Live => false,
-            Verdict::Expired => true,
-            Verdict::NotYetKnown => self.has_expired_after_waiting(key),
+        expected: Option<&[u8]>,
+        new: impl Fn() -> Decision<'a>,
+    ) -> Result<bool> {
+        self.write_key(key, |current| {
+            let matches = current.value().map(|value| &value[..]) == expected;
+            Ok((matches.then(&new), matches))
         })
-    }
-
-    /// As long as these are held, nobody writes the key.
-    fn has_expired_after_waiting(&self, key: &[u8]) -> bool {
-        let _shared = read(&self.shared.commit);
-        let _mine = lock(self.shared.stripe(&self.keyspace, key));
-        self.keyspace.expiries().get(key).is_some_and(|at| at <= self.shared.now_ms())
     }
 }
 

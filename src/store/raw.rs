@@ -19,6 +19,6 @@ impl SledStore {
     /// As [`SledStore::keyspace`]; [`StoreError::Unsupported`](crate::StoreError::Unsupported) also
     /// for a keyspace that was opened since the store was, unless it was dropped.
     pub fn open_tree(&self, name: impl AsRef<[u8]>) -> Result<RawTree> {
-        self.shared.raw_tree(name.as_ref())
+        self.inner.raw_tree(name.as_ref())
     }
 }

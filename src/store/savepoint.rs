@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::transaction::{SledTransaction, Work, Write};
-use crate::engine::{Failure, Reason, Result};
+use super::transaction::{SledTransaction, TransactionState};
+use super::write::Write;
+use crate::commit::KeyspaceId;
+use crate::engine::{Bytes, Failure, Reason, Result};
 
 /// A place in a transaction, from [`SledTransaction::savepoint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +28,7 @@ struct Mark {
 
 /// What the keys were that were written between a savepoint and the next one, by the number of their
 /// keyspace; `None` for one that the transaction had not written.
-pub(super) type Undo = BTreeMap<(u64, Vec<u8>), Option<Write>>;
+pub(super) type Undo = BTreeMap<(KeyspaceId, Vec<u8>), Option<Write<Bytes>>>;
 
 /// No two savepoints of a process are the same, so that one of another transaction is refused.
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -50,7 +52,12 @@ impl Savepoints {
     }
 
     /// Keeps what a key was before the write that was just made.
-    pub(super) fn note(&mut self, keyspace: u64, key: &[u8], before: Option<Write>) {
+    pub(super) fn note(
+        &mut self,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        before: Option<Write<Bytes>>,
+    ) {
         if let Some(mark) = self.0.last_mut() {
             mark.undo.entry((keyspace, key.to_vec())).or_insert(before);
         }
@@ -69,15 +76,15 @@ impl Savepoints {
     }
 }
 
-impl Work {
+impl TransactionState {
     fn roll_back_to(&self, savepoint: Savepoint) -> Result<()> {
-        let mut state = self.under_way()?;
-        let Some(undo) = state.savepoints.unwind(savepoint) else {
+        let mut progress = self.under_way()?;
+        let Some(undo) = progress.savepoints.unwind(savepoint) else {
             let message = "the transaction has no such savepoint, or it has ended";
             let (path, reason) = (self.path(), Reason::InvalidArgument);
             return Err(Failure::error("roll back in", path, reason, message));
         };
-        state.restore(undo);
+        progress.restore(undo);
         Ok(())
     }
 }
@@ -103,7 +110,7 @@ impl SledTransaction {
     /// # }
     /// ```
     pub fn savepoint(&self) -> Result<Savepoint> {
-        Ok(self.work.under_way()?.savepoints.add())
+        Ok(self.transaction.under_way()?.savepoints.add())
     }
 
     /// Undoes all writes that the transaction has made since `savepoint`, in all keyspaces, and ends
@@ -115,7 +122,7 @@ impl SledTransaction {
     /// [`Reason::InvalidArgument`] if `savepoint` is one of another transaction, or has ended;
     /// nothing is undone then.
     pub fn rollback_to(&self, savepoint: Savepoint) -> Result<()> {
-        self.work.roll_back_to(savepoint)
+        self.transaction.roll_back_to(savepoint)
     }
 }
 

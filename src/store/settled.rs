@@ -6,15 +6,21 @@
 //! log stands in the library's own tree `__mark__`, which the same flush makes durable.
 
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use oxistore_core::StoreError;
 
-use super::keyspace::{Keyspace, Trees};
-use super::locks::{read, write};
+use super::keyspace::{open_trees, remove_trees, Trees};
+use super::locks::lock;
 use crate::commit::{KeyspaceId, RowImage, Settled, Settlement};
-use crate::engine::{settle, Engine, Result, Step, Tree};
+use crate::engine::{settle, Bytes, Cursor, Engine, Result, Step, Tree};
+
+mod scan;
+
+pub(super) use scan::{ExpiryScan, SettledRow, SettledScan};
 
 /// The tree of the mark, and the keys in it that are the log's.
 const MARK: &[u8] = b"__mark__";
@@ -25,20 +31,17 @@ const STORE: &[u8] = b"store";
 pub(super) struct SettledRows {
     engine: Engine,
     mark: Tree,
-    keyspaces: RwLock<Keyspaces>,
-}
-
-#[derive(Default)]
-struct Keyspaces {
-    numbers: HashMap<Vec<u8>, KeyspaceId>,
-    /// By number. A number is not used again after its keyspace was dropped.
-    known: Vec<Known>,
+    /// The keyspaces that are there, by name.
+    numbers: Mutex<HashMap<Vec<u8>, KeyspaceId>>,
+    /// By number. A number is not used again after its keyspace was dropped. Exchanged under the lock
+    /// of `numbers`.
+    known: ArcSwap<Vec<Arc<Known>>>,
 }
 
 struct Known {
     name: Vec<u8>,
     /// `None` once it was dropped.
-    rows: Option<Arc<Rows>>,
+    rows: Option<Rows>,
 }
 
 /// The trees of a keyspace.
@@ -51,7 +54,11 @@ struct Rows {
 impl SettledRows {
     pub(super) fn new(engine: Engine) -> Result<Self> {
         let mark = engine.tree(MARK)?;
-        Ok(Self { engine, mark, keyspaces: RwLock::default() })
+        Ok(Self { engine, mark, numbers: Mutex::default(), known: ArcSwap::default() })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// A number that this store has and, but for chance, no other. It is durable before this answers:
@@ -84,33 +91,79 @@ impl SettledRows {
         StoreError::Corruption(format!("cannot open {path}: what was noted of the log is damaged"))
     }
 
-    fn rows(&self, keyspace: KeyspaceId) -> Option<Arc<Rows>> {
-        read(&self.keyspaces).known.get(keyspace as usize)?.rows.clone()
+    /// The number of the keyspace `name`, which is created if it is not there, and whether it was
+    /// created.
+    pub(super) fn open_keyspace(&self, name: &[u8]) -> Result<(KeyspaceId, bool)> {
+        let mut numbers = lock(&self.numbers);
+        if let Some(known) = numbers.get(name) {
+            return Ok((*known, false));
+        }
+        let (trees, is_new) = open_trees(&self.engine, name)?;
+        let has_expiries = AtomicBool::new(!trees.sidecar.is_empty()?);
+        let rows = Some(Rows { trees, has_expiries });
+        let mut known = Vec::clone(&self.known.load());
+        let id = known.len() as KeyspaceId;
+        known.push(Arc::new(Known { name: name.to_vec(), rows }));
+        self.known.store(Arc::new(known));
+        numbers.insert(name.to_vec(), id);
+        Ok((id, is_new))
+    }
+
+    /// The settled rows of a keyspace between two bounds; none of one that was dropped.
+    pub(super) fn scan(
+        &self,
+        keyspace: KeyspaceId,
+        lower: Bound<Bytes>,
+        upper: Bound<Bytes>,
+        keys_only: bool,
+    ) -> Option<SettledScan> {
+        let known = self.known.load();
+        let rows = known.get(keyspace as usize)?.rows.as_ref()?;
+        let data = Cursor::new(rows.trees.data.clone(), lower.clone(), upper.clone());
+        let expiries = rows
+            .has_expiries
+            .load(Ordering::Acquire)
+            .then(|| Cursor::new(rows.trees.sidecar.clone(), lower, upper));
+        Some(SettledScan::new(data.keys_only(keys_only), expiries))
+    }
+
+    /// The keys of a keyspace whose settled rows have expiries; `None` if none has.
+    pub(super) fn scan_expiries(&self, keyspace: KeyspaceId) -> Option<ExpiryScan> {
+        let known = self.known.load();
+        let rows = known.get(keyspace as usize)?.rows.as_ref()?;
+        let sidecar = rows.has_expiries.load(Ordering::Acquire).then(|| rows.trees.sidecar.clone());
+        let unbounded = || Bound::Unbounded;
+        Some(ExpiryScan::new(Cursor::new(sidecar?, unbounded(), unbounded())))
     }
 
     /// Closes the engine. Nobody uses the rows any more.
     pub(super) fn close(self) -> Result<()> {
-        let Self { engine, mark, keyspaces } = self;
-        drop((mark, keyspaces));
+        let Self { engine, mark, numbers, known } = self;
+        drop((mark, numbers, known));
         engine.close()
     }
 }
 
 impl Settled for SettledRows {
     fn read(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
-        let Some(rows) = self.rows(keyspace) else { return Ok(None) };
+        let known = self.known.load();
+        let Some(rows) = known.get(keyspace as usize).and_then(|known| known.rows.as_ref()) else {
+            return Ok(None);
+        };
         let Some(value) = rows.trees.data.get(key)? else { return Ok(None) };
         let expires_at = match rows.has_expiries.load(Ordering::Acquire) {
-            // An entry of another length is somebody else's mistake, and counts as no expiry.
-            true => rows.trees.sidecar.get(key)?.and_then(|bytes| exactly(&bytes)),
+            true => rows.trees.sidecar.get(key)?.and_then(|bytes| expiry(&bytes)),
             false => None,
         };
         Ok(Some(RowImage { value, expires_at }))
     }
 
     fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()> {
+        let known = self.known.load();
         // A row of a keyspace that was dropped since goes nowhere.
-        let Some(rows) = self.rows(keyspace) else { return Ok(()) };
+        let Some(rows) = known.get(keyspace as usize).and_then(|known| known.rows.as_ref()) else {
+            return Ok(());
+        };
         let value = row.map(|row| &row.value[..]);
         let expires_at = row.and_then(|row| row.expires_at).map(u64::to_le_bytes);
         if expires_at.is_some() {
@@ -136,31 +189,24 @@ impl Settled for SettledRows {
     }
 
     fn name(&self, keyspace: KeyspaceId) -> Vec<u8> {
-        read(&self.keyspaces).known[keyspace as usize].name.clone()
+        self.known.load()[keyspace as usize].name.clone()
     }
 
     fn keyspace(&self, name: &[u8]) -> Result<KeyspaceId> {
-        let mut keyspaces = write(&self.keyspaces);
-        if let Some(known) = keyspaces.numbers.get(name) {
-            return Ok(*known);
-        }
-        let trees = Keyspace::open_trees(&self.engine, name)?;
-        let has_expiries = AtomicBool::new(!trees.sidecar.is_empty()?);
-        let rows = Some(Arc::new(Rows { trees, has_expiries }));
-        let id = keyspaces.known.len() as KeyspaceId;
-        keyspaces.known.push(Known { name: name.to_vec(), rows });
-        keyspaces.numbers.insert(name.to_vec(), id);
-        Ok(id)
+        Ok(self.open_keyspace(name)?.0)
     }
 
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
-        let mut keyspaces = write(&self.keyspaces);
-        let Some(known) = keyspaces.known.get_mut(keyspace as usize) else { return Ok(()) };
-        let name = known.name.clone();
-        if known.rows.take().is_some() {
-            keyspaces.numbers.remove(&name);
+        let mut numbers = lock(&self.numbers);
+        let mut known = Vec::clone(&self.known.load());
+        let Some(place) = known.get_mut(keyspace as usize) else { return Ok(()) };
+        let name = place.name.clone();
+        *place = Arc::new(Known { name: name.clone(), rows: None });
+        if numbers.get(&name) == Some(&keyspace) {
+            numbers.remove(&name);
+            self.known.store(Arc::new(known));
         }
-        Keyspace::remove(&self.engine, &name).map(drop)
+        remove_trees(&self.engine, &name)
     }
 }
 
@@ -168,7 +214,9 @@ fn number(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.first_chunk()?))
 }
 
-fn exactly(bytes: &[u8]) -> Option<u64> {
+/// The expiry that an entry of a sidecar stands for. An entry of another length is somebody else's
+/// mistake, and counts as no expiry.
+fn expiry(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 

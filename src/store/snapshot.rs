@@ -5,11 +5,11 @@ use std::sync::Arc;
 use oxistore_core::StoreError;
 
 use super::count::count_rows;
+use super::inner::{Kind, Open};
 use super::iterator::{between, Iter, IterOptions, Keys};
-use super::keyspace::Trees;
-use super::shared::{Held, Kind, Open};
-use super::versions::{Seen, SnapshotStats};
+use super::read_view::ReadView;
 use super::SledStore;
+use crate::commit::RowImage;
 use crate::engine::{Bytes, Result};
 
 /// What all keyspaces of a store were when it was taken.
@@ -38,55 +38,46 @@ use crate::engine::{Bytes, Result};
 #[derive(Clone)]
 pub struct SledSnapshot {
     store: SledStore,
-    held: Arc<Held>,
+    view: Arc<ReadView>,
     _open: Arc<Open>,
 }
 
 impl SledStore {
     /// A snapshot of all keyspaces, which shows this one.
     pub fn snapshot(&self) -> Result<SledSnapshot> {
-        let _in_use = self.keyspace.in_use(self.shared.path())?;
-        let _open = Arc::new(self.shared.count_open(Kind::Snapshot));
-        Ok(SledSnapshot { store: self.clone(), held: Arc::new(self.shared.hold_moment()), _open })
+        let lease = self.keyspace.lease(self.inner.path())?;
+        let _open = Arc::new(self.inner.count_open(Kind::Snapshot));
+        let view = Arc::new(self.inner.read_view(lease.core()));
+        Ok(SledSnapshot { store: self.clone(), view, _open })
     }
 
     /// What snapshots, iterators and transactions hold in memory, in this store.
     pub fn snapshot_stats(&self) -> SnapshotStats {
-        self.shared.versions.stats()
+        let stats = self.inner.with_core(|core| {
+            core.sweep_views();
+            let (versions, bytes) = (core.view_rows(), core.view_bytes());
+            Ok(SnapshotStats { live: core.view_count(), versions, bytes })
+        });
+        // Nothing is left of a store that was closed.
+        stats.unwrap_or_default()
     }
 
-    /// The value of `key` at the moment `held`, unless it was absent or had expired.
-    pub(super) fn look_up_at(&self, held: &Held, key: &[u8]) -> Result<Option<Bytes>> {
-        self.look_at(held, key, |trees| trees.data.get(key), |value| value)
+    /// The row of `key` in `view`, unless it was absent or had expired.
+    pub(super) fn row_at(&self, view: &ReadView, key: &[u8]) -> Result<Option<RowImage>> {
+        let _lease = self.keyspace.lease(self.inner.path())?;
+        view.get(&self.keyspace, key)
     }
+}
 
-    /// Whether `key` was there at the moment `held`, and had not expired.
-    pub(super) fn was_there(&self, held: &Held, key: &[u8]) -> Result<bool> {
-        let there = |trees: &Trees| Ok(trees.data.contains(key)?.then_some(()));
-        Ok(self.look_at(held, key, there, drop)?.is_some())
-    }
-
-    /// What `live` finds of `key`, or `kept` makes of what it was, at the moment `held`.
-    fn look_at<T>(
-        &self,
-        held: &Held,
-        key: &[u8],
-        live: impl FnOnce(&Trees) -> Result<Option<T>>,
-        kept: impl FnOnce(Bytes) -> T,
-    ) -> Result<Option<T>> {
-        let in_use = self.keyspace.in_use(self.shared.path())?;
-        let live = || {
-            let expires_at = self.keyspace.expiries().get(key);
-            let live = live(in_use.trees())?;
-            Result::Ok(live.filter(|_| expires_at.is_none_or(|at| at > held.now)))
-        };
-        let seen = held.versions().see(&held.moment, self.keyspace.id(), key, live)?;
-        held.check()?;
-        Ok(match seen {
-            Seen::Kept(past) => past.at(held.now).map(kept),
-            Seen::Live(live) => live,
-        })
-    }
+/// What snapshots hold in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SnapshotStats {
+    /// Moments that are kept: by snapshots, transactions and iterators.
+    pub live: usize,
+    /// Rows that are kept for them: overwritten, removed, or settled since.
+    pub versions: u64,
+    /// The bytes that those rows take, roughly.
+    pub bytes: u64,
 }
 
 impl SledSnapshot {
@@ -114,7 +105,7 @@ impl SledSnapshot {
 
     /// The same without a copy.
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        self.store.look_up_at(&self.held, key)
+        Ok(self.store.row_at(&self.view, key)?.map(|row| row.value))
     }
 
     /// The values of `keys`, in their order.
@@ -129,7 +120,7 @@ impl SledSnapshot {
 
     /// Whether `key` was there and had not expired.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.store.was_there(&self.held, key)
+        Ok(self.store.row_at(&self.view, key)?.is_some())
     }
 
     /// All rows with keys from `lo` up to, not including, `hi`, upwards.
@@ -166,7 +157,7 @@ impl SledSnapshot {
 
     /// An iterator with all its choices. It may outlive the snapshot.
     pub fn cursor(&self, options: IterOptions) -> Result<Iter> {
-        self.store.cursor_over(options, Some(Arc::clone(&self.held)), None)
+        self.store.cursor_over(options, Some(Arc::clone(&self.view)), None)
     }
 }
 
@@ -177,7 +168,7 @@ impl SledStore {
             return Ok(());
         }
         // Rather than that it is another's, say that it is gone, if it is.
-        self.keyspace.in_use(self.shared.path())?;
+        self.keyspace.lease(self.inner.path())?;
         Err(StoreError::Unsupported("the keyspace is one of another store".into()))
     }
 }

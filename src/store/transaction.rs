@@ -2,18 +2,19 @@
 //!
 //! # Why they are serializable
 //!
-//! A transaction reads from a snapshot, and remembers which keys and which stretches of ranges it
-//! read. It commits while no other writer is under way, and only if none of that has changed since
-//! the snapshot. So what it read is also what it would have read at the moment of its commit, and
-//! its writes are made at that moment: it might as well have run as a whole just then. A
-//! transaction without writes might as well have run at the moment of its snapshot, and one without
-//! reads has nothing that could have changed.
+//! A transaction reads from a view, and remembers which keys and which stretches of ranges it read.
+//! It commits under the commit lock, and only if none of that has changed since the view was taken.
+//! So what it read is also what it would have read at the moment of its commit, and its writes are
+//! made at that moment: it might as well have run as a whole just then. A transaction without writes
+//! might as well have run at the moment of its view, and one without reads has nothing that could
+//! have changed.
 //!
-//! "Changed" is what `versions.rs` tells: a version under the snapshot's number or a larger one. A
-//! key that was added inside of a range has one too, of a row that was not there, so there are no
-//! phantoms. That a key expires is the passing of time and no change.
+//! What has changed is what the memtables say: a version of the key after the view's number. As long as
+//! the view is registered, all memtables since then are kept. A key that was added inside of a range
+//! has a version too, so there are no phantoms. That a key expires is the passing of time and no
+//! change.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::mem::take;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,16 +22,16 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use super::change::Plan;
+use super::inner::{Kind, Open};
 use super::iterator::{between, Iter, IterOptions, Keys};
-use super::kept::{is_empty_range, Range};
 use super::keyspace::Keyspace;
-use super::limits::{check_key, check_value};
 use super::locks::lock;
+use super::read_set::ReadSet;
+use super::read_view::ReadView;
 use super::savepoint::{Savepoints, Undo};
-use super::scan::Span;
-use super::shared::{Held, Kind, Open};
+use super::write::{KeyWrite, Write};
 use super::SledStore;
+use crate::commit::{is_empty_range, Durability, KeyRange, KeyspaceId};
 use crate::engine::{Bytes, Failure, Reason, Result};
 
 /// A transaction: reads that all show one moment, and writes that are all made at one moment, as if
@@ -59,74 +60,59 @@ pub struct SledTransaction {
 /// A keyspace as a transaction sees it.
 pub struct TransactionKeyspace {
     store: SledStore,
-    pub(super) work: Arc<Work>,
+    pub(super) transaction: Arc<TransactionState>,
 }
 
 /// What a transaction, its keyspaces and its iterators share.
-pub(super) struct Work {
-    held: Arc<Held>,
-    state: Mutex<State>,
+pub(super) struct TransactionState {
+    view: Arc<ReadView>,
+    progress: Mutex<Progress>,
     _open: Open,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct Progress {
     is_over: bool,
-    parts: BTreeMap<u64, Part>,
+    parts: BTreeMap<KeyspaceId, Part>,
     pub(super) savepoints: Savepoints,
 }
 
 /// What a transaction has done in one keyspace.
 pub(super) struct Part {
     keyspace: Arc<Keyspace>,
-    pub(super) written: Written,
-    keys_read: HashSet<Box<[u8]>>,
-    pub(super) spans_read: Vec<Span>,
+    pub(super) written: WriteSet,
+    pub(super) read: ReadSet,
 }
 
 /// The last write of each key.
 #[derive(Default)]
-pub(super) struct Written(BTreeMap<Vec<u8>, Write>);
+pub(super) struct WriteSet(BTreeMap<Vec<u8>, Write<Bytes>>);
 
-pub(super) enum Write {
-    Put(Bytes, Option<Duration>),
-    Delete,
-}
-
-impl Write {
-    /// What the transaction itself sees.
-    fn value(&self) -> Option<&Bytes> {
-        match self {
-            Write::Put(value, ttl) if *ttl != Some(Duration::ZERO) => Some(value),
-            Write::Put(..) | Write::Delete => None,
-        }
-    }
-
-    fn plan(&self) -> Plan<'_> {
-        match self {
-            Write::Put(value, ttl) => Plan::Put(value, *ttl),
-            Write::Delete => Plan::Delete,
-        }
+/// What the transaction itself sees of its write.
+fn value_of(write: &Write<Bytes>) -> Option<&Bytes> {
+    match write {
+        Write::Put(value, ttl) if *ttl != Some(Duration::ZERO) => Some(value),
+        Write::Put(..) | Write::Delete => None,
     }
 }
 
-impl Written {
+impl WriteSet {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The first key in `range`, or, going down, the last, and what was written to it.
-    pub(super) fn next(&self, range: Range<'_>, down: bool) -> Option<(Bytes, Option<Bytes>)> {
+    pub(super) fn next(&self, range: KeyRange<'_>, down: bool) -> Option<(Bytes, Option<Bytes>)> {
         if is_empty_range(&range) {
             return None;
         }
         let mut rows = self.0.range::<[u8], _>(range);
         let (key, write) = if down { rows.next_back()? } else { rows.next()? };
-        Some((Bytes::from(&key[..]), write.value().cloned()))
+        Some((Bytes::from(&key[..]), value_of(write).cloned()))
     }
 }
 
-impl Work {
+impl TransactionState {
     /// Lets `work` see the part of a keyspace, which may be a new one.
     pub(super) fn part<T>(
         &self,
@@ -137,44 +123,43 @@ impl Work {
     }
 
     /// Makes the write of a key.
-    fn write(&self, keyspace: &Arc<Keyspace>, key: &[u8], write: Write) -> Result<()> {
-        let mut state = self.under_way()?;
-        let before = state.part(keyspace).written.0.insert(key.to_vec(), write);
-        state.savepoints.note(keyspace.id(), key, before);
+    fn write(&self, keyspace: &Arc<Keyspace>, key: &[u8], write: Write<Bytes>) -> Result<()> {
+        let mut progress = self.under_way()?;
+        let before = progress.part(keyspace).written.0.insert(key.to_vec(), write);
+        progress.savepoints.note(keyspace.id(), key, before);
         Ok(())
     }
 
     /// What it has done, unless it has ended.
-    pub(super) fn under_way(&self) -> Result<MutexGuard<'_, State>> {
-        let state = lock(&self.state);
-        if state.is_over {
+    pub(super) fn under_way(&self) -> Result<MutexGuard<'_, Progress>> {
+        let progress = lock(&self.progress);
+        if progress.is_over {
             let message = "the transaction has been committed or rolled back";
             return Err(Failure::error("use", self.path(), Reason::TransactionOver, message));
         }
-        Ok(state)
+        Ok(progress)
     }
 
     /// The store's directory.
     pub(super) fn path(&self) -> &Path {
-        self.held.path()
+        self.view.path()
     }
 
     /// Ends the transaction; answers with what it has done.
-    fn finish(&self) -> BTreeMap<u64, Part> {
-        let mut state = lock(&self.state);
-        state.is_over = true;
-        state.savepoints = Savepoints::default();
-        take(&mut state.parts)
+    fn finish(&self) -> BTreeMap<KeyspaceId, Part> {
+        let mut progress = lock(&self.progress);
+        progress.is_over = true;
+        progress.savepoints = Savepoints::default();
+        take(&mut progress.parts)
     }
 }
 
-impl State {
+impl Progress {
     fn part(&mut self, keyspace: &Arc<Keyspace>) -> &mut Part {
         self.parts.entry(keyspace.id()).or_insert_with(|| Part {
             keyspace: Arc::clone(keyspace),
-            written: Written::default(),
-            keys_read: HashSet::new(),
-            spans_read: Vec::new(),
+            written: WriteSet::default(),
+            read: ReadSet::default(),
         })
     }
 
@@ -190,28 +175,15 @@ impl State {
     }
 }
 
-impl Part {
-    fn has_reads(&self) -> bool {
-        !self.keys_read.is_empty() || !self.spans_read.is_empty()
-    }
-
-    /// Whether anything that was read has changed since.
-    fn has_changed(&self, held: &Held) -> bool {
-        let (versions, id) = (held.versions(), self.keyspace.id());
-        let (mut keys, mut spans) = (self.keys_read.iter(), self.spans_read.iter());
-        keys.any(|key| versions.has_changed(&held.moment, id, key))
-            || spans.any(|span| versions.range_has_changed(&held.moment, id, span.range()))
-    }
-}
-
 impl SledStore {
     /// Begins a transaction.
     pub fn transaction(&self) -> Result<SledTransaction> {
-        let _in_use = self.keyspace.in_use(self.shared.path())?;
-        let _open = self.shared.count_open(Kind::Transaction);
-        let held = Arc::new(self.shared.hold_moment());
-        let work = Arc::new(Work { held, state: Mutex::default(), _open });
-        Ok(SledTransaction { main: TransactionKeyspace { store: self.clone(), work } })
+        let lease = self.keyspace.lease(self.inner.path())?;
+        // Counted before the view is taken: see `write.rs`.
+        let _open = self.inner.count_open(Kind::Transaction);
+        let view = Arc::new(self.inner.read_view(lease.core()));
+        let transaction = Arc::new(TransactionState { view, progress: Mutex::default(), _open });
+        Ok(SledTransaction { main: TransactionKeyspace { store: self.clone(), transaction } })
     }
 }
 
@@ -232,7 +204,8 @@ impl SledTransaction {
     /// [`StoreError::Unsupported`] if `keyspace` is of another store.
     pub fn keyspace(&self, keyspace: &SledStore) -> Result<TransactionKeyspace> {
         keyspace.must_be_of(&self.main.store)?;
-        Ok(TransactionKeyspace { store: keyspace.clone(), work: Arc::clone(&self.main.work) })
+        let transaction = Arc::clone(&self.main.transaction);
+        Ok(TransactionKeyspace { store: keyspace.clone(), transaction })
     }
 
     /// Makes all writes at one moment, and on disk all of them or none. The time to live of what was
@@ -248,39 +221,46 @@ impl SledTransaction {
     /// [`snapshot_memory`](crate::SledStoreBuilder::snapshot_memory). In either case nothing was
     /// written.
     pub fn commit(self) -> Result<()> {
-        let TransactionKeyspace { store, work } = &self.main;
-        let parts = work.finish();
-        if parts.values().all(|part| part.written.is_empty()) {
+        let durability = self.main.store.inner.durability;
+        self.commit_with(durability)
+    }
+
+    /// The same with a choice of what the commit survives when this returns, whatever the store was
+    /// opened with.
+    pub fn commit_with(self, durability: Durability) -> Result<()> {
+        let TransactionKeyspace { store, transaction } = &self.main;
+        let parts = transaction.finish();
+        let mut writes = Vec::new();
+        for Part { keyspace, written, .. } in parts.values() {
+            let part = written.0.iter().map(|(key, write)| KeyWrite { keyspace, key, write });
+            writes.extend(part);
+        }
+        if writes.is_empty() {
             return Ok(());
         }
-        let held = &work.held;
-        let mut changes = Vec::new();
-        for Part { keyspace, written, .. } in parts.values() {
-            changes.extend(written.0.iter().map(|(key, write)| (keyspace, &key[..], write.plan())));
-        }
-        let permit = || {
-            if parts.values().any(Part::has_reads) {
-                let has_changed = parts.values().any(|part| part.has_changed(held));
-                held.check()?;
+        let view = &transaction.view.view;
+        let keyspaces = parts.values().map(|part| &part.keyspace).collect();
+        store.write_all(&writes, keyspaces, durability, |committed| {
+            if parts.values().any(|part| !part.read.is_empty()) {
+                let has_changed = |(id, part): (&KeyspaceId, &Part)| {
+                    part.read.has_changed(committed, view.basis(), *id)
+                };
+                let has_changed = parts.iter().any(has_changed);
+                view.check()?;
                 if has_changed {
                     return Err(StoreError::TxnConflict);
                 }
             }
-            // It needs its moment no longer, so nothing has to be kept for it.
-            held.versions().leave_early(&held.moment);
+            // What it writes over need not be kept for itself.
+            view.leave();
             Ok(())
-        };
-        let keyspaces = parts.values().map(|part| &part.keyspace).collect();
-        let result = store.write_if(changes, keyspaces, permit);
-        // What it gives up counts against the bound no longer.
-        held.versions().end(&held.moment);
-        store.shared.relieve(result?)
+        })
     }
 
     /// Discards all writes, as dropping the transaction does. It never fails; the answer is that of
     /// the trait.
     pub fn rollback(self) -> Result<()> {
-        self.main.work.finish();
+        self.main.transaction.finish();
         Ok(())
     }
 }
@@ -288,7 +268,7 @@ impl SledTransaction {
 impl Drop for SledTransaction {
     fn drop(&mut self) {
         // Iterators may be left, and are told so.
-        self.main.work.finish();
+        self.main.transaction.finish();
     }
 }
 
@@ -308,17 +288,17 @@ impl TransactionKeyspace {
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Bytes>> {
         match self.own(key)? {
             Some(value) => Ok(value),
-            None => self.store.look_up_at(&self.work.held, key),
+            None => Ok(self.store.row_at(&self.transaction.view, key)?.map(|row| row.value)),
         }
     }
 
     /// What the transaction itself has made of `key`. If that is nothing, the key is about to be
     /// read.
     fn own(&self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
-        self.work.part(&self.store.keyspace, |part| {
-            let own = part.written.0.get(key).map(|write| write.value().cloned());
-            if own.is_none() && !part.keys_read.contains(key) {
-                part.keys_read.insert(key.into());
+        self.transaction.part(&self.store.keyspace, |part| {
+            let own = part.written.0.get(key).map(|write| value_of(write).cloned());
+            if own.is_none() {
+                part.read.note_key(key);
             }
             Ok(own)
         })
@@ -338,7 +318,7 @@ impl TransactionKeyspace {
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
         match self.own(key)? {
             Some(value) => Ok(value.is_some()),
-            None => self.store.was_there(&self.work.held, key),
+            None => Ok(self.store.row_at(&self.transaction.view, key)?.is_some()),
         }
     }
 
@@ -362,17 +342,15 @@ impl TransactionKeyspace {
 
     /// Removes `key`, which need not be there.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.work.write(&self.store.keyspace, key, Write::Delete)
+        self.transaction.write(&self.store.keyspace, key, Write::Delete)
     }
 
     fn stage(&self, key: &[u8], value: &[u8], ttl: Option<Duration>) -> Result<()> {
-        let longest = {
-            // Given back before `part`, which takes what stands above it in the order of locks.
-            let in_use = self.store.keyspace.in_use(self.store.shared.path())?;
-            in_use.trees().data.longest_key()
-        };
-        check_key(key, Some(longest)).and(check_value(value))?;
-        self.work.write(&self.store.keyspace, key, Write::Put(Bytes::from(value), ttl))
+        let write = Write::Put(Bytes::from(value), ttl);
+        write.check(key, self.store.inner.longest_key)?;
+        // A keyspace that is gone says so here already.
+        self.store.keyspace.check_open(self.store.inner.path())?;
+        self.transaction.write(&self.store.keyspace, key, write)
     }
 
     /// All rows with keys from `lo` up to, not including, `hi`, upwards.
@@ -403,8 +381,9 @@ impl TransactionKeyspace {
 
     /// An iterator with all its choices. What it goes over counts as read, as far as it goes.
     pub fn cursor(&self, options: IterOptions) -> Result<Iter> {
-        let (held, work) = (Arc::clone(&self.work.held), Arc::clone(&self.work));
-        self.work.part(&self.store.keyspace, |_| Ok(()))?;
-        self.store.cursor_over(options, Some(held), Some(work))
+        let transaction = Arc::clone(&self.transaction);
+        transaction.part(&self.store.keyspace, |_| Ok(()))?;
+        let view = Arc::clone(&transaction.view);
+        self.store.cursor_over(options, Some(view), Some(transaction))
     }
 }

@@ -1,335 +1,331 @@
-//! The one write path. Every change of every key goes through this file.
+//! The one way to write: every change of every key goes through this file to a commit.
 //!
-//! # Why a value and its expiry never part
+//! A write of one key that depends on what the key is, such as a swap, reads the key first, and is
+//! validated under the commit lock like a transaction: if the key was committed since, it reads again.
 //!
-//! On disk: a change that touches both trees is one atomic step of the engine. A change that
-//! touches one tree touches it alone because the other one has nothing to change: the sidecar is
-//! left out exactly when the key had no expiry and gets none, which the writer knows because it
-//! holds the lock of the key (or excludes all writers) from looking to committing.
+//! # Conflicts
 //!
-//! In memory: the writer announces what it makes of an expiry before the engine commits, and makes
-//! it known afterwards, still under the lock. Between the two, a reader can see the old row or the
-//! new one. It asks for the expiry first, then for the row, and once more for the expiry if anything
-//! was announced or made known in between, because the row may be that of the new expiry:
-//!
-//! * If the key has expired neither before the write nor after it, either row is one that some order
-//!   of the two calls gives. If it has expired before and after, it is absent whichever it is.
-//! * Otherwise the reader waits until the write is made or has failed. Whatever it answered without,
-//!   others may have seen the contrary: the new row of the same key, before its old life was over, or
-//!   another key of the same batch; and a commit may take longer than the life that it gives. It
-//!   takes a write of an expired key, or a life that is over before the write returns.
-//!
-//! A writer looks at its key before it announces, and decides anew if a life that it has seen was
-//! over by then: somebody may have found the key absent, so a swap or a longer life comes too late.
-//!
-//! A removal is not announced: the key is absent when its row is gone, whatever its expiry. While a
-//! large batch is made, the engine lets nobody begin to read, and who asks for an expiry waits like
-//! who asks for a row; its expiries become known before anybody goes on. Moments (`versions.rs`) do
-//! not ask for what is announced: where they must not see a write, they find what was kept before it.
-//! Whoever needs value and expiry of one write takes the lock of the key.
+//! Counts as a change for transactions: storing the same value, changing only the expiry, a put that
+//! is dead at once. Does not: deleting an absent key, an expiry passing, removing what has expired. A
+//! writer learns that a key is absent before it commits, and only while there are transactions; the
+//! log then has a purge in the place of the delete, which removes the key all the same.
 
-use super::change::{Action, Change, Planned};
-use super::keyspace::{Keyspace, Trees};
-use super::locks::{lock, read, try_lock, try_read, write};
-use super::shared::Shared;
-use super::tally::Presence;
-use super::versions::Before;
+use std::cell::Cell;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxistore_core::StoreError;
+use smallvec::SmallVec;
+
+use super::inner::{Core, StoreInner};
+use super::keyspace::Keyspace;
+use super::limits::{check_key, check_value};
 use super::SledStore;
-use crate::engine::{
-    commit, commit_blind, commit_large, commit_one, is_large, Bytes, Result, Teller,
-};
+use crate::commit::{Basis, Change, Committed, Durability, KeyspaceId, Record, RowImage};
+use crate::engine::{Bytes, Result};
 
-/// How often a writer gives back its locks to wait for the disk. Then it waits with them: somebody
-/// who flushes all the time must not keep it out for ever.
-const WAITS: usize = 8;
+/// How often a writer looks again whether the keys that it deletes are absent.
+const LOOKS: usize = 3;
 
-/// A key as its writer sees it: nobody else changes it while this exists.
-pub(super) struct Current<'a> {
-    keyspace: &'a Keyspace,
-    trees: &'a Trees,
-    key: &'a [u8],
-    /// When this was looked at, in milliseconds since 1970.
-    pub(super) now: u64,
-}
-
-impl Current<'_> {
-    /// When the key expires or has expired.
-    pub(super) fn expires_at(&self) -> Option<u64> {
-        self.keyspace.expiries().get(self.key)
-    }
-
-    pub(super) fn has_expired(&self) -> bool {
-        self.expires_at().is_some_and(|at| at <= self.now)
-    }
-
-    /// Whether it had not expired when this was looked at, and has at `now`.
-    fn expires_by(&self, now: u64) -> bool {
-        self.expires_at().is_some_and(|at| self.now < at && at <= now)
-    }
-
-    /// The value, unless the key is absent or has expired.
-    pub(super) fn value(&self) -> Result<Option<Bytes>> {
-        if self.has_expired() {
-            return Ok(None);
-        }
-        self.trees.data.get(self.key)
-    }
-
-    pub(super) fn check(&self, action: Action<'_>) -> Result<()> {
-        action.check(self.key, self.trees)
-    }
-
-    pub(super) fn is_live(&self) -> Result<bool> {
-        Ok(!self.has_expired() && self.trees.data.contains(self.key)?)
-    }
-}
-
-/// What a key was, as snapshots keep it.
+/// What a write makes of a key. `V` holds the bytes of a value.
 #[derive(Clone)]
-pub(super) struct Past {
-    /// `None` if there was no row.
-    pub(super) value: Option<Bytes>,
-    pub(super) expires_at: Option<u64>,
+pub(super) enum Write<V> {
+    /// The time to live, if there is one, starts at the commit.
+    Put(V, Option<Duration>),
+    Delete,
 }
 
-impl Past {
-    /// The value, unless there was none at the time `now`.
-    pub(super) fn at(self, now: u64) -> Option<Bytes> {
-        self.value.filter(|_| self.expires_at.is_none_or(|at| at > now))
+/// A write and the key that it is for.
+pub(super) struct KeyWrite<'a, V> {
+    pub(super) keyspace: &'a Arc<Keyspace>,
+    pub(super) key: &'a [u8],
+    pub(super) write: &'a Write<V>,
+}
+
+/// A key as a writer sees it that decides what to do.
+pub(super) struct Current {
+    /// The row, unless it has expired.
+    pub(super) row: Option<RowImage>,
+    pub(super) now: u64,
+    basis: Basis,
+    has_row: bool,
+}
+
+/// What a writer decides to make of a key.
+pub(super) enum Decision<'a> {
+    Put(&'a [u8], Option<u64>),
+    /// The value stays, and expires then.
+    Expire(Option<u64>),
+    Delete,
+}
+
+impl<V: Deref<Target = [u8]>> Write<V> {
+    fn size(&self) -> usize {
+        match self {
+            Write::Put(value, _) => value.len(),
+            Write::Delete => 0,
+        }
+    }
+
+    /// Fails where the write of `key` is refused, also if it would be dead at once. A key that is too
+    /// long can be there all the same, from a program that does not go through this library, and can
+    /// be removed.
+    pub(super) fn check(&self, key: &[u8], longest_key: usize) -> Result<()> {
+        match self {
+            Write::Put(value, _) => check_key(key, Some(longest_key)).and(check_value(value)),
+            Write::Delete => Ok(()),
+        }
+    }
+
+    /// What the log says if the commit is made `now`.
+    fn at<'a>(&'a self, keyspace: KeyspaceId, key: &'a [u8], now: u64) -> Change<'a> {
+        match self {
+            Write::Put(value, ttl) => put_until(keyspace, key, value, ttl.map(|ttl| deadline(now, ttl)), now),
+            Write::Delete => Change::Delete { keyspace, key },
+        }
+    }
+}
+
+/// A put that expires at `expires_at`; one that would be dead at once removes the key.
+fn put_until<'a>(
+    keyspace: KeyspaceId,
+    key: &'a [u8],
+    value: &'a [u8],
+    expires_at: Option<u64>,
+    now: u64,
+) -> Change<'a> {
+    match expires_at {
+        Some(at) if at <= now => Change::Delete { keyspace, key },
+        expires_at => Change::Put { keyspace, key, value, expires_at },
+    }
+}
+
+/// The millisecond since 1970 in which something that starts `now` and lives for `ttl` is over.
+pub(super) fn deadline(now: u64, ttl: Duration) -> u64 {
+    let milliseconds = ttl.as_nanos().div_ceil(1_000_000);
+    now.saturating_add(u64::try_from(milliseconds).unwrap_or(u64::MAX))
+}
+
+impl Current {
+    pub(super) fn value(&self) -> Option<&Bytes> {
+        self.row.as_ref().map(|row| &row.value)
+    }
+
+    /// When the key expires; `None` also for one that is absent.
+    pub(super) fn expires_at(&self) -> Option<u64> {
+        self.row.as_ref().and_then(|row| row.expires_at)
+    }
+}
+
+impl StoreInner {
+    /// The key as it is now. The caller has a lease, and `core` from it.
+    pub(super) fn current(&self, core: &Core, keyspace: &Keyspace, key: &[u8]) -> Result<Current> {
+        let look = || {
+            let (row, basis) = core.get(keyspace.id(), key)?;
+            Result::Ok((row, basis, self.now_ms()))
+        };
+        let (mut row, mut basis, mut now) = look()?;
+        if row.as_ref().is_some_and(|row| !row.is_live(now)) {
+            (row, basis, now) = self.revivals.look_between(|| core.between_commits(), look)?;
+        }
+        let has_row = row.is_some();
+        Ok(Current { row: row.filter(|row| row.is_live(now)), now, basis, has_row })
     }
 }
 
 impl SledStore {
+    /// The row of `key`, unless it has expired; then the row goes, if no writer is in the way.
+    pub(super) fn look_up(&self, core: &Core, key: &[u8]) -> Result<Option<RowImage>> {
+        let current = self.inner.current(core, &self.keyspace, key)?;
+        if current.row.is_none() && current.has_row {
+            self.evict(core, key, current.basis);
+        }
+        Ok(current.row)
+    }
+
+    /// It is not what the reader asked for, so an error is left alone: the key stays absent for every
+    /// reader.
+    fn evict(&self, core: &Core, key: &[u8], basis: Basis) {
+        let id = self.keyspace.id();
+        let mut record = Record::new();
+        record.push(Change::Purge { keyspace: id, key });
+        let _changing = self.keyspace.count.changing();
+        let _ = core.try_commit(record, |committed| match committed.has_changed(basis, id, key) {
+            true => Err(StoreError::TxnConflict),
+            false => Ok(()),
+        });
+    }
+
+    /// Makes one write that does not depend on what the key is.
+    pub(super) fn write_one(&self, key: &[u8], write: &Write<&[u8]>) -> Result<()> {
+        write.check(key, self.inner.longest_key)?;
+        let lease = self.keyspace.lease(self.inner.path())?;
+        let core = lease.core();
+        core.wait_for_room(key.len() + write.size())?;
+        let mut record = Record::with_room(key.len() + write.size());
+        record.push(write.at(self.keyspace.id(), key, self.inner.now_ms()));
+        let _changing = self.keyspace.count.changing();
+        core.commit(record, self.inner.durability, |_| Ok(())).map(drop)
+    }
+
     /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
     /// key and answers with what to do, if anything, and with what the caller wants to know. It is
-    /// asked again where the disk has to be waited for first.
+    /// asked again if another writer comes in between.
     pub(super) fn write_key<'a, T>(
         &self,
-        key: &'a [u8],
-        mut decide: impl FnMut(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
+        key: &[u8],
+        mut decide: impl FnMut(&Current) -> Result<(Option<Decision<'a>>, T)>,
     ) -> Result<T> {
-        let (answer, pressure) =
-            self.shared.when_ready(|may_wait| self.write_locked(key, may_wait, &mut decide))?;
-        self.shared.relieve(pressure)?;
-        Ok(answer)
-    }
-
-    /// Answers also whether the engine is under pressure, to be relieved without locks; `None` if
-    /// nothing was done because the disk has to be waited for, without locks too, and `may_wait`.
-    fn write_locked<'a, T>(
-        &self,
-        key: &'a [u8],
-        may_wait: bool,
-        decide: &mut impl FnMut(&Current<'_>) -> Result<(Option<Action<'a>>, T)>,
-    ) -> Result<Option<(T, bool)>> {
-        let in_use = self.keyspace.in_use(self.shared.path())?;
-        let _shared = read(&self.shared.commit);
-        let _mine = lock(self.shared.stripe(&self.keyspace, key));
-        let (keyspace, trees) = (&*self.keyspace, in_use.trees());
+        let lease = self.keyspace.lease(self.inner.path())?;
+        let core = lease.core();
         loop {
-            let current = Current { keyspace, trees, key, now: self.shared.now_ms() };
-            let (action, answer) = decide(&current)?;
-            // A call that only looks does not wait for what others have written.
-            let Some(action) = action else { return Ok(Some((answer, false))) };
-            action.check(key, trees)?;
-            let change = Change { keyspace, trees, key, action };
-            if may_wait && change.is_batch() && trees.data.is_crowded() {
-                return Ok(None);
+            let current = self.inner.current(core, &self.keyspace, key)?;
+            let (decision, answer) = decide(&current)?;
+            let Some(decision) = decision else { return Ok(answer) };
+            if matches!(decision, Decision::Delete) && !current.has_row {
+                return Ok(answer);
             }
-            change.announce();
-            if current.expires_by(self.shared.now_ms()) {
-                // A reader may have found the key absent before it was announced.
-                change.withdraw();
-                continue;
+            match self.commit_decision(core, key, &current, &decision) {
+                Err(StoreError::TxnConflict) => {}
+                made => return made.map(|()| answer),
             }
-            self.shared.apply_one(&change).inspect_err(|_| change.withdraw())?;
-            return Ok(Some((answer, self.shared.is_under_pressure(trees))));
         }
     }
 
-    /// Removes `key` if it has expired, unless somebody is writing; then it is left for another
-    /// time, and so it is if the disk had to be waited for. It is not what the reader asked for, so
-    /// an error is left alone too: the key stays absent for every reader.
-    pub(super) fn evict(&self, trees: &Trees, key: &[u8]) {
-        if trees.data.is_crowded() {
-            return;
-        }
-        self.evict_locked(trees, key);
-        // What the row was may be kept now, as with any other write.
-        self.shared.versions.relieve();
-    }
-
-    fn evict_locked(&self, trees: &Trees, key: &[u8]) {
-        let Some(_shared) = try_read(&self.shared.commit) else {
-            return;
-        };
-        let Some(_mine) = try_lock(self.shared.stripe(&self.keyspace, key)) else {
-            return;
-        };
-        let keyspace = &*self.keyspace;
-        // Somebody may have written the key since the caller looked.
-        if (Current { keyspace, trees, key, now: self.shared.now_ms() }).has_expired() {
-            let _ = self.shared.apply_one(&Change { keyspace, trees, key, action: Action::Delete });
-        }
-    }
-}
-
-impl Shared {
-    /// Lets `write` try until it has done it. It answers with `None` where the disk has to be waited
-    /// for, which is done here; it is told whether it may. The caller holds no lock.
-    pub(super) fn when_ready<T>(
+    /// Fails with a conflict if the key is not as the decision has it any more.
+    fn commit_decision(
         &self,
-        mut write: impl FnMut(bool) -> Result<Option<T>>,
-    ) -> Result<T> {
-        for waits in 0.. {
-            if let Some(done) = write(waits < WAITS)? {
-                return Ok(done);
+        core: &Core,
+        key: &[u8],
+        current: &Current,
+        decision: &Decision<'_>,
+    ) -> Result<()> {
+        let (id, inner) = (self.keyspace.id(), &*self.inner);
+        let mut record = Record::new();
+        record.push(match decision {
+            Decision::Put(value, expires_at) => {
+                Write::Put(*value, None).check(key, inner.longest_key)?;
+                put_until(id, key, value, *expires_at, current.now)
             }
-            self.wait_until_not_crowded()?;
-        }
-        unreachable!("it tries until it is done")
-    }
-
-    /// Makes all `changes` at once, each of a key of its own, if `permit` allows it while no other
-    /// writer is under way: all are there after a crash, or none. Says whether they were made: they
-    /// are not where the disk has to be waited for first, which is done without locks, and
-    /// `may_wait`.
-    pub(super) fn write_all<'a>(
-        &self,
-        changes: impl Iterator<Item = Planned<'a>>,
-        may_wait: bool,
-        permit: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<bool> {
-        let _alone = write(&self.commit);
-        let now = self.now_ms();
-        let changes: Vec<_> = changes.map(|planned| planned.at(now)).collect();
-        if may_wait && is_crowded_for(&changes) {
-            return Ok(false);
-        }
-        permit()?;
-        self.apply_all(&changes)?;
-        Ok(true)
-    }
-
-    /// Removes those of `keys` that have expired, at once; answers with how many rows went, `None` if
-    /// the disk has to be waited for first, without locks, and `may_wait`.
-    pub(super) fn remove_expired(
-        &self,
-        keyspace: &Keyspace,
-        trees: &Trees,
-        keys: &[Box<[u8]>],
-        may_wait: bool,
-    ) -> Result<Option<u64>> {
-        let _alone = write(&self.commit);
-        let now = self.now_ms();
-        let expired = |key: &&[u8]| Current { keyspace, trees, key, now }.has_expired();
-        let delete = |key| Change { keyspace, trees, key, action: Action::Delete };
-        let changes: Vec<_> = keys.iter().map(|key| &key[..]).filter(expired).map(delete).collect();
-        if may_wait && is_crowded_for(&changes) {
-            return Ok(None);
-        }
-        let mut removed = 0;
-        for change in &changes {
-            removed += u64::from(trees.data.contains_to_write(change.key)?);
-        }
-        self.apply_all(&changes)?;
-        Ok(Some(removed))
-    }
-
-    /// Makes one change. The caller holds the lock of the key, and has announced the change.
-    fn apply_one(&self, change: &Change<'_>) -> Result<()> {
-        let &Change { keyspace, trees, key, .. } = change;
-        if is_large(&trees.data, 1, || change.size()) {
-            return self.apply_all(std::slice::from_ref(change));
-        }
-        let old_expiry = keyspace.expiries().get(key);
-        let encoded = change.encoded_expiry();
-        let sidecar = change.sidecar_step(&encoded);
-        self.keep(change)?;
-        let committed = match (change.data_step(), sidecar) {
-            (Some(data), None) => commit_one(data),
-            (Some(data), Some(sidecar)) => commit(&[data, sidecar]).map(|existed| existed[0]),
-            // Only the expiry of a live key changes.
-            (None, Some(sidecar)) => commit_one(sidecar).map(|_| true),
-            (None, None) => return Ok(()),
-        };
-        let existed = committed.inspect_err(|_| change.has_failed())?;
-        change.is_made(if existed { Presence::of(old_expiry) } else { Presence::Absent });
-        Ok(())
-    }
-
-    /// Makes all changes in one step. The caller holds the write side of `Shared::commit`, or, for
-    /// one change, the lock of the key.
-    fn apply_all(&self, changes: &[Change<'_>]) -> Result<()> {
-        let before = presences(changes)?;
-        changes.iter().try_for_each(|change| self.keep(change))?;
-        let before = before.into_iter().chain(std::iter::repeat(Presence::Absent));
-        let made =
-            || changes.iter().zip(before).for_each(|(change, before)| change.is_made(before));
-        commit_all(changes, made).inspect_err(|_| changes.iter().for_each(Change::has_failed))
-    }
-
-    /// Keeps what the key was for the snapshots that are live. Before the engine is touched: see
-    /// `versions.rs`.
-    fn keep(&self, change: &Change<'_>) -> Result<()> {
-        let &Change { keyspace, trees, key, action } = change;
-        let removes = matches!(action, Action::Delete);
-        self.versions.keep(keyspace.id(), key, removes, || {
-            let row = Past {
-                value: trees.data.get_to_write(key)?,
-                expires_at: keyspace.expiries().get(key),
-            };
-            let size = row.value.as_ref().map_or(0, |value| value.len());
-            let differs = !removes || row.clone().at(self.now_ms()).is_some();
-            Ok(Before { row, size, differs })
-        })
-    }
-}
-
-/// Whether these are a batch to the engine, and the disk is not ready for one.
-fn is_crowded_for(changes: &[Change<'_>]) -> bool {
-    let Some(first) = changes.first() else { return false };
-    let is_batch = changes.len() > 1 || first.is_batch();
-    is_batch && first.trees.data.is_crowded()
-}
-
-/// `made` is called when the engine has made them.
-fn commit_all(changes: &[Change<'_>], made: impl FnOnce()) -> Result<()> {
-    let Some(first) = changes.first() else { return Ok(()) };
-    let bytes = || changes.iter().map(Change::size).sum();
-    let announce = || changes.iter().for_each(Change::announce);
-    if is_large(&first.trees.data, changes.len(), bytes) {
-        let tell = |make: Teller<'_>| {
-            for change in changes {
-                let encoded = change.encoded_expiry();
-                change.data_step().map_or(Ok(()), &mut *make)?;
-                change.sidecar_step(&encoded).map_or(Ok(()), &mut *make)?;
+            Decision::Expire(expires_at) => {
+                let value = current.value().map_or(&[][..], |value| &value[..]);
+                put_until(id, key, value, *expires_at, current.now)
+            }
+            // What is absent, or has expired, does not change for any reader.
+            Decision::Delete if current.row.is_none() => Change::Purge { keyspace: id, key },
+            Decision::Delete => Change::Delete { keyspace: id, key },
+        });
+        core.wait_for_room(record.len())?;
+        let ends = current.expires_at().filter(|_| !matches!(decision, Decision::Delete));
+        let revival = Cell::new(None);
+        let _changing = self.keyspace.count.changing();
+        let committed = core.commit(record, inner.durability, |committed| {
+            if committed.has_changed(current.basis, id, key) {
+                return Err(StoreError::TxnConflict);
+            }
+            if let Some(ends) = ends {
+                revival.set(Some(inner.revivals.begin()));
+                // A reader may have found the key absent by now.
+                if ends <= inner.now_ms() {
+                    return Err(StoreError::TxnConflict);
+                }
             }
             Ok(())
-        };
-        return commit_large(&first.trees.data, tell, announce, made);
+        });
+        committed.map(drop)
     }
-    let encoded: Vec<_> = changes.iter().map(Change::encoded_expiry).collect();
-    let mut steps = Vec::with_capacity(changes.len());
-    for (change, encoded) in changes.iter().zip(&encoded) {
-        steps.extend(change.data_step());
-        steps.extend(change.sidecar_step(encoded));
-    }
-    announce();
-    commit_blind(&steps).map(|()| made())
-}
 
-/// What the keys are now; looked up only in keyspaces that are counted, and nothing if none is.
-fn presences(changes: &[Change<'_>]) -> Result<Vec<Presence>> {
-    if !changes.iter().any(|change| change.keyspace.tally().is_active()) {
-        return Ok(Vec::new());
-    }
-    let look = |change: &Change<'_>| {
-        let counted = change.keyspace.tally().is_active();
-        if !counted || !change.trees.data.contains_to_write(change.key)? {
-            return Ok(Presence::Absent);
+    /// Makes all `writes` in one commit, if `validate` allows it while no other commit is under way;
+    /// of several writes of one key the last counts. `keyspaces` have to be there too.
+    pub(super) fn write_all<'a, V: Deref<Target = [u8]>>(
+        &'a self,
+        writes: &[KeyWrite<'a, V>],
+        mut keyspaces: Vec<&'a Arc<Keyspace>>,
+        durability: Durability,
+        validate: impl Fn(&Committed) -> Result<()>,
+    ) -> Result<()> {
+        for write in writes {
+            // Most often they are all of one keyspace.
+            if !keyspaces.last().is_some_and(|last| last.id() == write.keyspace.id()) {
+                keyspaces.push(write.keyspace);
+            }
+            write.write.check(write.key, self.inner.longest_key)?;
         }
-        Ok(Presence::of(change.keyspace.expiries().get(change.key)))
-    };
-    changes.iter().map(look).collect()
+        if keyspaces.is_empty() {
+            keyspaces.push(&self.keyspace);
+        }
+        // Leases are taken by ascending number, each once: see the order of locks.
+        keyspaces.sort_by_key(|keyspace| keyspace.id());
+        keyspaces.dedup_by_key(|keyspace| keyspace.id());
+        let path = self.inner.path();
+        let leases: SmallVec<[_; 4]> =
+            keyspaces.iter().map(|keyspace| keyspace.lease(path)).collect::<Result<_>>()?;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let core = leases[0].core();
+        let size = writes.iter().map(|write| write.key.len() + write.write.size()).sum();
+        core.wait_for_room(size)?;
+        let _changing: SmallVec<[_; 4]> =
+            keyspaces.iter().map(|keyspace| keyspace.count.changing()).collect();
+        for looks in (0..=LOOKS).rev() {
+            let absent = if looks > 0 { self.absent(core, writes)? } else { Vec::new() };
+            let record = self.record_of(writes, size, &absent);
+            let looks_again = Cell::new(false);
+            let committed = core.commit(record, durability, |committed| {
+                let appeared = |(write, basis): &(usize, Basis)| {
+                    let write = &writes[*write];
+                    committed.has_changed(*basis, write.keyspace.id(), write.key)
+                };
+                match absent.iter().any(appeared) {
+                    true => {
+                        looks_again.set(true);
+                        Err(StoreError::TxnConflict)
+                    }
+                    false => validate(committed),
+                }
+            });
+            if !looks_again.get() {
+                return committed.map(drop);
+            }
+        }
+        unreachable!("without a look there is nothing to look at again")
+    }
+
+    fn record_of<V: Deref<Target = [u8]>>(
+        &self,
+        writes: &[KeyWrite<'_, V>],
+        size: usize,
+        absent: &[(usize, Basis)],
+    ) -> Record {
+        let now = self.inner.now_ms();
+        let mut record = Record::with_room_for(writes.len(), size);
+        let mut absent = absent.iter().peekable();
+        for (place, KeyWrite { keyspace, key, write }) in writes.iter().enumerate() {
+            let keyspace = keyspace.id();
+            record.push(match absent.next_if(|(absent, _)| *absent == place) {
+                Some(_) => Change::Purge { keyspace, key },
+                None => write.at(keyspace, key, now),
+            });
+        }
+        record
+    }
+
+    /// Which of `writes` delete keys that are absent, if there is a transaction that could conflict.
+    fn absent<V>(&self, core: &Core, writes: &[KeyWrite<'_, V>]) -> Result<Vec<(usize, Basis)>> {
+        let mut absent = Vec::new();
+        if !self.inner.has_transactions() {
+            return Ok(absent);
+        }
+        for (place, write) in writes.iter().enumerate() {
+            if matches!(write.write, Write::Delete) {
+                let current = self.inner.current(core, write.keyspace, write.key)?;
+                if current.row.is_none() {
+                    absent.push((place, current.basis));
+                }
+            }
+        }
+        Ok(absent)
+    }
 }

@@ -21,43 +21,14 @@ const NAMES: [&[u8]; 2] = [b"default", b"other"];
 const DIRECTORY: &str = "SLEDSTORE_TEST_KILLED_DIRECTORY";
 
 struct Store {
-    committer: Arc<Committer<SharedRows>>,
+    committer: Arc<Committer<SettledRows>>,
     ids: [KeyspaceId; 2],
-}
-
-/// The committer keeps the rows; this lets the test close them after it.
-#[derive(Clone)]
-struct SharedRows(Arc<SettledRows>);
-
-impl Settled for SharedRows {
-    fn read(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
-        self.0.read(keyspace, key)
-    }
-    fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()> {
-        self.0.write(keyspace, key, row)
-    }
-    fn write_out(&self) -> Result<()> {
-        self.0.write_out()
-    }
-    fn settle(&self, settlement: Settlement) -> Result<()> {
-        self.0.settle(settlement)
-    }
-    fn name(&self, keyspace: KeyspaceId) -> Vec<u8> {
-        self.0.name(keyspace)
-    }
-    fn keyspace(&self, name: &[u8]) -> Result<KeyspaceId> {
-        self.0.keyspace(name)
-    }
-    fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
-        self.0.drop_keyspace(keyspace)
-    }
 }
 
 impl Store {
     fn open(directory: &Path) -> Result<Self> {
         let options = Options {
             cache_capacity: Some(16 << 20),
-            flush_every_ms: Some(50),
             compression: false,
             high_throughput: false,
             // Small, so that values in pieces are frequent.
@@ -69,9 +40,8 @@ impl Store {
             salvage: false,
             patience: Duration::from_secs(60),
         };
-        let rows =
-            SharedRows(Arc::new(SettledRows::new(Engine::open(Some(directory), &options)?)?));
-        let (settlement, store) = (rows.0.settlement()?, rows.0.store_number()?);
+        let rows = SettledRows::new(Engine::open(Some(directory), &options)?)?;
+        let (settlement, store) = (rows.settlement()?, rows.store_number()?);
         let ids = [rows.keyspace(NAMES[0])?, rows.keyspace(NAMES[1])?];
         let directory = directory.to_path_buf();
         let options = commit::Options {
@@ -81,6 +51,7 @@ impl Store {
             frozen: 2,
             view_memory: u64::MAX,
             portion: 16 << 10,
+            patience: Duration::from_secs(60),
         };
         let committer = Committer::open(rows, options, settlement)?;
         committer.start(Some(Duration::from_millis(20))).expect("threads");
@@ -89,9 +60,8 @@ impl Store {
 
     fn close(self) -> Result<()> {
         self.committer.close()?;
-        let rows = Arc::clone(&self.committer.settled().0);
-        drop(self.committer);
-        Arc::into_inner(rows).expect("nobody else has the rows").close()
+        let committer = Arc::into_inner(self.committer).expect("nobody else has it");
+        committer.into_settled().close()
     }
 }
 

@@ -1,18 +1,50 @@
-//! What a transaction's iterators have gone over.
+//! What a transaction has read: keys, and stretches that its iterators have gone over.
 
+use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::bounds::{as_slice, highest_lower, highest_upper, lowest_lower, lowest_upper};
 use super::iterator::Move;
-use super::kept::Range;
 use super::keyspace::Keyspace;
-use super::transaction::{Work, Written};
+use super::transaction::{TransactionState, WriteSet};
+use crate::commit::{Basis, Committed, KeyRange, KeyspaceId};
 use crate::engine::{Bytes, Result, Row};
+
+/// What a transaction has read in one keyspace.
+#[derive(Default)]
+pub(super) struct ReadSet {
+    keys: HashSet<Box<[u8]>>,
+    spans: Vec<Span>,
+}
+
+impl ReadSet {
+    pub(super) fn note_key(&mut self, key: &[u8]) {
+        if !self.keys.contains(key) {
+            self.keys.insert(key.into());
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.spans.is_empty()
+    }
+
+    /// Whether anything of it was changed after `basis`.
+    pub(super) fn has_changed(
+        &self,
+        committed: &Committed,
+        basis: Basis,
+        keyspace: KeyspaceId,
+    ) -> bool {
+        let (mut keys, mut spans) = (self.keys.iter(), self.spans.iter());
+        keys.any(|key| committed.has_changed(basis, keyspace, key))
+            || spans.any(|span| committed.range_has_changed(basis, keyspace, span.range()))
+    }
+}
 
 /// An iterator of a transaction: notes what it goes over.
 pub(super) struct Scan {
-    work: Arc<Work>,
+    transaction: Arc<TransactionState>,
     keyspace: Arc<Keyspace>,
     /// All that the iterator can show.
     limits: Span,
@@ -22,19 +54,19 @@ pub(super) struct Scan {
 
 /// A stretch of keys.
 #[derive(Clone)]
-pub(super) struct Span {
+struct Span {
     lower: Bound<Bytes>,
     upper: Bound<Bytes>,
 }
 
 impl Scan {
     pub(super) fn new(
-        work: Arc<Work>,
+        transaction: Arc<TransactionState>,
         keyspace: &Arc<Keyspace>,
         limits: (&Bound<Bytes>, &Bound<Bytes>),
     ) -> Self {
         let limits = Span { lower: limits.0.clone(), upper: limits.1.clone() };
-        Self { work, keyspace: Arc::clone(keyspace), limits, span: None }
+        Self { transaction, keyspace: Arc::clone(keyspace), limits, span: None }
     }
 
     /// Makes a move to what `row` becomes, with what the transaction has written, and notes the keys
@@ -43,18 +75,19 @@ impl Scan {
         &mut self,
         step: Move<'_>,
         row: &mut Option<Row>,
-        go: impl FnOnce(&Written, &mut Option<Row>) -> Result<()>,
+        go: impl FnOnce(&WriteSet, &mut Option<Row>) -> Result<()>,
     ) -> Result<()> {
-        let Scan { work, keyspace, limits, span } = self;
-        work.part(keyspace, |part| {
+        let Scan { transaction, keyspace, limits, span } = self;
+        transaction.part(keyspace, |part| {
             go(&part.written, row)?;
             let reached = row.as_ref().map(|row| &row.key);
             let is_move_on = matches!(step, Move::Next | Move::Prev);
-            match span.filter(|_| is_move_on).map(|span| &mut part.spans_read[span]) {
+            let spans = &mut part.read.spans;
+            match span.filter(|_| is_move_on).map(|span| &mut spans[span]) {
                 Some(span) => span.extend(limits, step.is_down(), reached),
                 None => {
-                    *span = Some(part.spans_read.len());
-                    part.spans_read.push(Span::begun(limits, step, reached));
+                    *span = Some(spans.len());
+                    spans.push(Span::begun(limits, step, reached));
                 }
             }
             Ok(())
@@ -63,7 +96,7 @@ impl Scan {
 }
 
 impl Span {
-    pub(super) fn range(&self) -> Range<'_> {
+    fn range(&self) -> KeyRange<'_> {
         (as_slice(&self.lower), as_slice(&self.upper))
     }
 

@@ -1,5 +1,5 @@
-//! The rows of a keyspace at one moment: the live rows, what was kept of them, and what a transaction
-//! has written, as one sequence.
+//! The rows of a keyspace in a read view: settled rows, what the view has of newer ones, and what a
+//! transaction has written, as one sequence.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use super::bounds::{as_slice, highest_lower, lowest_upper};
 use super::iterator::Move;
-use super::kept::{Key, Range};
 use super::keyspace::Keyspace;
-use super::shared::Held;
-use super::transaction::Written;
-use super::write::Past;
+use super::read_view::ReadView;
+use super::settled::{SettledRow, SettledScan};
+use super::transaction::WriteSet;
 use super::SledStore;
-use crate::engine::{Bytes, Cursor, Result, Row};
+use crate::commit::{Key, KeyRange, RowImage};
+use crate::engine::{Bytes, Result, Row};
 
 /// Rows that are read at once, at most. The first portion is one row and each further one twice as
 /// large, so that a look at a few rows costs little more than these.
@@ -22,18 +22,21 @@ const LARGEST_PORTION: usize = 64;
 
 /// Moves over the rows as they were at one moment.
 ///
-/// It reads ahead of its place, in portions: first live rows, and then what was kept of all keys up
-/// to the last of them, in this order for the reason that `versions.rs` gives. What comes out of
-/// that is what the moment has in this stretch, whatever is written later. A transaction can write
-/// while its iterator is open, so its writes are looked at in each move.
-pub(super) struct MomentRows {
-    cursor: Cursor,
+/// It reads ahead of its place, in portions: first settled rows, and then what the view has of all
+/// keys up to the last of them, in this order for the reason that `commit/mod.rs` gives. What comes
+/// out of that is what the view has in this stretch, whatever is written later. A transaction can
+/// write while its iterator is open, so its writes are looked at in each move.
+pub(super) struct SnapshotRows {
+    /// `None` where the keyspace has no settled rows.
+    settled: Option<SettledScan>,
     lower: Bound<Bytes>,
     upper: Bound<Bytes>,
-    held: Arc<Held>,
+    view: Arc<ReadView>,
     place: Place,
     /// `None` where nothing is known of what lies beyond the place.
     ahead: Option<Ahead>,
+    /// When the first of the rows expires that were read so far.
+    first_expiry: u64,
 }
 
 enum Place {
@@ -50,33 +53,39 @@ enum Place {
 struct Ahead {
     down: bool,
     portion: usize,
-    /// Rows of the moment, the next one in front.
+    /// Rows of the view, the next one in front.
     ready: VecDeque<Row>,
     /// Up to which key `ready` is complete; `None` is the place from which the reading began.
     reached: Option<Bytes>,
     /// Nothing comes after `ready`.
     ended: bool,
-    /// Live rows after those, up to `live_to`; versions have still to be asked for.
-    live: VecDeque<Row>,
-    live_to: Option<Bytes>,
-    live_ended: bool,
+    /// Settled rows after those, up to `settled_to`; the view has still to be asked.
+    settled: VecDeque<SettledRow>,
+    settled_to: Option<Bytes>,
+    settled_ended: bool,
 }
 
-impl MomentRows {
+impl SnapshotRows {
     pub(super) fn new(
-        cursor: Cursor,
+        settled: Option<SettledScan>,
         lower: Bound<Bytes>,
         upper: Bound<Bytes>,
-        held: Arc<Held>,
+        view: Arc<ReadView>,
     ) -> Self {
-        Self { cursor, lower, upper, held, place: Place::Fresh, ahead: None }
+        let (place, ahead, first_expiry) = (Place::Fresh, None, u64::MAX);
+        Self { settled, lower, upper, view, place, ahead, first_expiry }
+    }
+
+    /// When the first of the rows expires that were read so far.
+    pub(super) fn first_expiry(&self) -> u64 {
+        self.first_expiry
     }
 
     /// Makes one move, to what `row` becomes. `written` is what the transaction has written.
     pub(super) fn go(
         &mut self,
         store: &SledStore,
-        written: Option<&Written>,
+        written: Option<&WriteSet>,
         step: Move<'_>,
         row: &mut Option<Row>,
     ) -> Result<()> {
@@ -90,7 +99,7 @@ impl MomentRows {
         let down = step.is_down();
         match (&self.place, down) {
             (Place::AfterLast, false) | (Place::BeforeFirst, true) => {
-                store.keyspace.must_be_there(store.shared.path())
+                store.keyspace.check_open(store.inner.path())
             }
             _ => self.walk(store, written.filter(|written| !written.is_empty()), down, row),
         }
@@ -115,7 +124,7 @@ impl MomentRows {
     fn walk(
         &mut self,
         store: &SledStore,
-        written: Option<&Written>,
+        written: Option<&WriteSet>,
         down: bool,
         row: &mut Option<Row>,
     ) -> Result<()> {
@@ -132,7 +141,7 @@ impl MomentRows {
                 };
                 return Ok(());
             };
-            // What the transaction wrote comes in the place of what the moment has.
+            // What the transaction wrote comes in the place of what the view has.
             if let Some(ready) =
                 ready.filter(|ready| ready.front().is_some_and(|row| row.key == key))
             {
@@ -151,43 +160,42 @@ impl MomentRows {
     fn look_ahead(&mut self, store: &SledStore, down: bool) -> Result<()> {
         let known = self.ahead.as_ref().filter(|ahead| ahead.down == down);
         if known.is_some_and(|ahead| ahead.ended || !ahead.ready.is_empty()) {
-            store.keyspace.must_be_there(store.shared.path())?;
-            return self.held.check();
+            store.keyspace.check_open(store.inner.path())?;
+            return self.view.view.check();
         }
-        let _in_use = store.keyspace.in_use(store.shared.path())?;
+        let _lease = store.keyspace.lease(store.inner.path())?;
         let mut ahead = match self.ahead.take() {
             Some(ahead) if ahead.down == down => ahead,
             _ => {
-                self.cursor.begin(self.begin(down));
+                let begin = self.begin(down);
+                if let Some(settled) = &mut self.settled {
+                    settled.begin(&begin);
+                }
                 Ahead::new(down)
             }
         };
         while ahead.ready.is_empty() && !ahead.ended {
-            ahead.read_on(&mut self.cursor, &store.keyspace, self.held.now)?;
-            self.settle(&mut ahead, &store.keyspace)?;
+            ahead.read_on(self.settled.as_mut())?;
+            self.overlay(&mut ahead, &store.keyspace)?;
         }
         self.ahead = Some(ahead);
         Ok(())
     }
 
-    /// Makes of the live rows that were read what the moment has of them.
-    fn settle(&self, ahead: &mut Ahead, keyspace: &Keyspace) -> Result<()> {
-        let versions = self.held.versions();
-        let mut kept = Vec::new();
-        if !versions.is_empty() {
-            let begin = ahead.begin().unwrap_or_else(|| self.begin(ahead.down));
-            let range = self.stretch(&begin, ahead.end(), ahead.down);
-            let (moment, id) = (&self.held.moment, keyspace.id());
-            kept = versions.seen_in(moment, id, range, ahead.down, LARGEST_PORTION);
-        }
-        self.held.check()?;
-        ahead.settle(kept, self.held.now);
+    /// Makes of the settled rows that were read what the view has of them.
+    fn overlay(&mut self, ahead: &mut Ahead, keyspace: &Keyspace) -> Result<()> {
+        let begin = ahead.begin().unwrap_or_else(|| self.begin(ahead.down));
+        let range = self.stretch(&begin, ahead.end(), ahead.down);
+        let view = &self.view.view;
+        let newer = view.overlay(keyspace.id(), range, ahead.down, LARGEST_PORTION)?;
+        let first = ahead.merge(newer, self.view.now);
+        self.first_expiry = self.first_expiry.min(first);
         Ok(())
     }
 
     /// What the transaction has written first between the place and the row that is ready, that
     /// included.
-    fn own_before_ready(&self, written: &Written, down: bool) -> Option<(Bytes, Option<Bytes>)> {
+    fn own_before_ready(&self, written: &WriteSet, down: bool) -> Option<(Bytes, Option<Bytes>)> {
         let front = self.ahead.as_ref().and_then(|ahead| ahead.ready.front());
         let begin = self.begin(down);
         written.next(self.stretch(&begin, front.map(|row| &row.key[..]), down), down)
@@ -219,7 +227,7 @@ impl MomentRows {
         begin: &'a Bound<Bytes>,
         end: Option<&'a [u8]>,
         down: bool,
-    ) -> Range<'a> {
+    ) -> KeyRange<'a> {
         let end = |limit: &'a Bound<Bytes>| end.map_or(as_slice(limit), Bound::Included);
         match down {
             false => (as_slice(begin), end(&self.upper)),
@@ -236,64 +244,78 @@ impl Ahead {
             ready: VecDeque::new(),
             reached: None,
             ended: false,
-            live: VecDeque::new(),
-            live_to: None,
-            live_ended: false,
+            settled: VecDeque::new(),
+            settled_to: None,
+            settled_ended: false,
         }
     }
 
-    /// Reads a portion of live rows, unless some are left.
-    fn read_on(&mut self, cursor: &mut Cursor, keyspace: &Keyspace, now: u64) -> Result<()> {
-        if !self.live.is_empty() || self.live_ended {
+    /// Reads a portion of settled rows, unless some are left.
+    fn read_on(&mut self, scan: Option<&mut SettledScan>) -> Result<()> {
+        if !self.settled.is_empty() || self.settled_ended {
             return Ok(());
         }
-        self.live_ended = !cursor.read_on(self.down, self.portion, &mut self.live)?;
+        let has_more = match scan {
+            Some(scan) => scan.read_on(self.down, self.portion, &mut self.settled)?,
+            None => false,
+        };
+        self.settled_ended = !has_more;
         self.portion = (self.portion * 2).min(LARGEST_PORTION);
-        if let Some(last) = self.live.back() {
-            self.live_to = Some(last.key.clone());
-        }
-        // An expiry is part of the live row and so is read before the versions. One that had passed
-        // at the moment was there at the moment: whatever is written later expires later.
-        let expiries = keyspace.expiries();
-        if !expiries.is_empty() {
-            self.live.retain(|row| expiries.get(&row.key).is_none_or(|at| at > now));
+        if let Some(last) = self.settled.back() {
+            self.settled_to = Some(last.row.key.clone());
         }
         Ok(())
     }
 
-    /// Where the stretch begins for which versions have still to be asked.
+    /// Where the stretch begins for which the view has still to be asked.
     fn begin(&self) -> Option<Bound<Bytes>> {
         self.reached.clone().map(Bound::Excluded)
     }
 
     /// The last key of that stretch; `None` is the end of all.
     fn end(&self) -> Option<&[u8]> {
-        self.live_to.as_deref().filter(|_| !self.live_ended)
+        self.settled_to.as_deref().filter(|_| !self.settled_ended)
     }
 
-    /// Puts the live rows and what was kept of that stretch together. As many kept rows as were asked
+    /// Puts the settled rows and what is newer in that stretch together, and leaves out what has
+    /// expired; answers with when the first of the others expires. As many newer rows as were asked
     /// for may not be all of them.
-    fn settle(&mut self, kept: Vec<(Key, Past)>, now: u64) {
-        let is_cut = kept.len() == LARGEST_PORTION;
-        for (key, past) in kept {
+    fn merge(&mut self, newer: Vec<(Key, Option<RowImage>)>, now: u64) -> u64 {
+        let is_cut = newer.len() == LARGEST_PORTION;
+        let mut first_expiry = u64::MAX;
+        let ready = &mut self.ready;
+        let mut show = |key: Bytes, value: Bytes, expires_at: Option<u64>| {
+            if expires_at.is_none_or(|at| at > now) {
+                first_expiry = first_expiry.min(expires_at.unwrap_or(u64::MAX));
+                ready.push_back(Row { key, value });
+            }
+        };
+        for (key, image) in newer {
             let key = Bytes::from(&key[..]);
-            while let Some(row) = self.live.front() {
-                match row.key.cmp(&key) {
-                    Ordering::Equal => drop(self.live.pop_front()),
-                    Ordering::Less if !self.down => self.ready.extend(self.live.pop_front()),
-                    Ordering::Greater if self.down => self.ready.extend(self.live.pop_front()),
-                    Ordering::Less | Ordering::Greater => break,
+            while let Some(settled) = self.settled.front() {
+                let order = settled.row.key.cmp(&key);
+                let order = if self.down { order.reverse() } else { order };
+                if order == Ordering::Greater {
+                    break;
+                }
+                let SettledRow { row, expires_at } =
+                    self.settled.pop_front().expect("the front that was looked at");
+                if order == Ordering::Less {
+                    show(row.key, row.value, expires_at);
                 }
             }
-            if let Some(value) = past.at(now) {
-                self.ready.push_back(Row { key: key.clone(), value });
+            if let Some(RowImage { value, expires_at }) = image {
+                show(key.clone(), value, expires_at);
             }
             self.reached = Some(key);
         }
         if !is_cut {
-            self.ready.append(&mut self.live);
-            self.reached = self.live_to.clone();
-            self.ended = self.live_ended;
+            for SettledRow { row, expires_at } in self.settled.drain(..) {
+                show(row.key, row.value, expires_at);
+            }
+            self.reached = self.settled_to.clone();
+            self.ended = self.settled_ended;
         }
+        first_expiry
     }
 }

@@ -1,0 +1,295 @@
+//! What all handles of a store share.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use oxistore_core::StoreError;
+
+use super::clock::MonotonicClock;
+use super::keyspace::{is_new, Keyspace, State, DEFAULT};
+use super::limits::check_name;
+use super::locks::{lock, read, write};
+use super::revivals::Revivals;
+use super::settled::SettledRows;
+use crate::commit::{Committer, Durability, Settled};
+use crate::engine::{Failure, RawTree, Reason, Result};
+
+/// The write path of a store over its settled rows.
+pub(super) type Core = Committer<SettledRows>;
+
+/// One store. The order in which its locks are taken stands in the module's documentation.
+pub(super) struct StoreInner {
+    /// Unique in the process.
+    id: u64,
+    path: PathBuf,
+    pub(super) clock: MonotonicClock,
+    pub(super) longest_key: usize,
+    /// How commits last that do not say so themselves.
+    pub(super) durability: Durability,
+    is_temporary: bool,
+    /// `None` once the store was closed.
+    core: RwLock<Option<Arc<Core>>>,
+    names: Mutex<Names>,
+    /// How many of each kind are open.
+    open: [AtomicUsize; KINDS.len()],
+    pub(super) revivals: Revivals,
+}
+
+/// What the names of the store's trees are in use for. No name is in use for both: a write through a
+/// raw tree would pass the log, the expiries, the count and the pieces of large values of its keyspace.
+#[derive(Default)]
+struct Names {
+    opened: HashMap<Vec<u8>, Arc<Keyspace>>,
+    /// Handed out as raw trees, which nobody gives back.
+    raw: HashSet<Vec<u8>>,
+}
+
+impl Names {
+    fn must_not_be_raw(&self, name: &[u8]) -> Result<()> {
+        match self.raw.contains(name) {
+            false => Ok(()),
+            true => Err(taken(name, "keyspace", "a raw tree")),
+        }
+    }
+}
+
+fn taken(name: &[u8], wanted: &str, is: &str) -> StoreError {
+    let name = name.escape_ascii();
+    StoreError::Unsupported(format!(
+        "\"{name}\" cannot be used as a {wanted}: it is in use as {is} until the store closes"
+    ))
+}
+
+/// What keeps the store open, and closing refused.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Iterator,
+    Snapshot,
+    Transaction,
+}
+
+const KINDS: [(Kind, &str); 3] = [
+    (Kind::Iterator, "iterator"),
+    (Kind::Snapshot, "snapshot"),
+    (Kind::Transaction, "transaction"),
+];
+
+impl StoreInner {
+    pub(super) fn new(
+        core: Arc<Core>,
+        clock: MonotonicClock,
+        durability: Durability,
+        is_temporary: bool,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let engine = core.settled().engine();
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            path: engine.path().to_path_buf(),
+            clock,
+            longest_key: engine.longest_key(),
+            durability,
+            is_temporary,
+            core: RwLock::new(Some(core)),
+            names: Mutex::default(),
+            open: Default::default(),
+            revivals: Revivals::default(),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Counts one more as open until the answer is dropped. The caller has a lease, so no close can
+    /// be under way.
+    pub(super) fn count_open(self: &Arc<Self>, kind: Kind) -> Open {
+        self.open[kind as usize].fetch_add(1, Ordering::SeqCst);
+        Open { inner: Arc::clone(self), kind }
+    }
+
+    /// Whether there are transactions, which a change of a key can conflict with.
+    pub(super) fn has_transactions(&self) -> bool {
+        self.open[Kind::Transaction as usize].load(Ordering::SeqCst) > 0
+    }
+
+    pub(super) fn keyspace(&self, name: &[u8]) -> Result<Arc<Keyspace>> {
+        check_name(name)?;
+        self.with_core(|core| {
+            let mut names = lock(&self.names);
+            if let Some(known) = names.opened.get(name) {
+                return Ok(Arc::clone(known));
+            }
+            names.must_not_be_raw(name)?;
+            let (id, is_new) = core.settled().open_keyspace(name)?;
+            if is_new {
+                core.announce(id)?;
+            }
+            let keyspace = Arc::new(Keyspace::new(Arc::clone(core), self.id, id, name));
+            names.opened.insert(name.to_vec(), Arc::clone(&keyspace));
+            Ok(keyspace)
+        })
+    }
+
+    pub(super) fn drop_keyspace(&self, name: &[u8]) -> Result<bool> {
+        check_name(name)?;
+        if name == DEFAULT {
+            let text = "the default keyspace cannot be dropped";
+            return Err(StoreError::Unsupported(text.into()));
+        }
+        self.with_core(|core| {
+            let mut names = lock(&self.names);
+            // sled loops for ever in some calls on a tree that was dropped.
+            names.must_not_be_raw(name)?;
+            let engine = core.settled().engine();
+            if !engine.tree_names()?.iter().any(|known| known == name) {
+                return Ok(false);
+            }
+            let Some(keyspace) = names.opened.get(name).cloned() else {
+                let id = core.settled().keyspace(name)?;
+                return core.drop_keyspace(id).map(|()| true);
+            };
+            let mut exclusive = keyspace.exclusive();
+            // If this fails the keyspace is there as before, or is gone after the next opening.
+            core.drop_keyspace(keyspace.id())?;
+            exclusive.retire(State::Dropped);
+            names.opened.remove(name);
+            Ok(true)
+        })
+    }
+
+    pub(super) fn keyspace_names(&self) -> Result<Vec<Vec<u8>>> {
+        let mut names = self.with_core(|core| core.settled().engine().tree_names())?;
+        names.retain(|name| check_name(name).is_ok());
+        names.sort();
+        Ok(names)
+    }
+
+    pub(super) fn raw_tree(&self, name: &[u8]) -> Result<RawTree> {
+        check_name(name)?;
+        self.with_core(|core| {
+            let mut names = lock(&self.names);
+            if names.opened.contains_key(name) {
+                return Err(taken(name, "raw tree", "a keyspace"));
+            }
+            // A tree that is made here is a keyspace for later openings, so the same holds for it.
+            let engine = core.settled().engine();
+            is_new(engine, name)?;
+            let tree = engine.raw_tree(name)?;
+            names.raw.insert(name.to_vec());
+            Ok(tree)
+        })
+    }
+
+    /// Everything that was committed is on the disk when this returns, and what was written through
+    /// raw trees.
+    pub(super) fn flush(&self) -> Result<()> {
+        self.with_core(|core| {
+            core.flush()?;
+            let has_raw_trees = !lock(&self.names).raw.is_empty();
+            if has_raw_trees {
+                core.settled().engine().flush()?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Everything that was committed is in the engine's file when this returns.
+    pub(super) fn checkpoint(&self) -> Result<()> {
+        self.with_core(|core| core.settle_all())
+    }
+
+    pub(super) fn size_on_disk(&self) -> Result<u64> {
+        self.with_core(|core| Ok(core.settled().engine().size_on_disk()? + core.log_size()?))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        read(&self.core).is_none()
+    }
+
+    pub(super) fn with_core<T>(&self, work: impl FnOnce(&Arc<Core>) -> Result<T>) -> Result<T> {
+        match &*read(&self.core) {
+            Some(core) => work(core),
+            None => Err(Failure::error("use", &self.path, Reason::Closed, "the store was closed")),
+        }
+    }
+
+    /// Closes the store for all its handles.
+    pub(super) fn close(&self) -> Result<()> {
+        let mut core = write(&self.core);
+        if core.is_none() {
+            let text = "it was closed before";
+            return Err(Failure::error("close", &self.path, Reason::Closed, text));
+        }
+        self.retire_keyspaces()?;
+        core.take().map_or(Ok(()), |core| self.close_core(core))
+    }
+
+    fn close_core(&self, core: Arc<Core>) -> Result<()> {
+        let closed = match self.is_temporary {
+            // Nobody will look at what it holds.
+            true => core.end_threads(),
+            false => core.close(),
+        };
+        match Arc::into_inner(core) {
+            Some(core) => closed.and(core.into_settled().close()),
+            // A thread that waits for the disk has it, and the directory stays locked.
+            None => closed,
+        }
+    }
+
+    /// Takes all keyspaces out of use at one moment. What shows a moment needs the write path, so none
+    /// may be open; none can be made meanwhile, because that takes a lease.
+    fn retire_keyspaces(&self) -> Result<()> {
+        let mut names = lock(&self.names);
+        let mut all: Vec<&Arc<Keyspace>> = names.opened.values().collect();
+        all.sort_by_key(|keyspace| keyspace.id());
+        let mut exclusive: Vec<_> = all.iter().map(|keyspace| keyspace.exclusive()).collect();
+        let count = |kind: Kind| self.open[kind as usize].load(Ordering::SeqCst);
+        let open: Vec<_> = KINDS
+            .iter()
+            .filter(|(kind, _)| count(*kind) > 0)
+            .map(|(kind, name)| match count(*kind) {
+                1 => format!("1 {name}"),
+                count => format!("{count} {name}s"),
+            })
+            .collect();
+        if !open.is_empty() {
+            let message = format!("still open: {}", open.join(", "));
+            return Err(Failure::error("close", &self.path, Reason::Busy, message));
+        }
+        exclusive.iter_mut().for_each(|keyspace| keyspace.retire(State::Closed));
+        drop(exclusive);
+        names.opened.clear();
+        Ok(())
+    }
+}
+
+impl Drop for StoreInner {
+    fn drop(&mut self) {
+        // Nobody is left to hear of an error; `close` is for those who want to. Iterators and handles
+        // are gone, or this would not run; batches can hold keyspaces.
+        let core = write(&self.core).take();
+        if let Some(core) = core.filter(|_| self.retire_keyspaces().is_ok()) {
+            let _ = self.close_core(core);
+        }
+    }
+}
+
+/// Keeps the store open, and closing refused.
+pub(super) struct Open {
+    inner: Arc<StoreInner>,
+    kind: Kind,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.inner.open[self.kind as usize].fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,58 @@
+//! Writers that let a key live on which would expire.
+//!
+//! A writer that finds a key live and lengthens its life says that the key was never absent. So no
+//! reader may find the key expired after the writer has looked at the clock. The writer holds the
+//! commit lock from its look at the clock until its commit is published, and counts before and
+//! after that. A reader that finds a key expired counts too:
+//!
+//! * If a writer has begun before the reader's second count and not ended before its first one, the
+//!   reader reads again.
+//! * Otherwise each such writer either had published before the reader read, or looks at the clock
+//!   after the reader did. The clock does not go back, so that writer finds the key expired as well.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Readers try so often beside the writers, and then keep them out.
+const TRIES: usize = 4;
+
+#[derive(Default)]
+pub(super) struct Revivals {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+/// One such writer; it has ended when this is dropped.
+pub(super) struct Revival<'a>(&'a Revivals);
+
+impl Revivals {
+    /// The caller holds the commit lock, looks at the clock after this, and drops the answer after its
+    /// commit is published.
+    pub(super) fn begin(&self) -> Revival<'_> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        Revival(self)
+    }
+
+    /// Lets `look` read, and then look at the clock, while no such writer is under way.
+    /// `between_commits` keeps writers out until its answer is dropped.
+    pub(super) fn look_between<T, G>(
+        &self,
+        between_commits: impl FnOnce() -> G,
+        mut look: impl FnMut() -> T,
+    ) -> T {
+        for _ in 0..TRIES {
+            let ended = self.ended.load(Ordering::SeqCst);
+            let found = look();
+            if self.begun.load(Ordering::SeqCst) == ended {
+                return found;
+            }
+        }
+        let _kept_out = between_commits();
+        look()
+    }
+}
+
+impl Drop for Revival<'_> {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::SeqCst);
+    }
+}
