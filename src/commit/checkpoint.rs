@@ -308,7 +308,10 @@ impl<S: Settled> Committer<S> {
         record.push(Change::Drop { keyspace });
         self.commit(record, Durability::Buffered, |_| Ok(()))?;
         self.settle_all()?;
-        self.settled().drop_keyspace(keyspace)
+        self.settled().drop_keyspace(keyspace)?;
+        // Views may still need these memtables, and nobody sees the keyspace any more.
+        self.tables().all().for_each(|table| table.remove_keyspace(keyspace));
+        Ok(())
     }
 
     /// Settles everything and removes the log: what is left is the engine's own. No writer may be

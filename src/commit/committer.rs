@@ -340,9 +340,10 @@ impl<S: Settled> Committer<S> {
     fn make_room(&self, writer: &mut Writer, length: usize) -> Result<()> {
         let active = &self.tables.load().active;
         let is_full = !active.is_empty() && active.bytes() >= self.options.memtable;
-        match is_full || !self.log.has_room(&writer.tail, length, NAMES_ROOM) {
-            true => self.rotate(writer, length),
-            false => Ok(()),
+        let io = |source: io::Error| self.io("write to", &source);
+        match !is_full && self.log.make_room(&mut writer.tail, length + NAMES_ROOM).map_err(io)? {
+            true => Ok(()),
+            false => self.rotate(writer, length),
         }
     }
 

@@ -20,11 +20,16 @@ use super::record::{CompleteRecord, FileId, KeyspaceId, Record};
 /// Room that a file keeps for its seal.
 const SEAL_ROOM: u64 = 64;
 
+/// What a file is made with. It grows as it is written, so that a small store takes little space.
+const FIRST_CAPACITY: u64 = 1 << 20;
+
 /// The end of the log, under the commit lock.
 #[derive(Debug)]
 pub(super) struct Tail {
     file: Arc<LogFile>,
     offset: u64,
+    /// The bytes that the file has on the disk.
+    capacity: u64,
     /// Up to where a write that failed may have left bytes.
     dirty: u64,
     /// Keyspaces whose names the file has.
@@ -33,6 +38,8 @@ pub(super) struct Tail {
     unsynced: Vec<Arc<LogFile>>,
     /// The file that comes next, if it is ready.
     spare: Option<LogFile>,
+    /// Whether a file was ever filled: then the next one is made ready in advance.
+    fills_files: bool,
     next_number: u64,
 }
 
@@ -41,7 +48,7 @@ pub(super) struct Tail {
 pub(super) struct Log {
     directory: PathBuf,
     store: u64,
-    /// The length of a file, unless a record needs a larger one.
+    /// The most bytes that a file gets, unless a record needs more.
     capacity: u64,
     boot: u64,
     /// All commits up to this one are on the disk.
@@ -75,12 +82,14 @@ impl Log {
         let file = self.create(number, 0)?;
         file.begin(first, self.boot)?;
         Ok(Tail {
-            file: Arc::new(file),
             offset: RECORDS,
+            capacity: file.capacity,
+            file: Arc::new(file),
             dirty: 0,
             named: HashSet::new(),
             unsynced: Vec::new(),
             spare: None,
+            fills_files: false,
             next_number: number + 1,
         })
     }
@@ -106,13 +115,14 @@ impl Log {
 
     fn create(&self, number: u64, record: u64) -> io::Result<LogFile> {
         let id = FileId { store: self.store, number };
-        let capacity = self.capacity.max(RECORDS + record + SEAL_ROOM);
-        LogFile::create(&self.directory, id, capacity)
+        let needed = RECORDS + record + SEAL_ROOM;
+        LogFile::create(&self.directory, id, needed.max(self.capacity.min(FIRST_CAPACITY)))
     }
 
-    /// The number of a file to be made ready, if there is none. The number is then given out.
+    /// The number of a file to be made ready, if there is none and writers fill files. The number is
+    /// then given out.
     pub(super) fn wants_spare(&self, tail: &mut Tail) -> Option<u64> {
-        if tail.spare.is_some() {
+        if tail.spare.is_some() || !tail.fills_files {
             return None;
         }
         tail.next_number += 1;
@@ -121,7 +131,8 @@ impl Log {
 
     /// Makes a file ready, without the commit lock.
     pub(super) fn make_spare(&self, number: u64) -> io::Result<LogFile> {
-        self.create(number, 0)
+        let id = FileId { store: self.store, number };
+        LogFile::create(&self.directory, id, self.capacity)
     }
 
     /// The path and the number of what was made ready and is of no use any more.
@@ -184,9 +195,25 @@ impl Log {
         Ok(())
     }
 
-    /// Whether the file has room for a record of `length` bytes, with names and seal.
-    pub(super) fn has_room(&self, tail: &Tail, length: usize, names: usize) -> bool {
-        tail.offset + (length + names) as u64 + SEAL_ROOM <= tail.file.capacity
+    /// Sees that the file has room for a record of `length` bytes, with a seal; says whether it has.
+    /// One that has its most bytes does not grow.
+    pub(super) fn make_room(&self, tail: &mut Tail, length: usize) -> io::Result<bool> {
+        let needed = tail.offset + length as u64 + SEAL_ROOM;
+        if needed <= tail.capacity {
+            return Ok(true);
+        }
+        if needed > self.capacity {
+            tail.fills_files = true;
+            return Ok(false);
+        }
+        self.check()?;
+        let roomy = (2 * tail.capacity).clamp(needed, self.capacity);
+        let mut grown = tail.file.grow(tail.capacity, roomy).map(|()| roomy);
+        if grown.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+            grown = tail.file.grow(tail.capacity, needed).map(|()| needed);
+        }
+        tail.capacity = grown?;
+        Ok(true)
     }
 
     /// Seals the file and begins the next one, with room for `record` bytes, whose first commit is
@@ -211,7 +238,7 @@ impl Log {
         let next = Arc::new(next);
         let number = next.id.number;
         tail.unsynced.push(std::mem::replace(&mut tail.file, next));
-        (tail.offset, tail.dirty) = (RECORDS, 0);
+        (tail.offset, tail.dirty, tail.capacity) = (RECORDS, 0, tail.file.capacity);
         tail.named.clear();
         Ok(number)
     }

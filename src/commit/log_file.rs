@@ -49,7 +49,7 @@ impl LogFile {
     pub(super) fn create(directory: &Path, id: FileId, capacity: u64) -> io::Result<Self> {
         let path = path_of(directory, id.number);
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        let made = preallocate(&file, capacity)
+        let made = preallocate(&file, 0, capacity)
             .and_then(|()| file.sync_all())
             .and_then(|()| File::open(directory)?.sync_all());
         if let Err(error) = made {
@@ -69,6 +69,11 @@ impl LogFile {
         file.set_len(length)?;
         file.set_len(capacity)?;
         Ok(Self { id, path, capacity, file })
+    }
+
+    /// Gives the file `to` bytes on the disk, where it has `from`.
+    pub(super) fn grow(&self, from: u64, to: u64) -> io::Result<()> {
+        preallocate(&self.file, from, to)
     }
 
     /// The file comes into use.

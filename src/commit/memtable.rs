@@ -230,15 +230,19 @@ impl Memtable {
         let Some(mut newest) = versions.iter().rposition(is_published) else { return false };
         let mut place = 0;
         let mut pins = false;
-        while place < newest {
+        while place <= newest {
             let size = versions[place].size(key);
-            if views.any_between(versions[place].sequence, versions[place + 1].sequence) {
+            let next = versions.get(place + 1).map_or(u64::MAX, |next| next.sequence);
+            let is_last = place + 1 == versions.len();
+            if !is_last && views.any_between(versions[place].sequence, next) {
                 if !versions[place].is_pinned {
                     versions[place].is_pinned = true;
                     self.pin(size);
                     pins = true;
                 }
                 place += 1;
+            } else if place == newest {
+                break;
             } else {
                 let dropped = versions.remove(place);
                 if dropped.is_pinned {
@@ -291,12 +295,20 @@ impl Memtable {
 
     /// Takes all rows of a keyspace out, while nobody reads.
     pub(super) fn remove_keyspace(&self, keyspace: KeyspaceId) {
-        let Some(rows) = self.write().remove(&keyspace) else { return };
-        self.rows.fetch_sub(rows.len(), Ordering::Release);
-        let size = |(key, chain): (&Key, &Chain)| -> usize {
-            chain.versions.iter().map(|version| version.size(key)).sum()
-        };
-        self.bytes.fetch_sub(rows.iter().map(size).sum(), Ordering::Relaxed);
+        if let Some(rows) = self.write().remove(&keyspace) {
+            self.rows.fetch_sub(rows.len(), Ordering::Release);
+            for (key, chain) in &rows {
+                let versions = chain.versions.iter();
+                let pinned = versions.clone().filter(|version| version.is_pinned);
+                pinned.for_each(|version| self.unpin(version.size(key)));
+                let bytes = versions.map(|version| version.size(key)).sum();
+                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            }
+        }
+        let mut images = self.pre_images.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, row) in images.remove(&keyspace).unwrap_or_default() {
+            self.unpin(RowImage::size(&key, row.as_ref()) + OVERHEAD);
+        }
     }
 
     /// The newest version of `key` at or below `sequence`.

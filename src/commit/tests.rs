@@ -219,6 +219,7 @@ fn views_and_plain_reads_agree_with_a_model_over_commits_checkpoints_and_opening
         }
         views.iter().for_each(|(view, then)| agrees(&fixture, view, then));
         drop(views);
+        fixture.committer.sweep_views();
         assert_eq!((fixture.committer.view_bytes(), fixture.committer.view_count()), (0, 0));
         fixture.close().unwrap();
         assert!(log_file::numbers(directory.path()).unwrap().is_empty(), "the log is gone");
