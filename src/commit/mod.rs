@@ -44,6 +44,7 @@ mod memtable;
 mod pace;
 mod record;
 mod replay;
+mod sync;
 mod tables;
 mod view;
 mod views;
