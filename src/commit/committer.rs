@@ -129,7 +129,9 @@ impl<S: Settled> Committer<S> {
     pub(crate) fn open(settled: S, options: Options, settlement: Settlement) -> Result<Arc<Self>> {
         let directory = options.directory.clone();
         let views = Views::default();
-        let mut replayed = Replayed { settled: &settled, views: &views, tables: Vec::new() };
+        let memtable = options.memtable;
+        let mut replayed =
+            Replayed { settled: &settled, views: &views, memtable, tables: Vec::new() };
         let end = replay(&directory, options.store, settlement, &mut replayed)?;
         // Also those without commits: their files have to go.
         let frozen: Vec<_> = replayed.tables.into_iter().map(Arc::new).collect();
@@ -141,7 +143,7 @@ impl<S: Settled> Committer<S> {
         if let Some((file, offset)) = end.open {
             log.seal(&mut tail, file, offset, end.sequence + 1).map_err(io)?;
         }
-        let active = Arc::new(Memtable::new(number));
+        let active = Arc::new(Memtable::new(number, options.memtable));
         Ok(Arc::new(Self {
             settled,
             log,
@@ -351,7 +353,10 @@ impl<S: Settled> Committer<S> {
             .map_err(|source| self.io("write to", &source))?;
         let registered = self.views.lock();
         let mut tables = Tables::clone(&self.tables.load());
-        let full = std::mem::replace(&mut tables.active, Arc::new(Memtable::new(number)));
+        let full = std::mem::replace(
+            &mut tables.active,
+            Arc::new(Memtable::new(number, self.options.memtable)),
+        );
         tables.frozen.push(full);
         self.tables.store(Arc::new(tables));
         drop(registered);
@@ -456,6 +461,7 @@ impl<S: Settled> Committer<S> {
 struct Replayed<'a, S> {
     settled: &'a S,
     views: &'a Views,
+    memtable: usize,
     tables: Vec<Memtable>,
 }
 
@@ -465,7 +471,7 @@ impl<S: Settled> Target for Replayed<'_, S> {
     }
 
     fn begin_file(&mut self, number: u64) {
-        self.tables.push(Memtable::new(number));
+        self.tables.push(Memtable::new(number, self.memtable));
     }
 
     fn commit(&mut self, sequence: u64, changes: &[Change<'_>]) -> Result<()> {

@@ -17,12 +17,14 @@
 //! A reader without a registered view can have read the published number before two further commits
 //! of the same key; it finds no version that it may see, and begins again with a newer number.
 
+use std::collections::btree_map::Entry;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::PoisonError;
 
 use smallvec::SmallVec;
 
+use super::filter::{Filter, KeyHash};
 use super::record::{Change, KeyspaceId, RowImage};
 use super::sync::{
     AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -86,10 +88,11 @@ pub(crate) enum Found {
     TooLate,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Memtable {
     /// Grows from one memtable to the next; the number of its log file.
     pub(super) number: u64,
+    filter: Filter,
     keyspaces: RwLock<BTreeMap<KeyspaceId, BTreeMap<Key, Chain>>>,
     pre_images: RwLock<PreImages>,
     rows: AtomicUsize,
@@ -106,8 +109,21 @@ pub(crate) struct Memtable {
 }
 
 impl Memtable {
-    pub(super) fn new(number: u64) -> Self {
-        Self { number, ..Self::default() }
+    /// An empty one that is to have about so many bytes.
+    pub(super) fn new(number: u64, bytes: usize) -> Self {
+        Self {
+            number,
+            filter: Filter::new(bytes),
+            keyspaces: RwLock::default(),
+            pre_images: RwLock::default(),
+            rows: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            pinned: AtomicUsize::new(0),
+            pinned_rows: AtomicUsize::new(0),
+            pinned_keys: Mutex::default(),
+            newest: AtomicU64::new(0),
+            retired: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -185,11 +201,10 @@ impl Memtable {
                     // The store has frozen the keyspace; the checkpoint drops its rows.
                     Change::Drop { .. } => continue,
                 };
+                self.filter.insert(KeyHash::of(keyspace, key));
                 let rows = keyspaces.entry(keyspace).or_default();
-                self.enter(rows, key, Version::new(sequence, row), is_purge);
-                let Some(chain) = rows.get_mut(key).filter(|it| it.versions.len() > 1) else {
-                    continue;
-                };
+                let version = Version::new(sequence, row);
+                let Some(chain) = self.enter(rows, key, version, is_purge) else { continue };
                 if self.collapse(chain, key, published, views) {
                     self.pinned_keys().push((keyspace, Key::from_slice(key)));
                 }
@@ -197,32 +212,37 @@ impl Memtable {
         }
     }
 
-    fn enter(
+    /// Enters a version; answers with the versions of the key if there are others.
+    fn enter<'r>(
         &self,
-        rows: &mut BTreeMap<Key, Chain>,
+        rows: &'r mut BTreeMap<Key, Chain>,
         key: &[u8],
         mut version: Version,
-        purge: bool,
-    ) {
+        is_purge: bool,
+    ) -> Option<&'r mut Chain> {
         self.bytes.fetch_add(version.size(key), Ordering::Relaxed);
-        let Some(Chain { versions, .. }) = rows.get_mut(key) else {
-            version.changed = if purge { 0 } else { version.sequence };
-            let (first, versions) = (version.sequence, SmallVec::from_buf([version]));
-            rows.insert(Key::from_slice(key), Chain { first, versions });
-            self.rows.fetch_add(1, Ordering::Release);
-            return;
+        let chain = match rows.entry(Key::from_slice(key)) {
+            Entry::Vacant(place) => {
+                version.changed = if is_purge { 0 } else { version.sequence };
+                let (first, versions) = (version.sequence, SmallVec::from_buf([version]));
+                place.insert(Chain { first, versions });
+                self.rows.fetch_add(1, Ordering::Release);
+                return None;
+            }
+            Entry::Occupied(place) => place.into_mut(),
         };
-        if purge {
-            version.changed = versions.last().map_or(0, |last| last.changed);
+        if is_purge {
+            version.changed = chain.versions.last().map_or(0, |last| last.changed);
         }
-        match versions.last_mut() {
+        match chain.versions.last_mut() {
             // A commit that names a key twice: the last change counts.
             Some(last) if last.sequence == version.sequence => {
                 self.bytes.fetch_sub(last.size(key), Ordering::Relaxed);
                 *last = version;
             }
-            _ => versions.push(version),
+            _ => chain.versions.push(version),
         }
+        (chain.versions.len() > 1).then_some(chain)
     }
 
     /// Drops the versions of `key` that nobody can see, see above; says whether it has pinned one.
@@ -313,9 +333,15 @@ impl Memtable {
         }
     }
 
-    /// The newest version of `key` at or below `sequence`.
-    pub(super) fn get(&self, keyspace: KeyspaceId, key: &[u8], sequence: u64) -> Found {
-        if self.is_empty() {
+    /// The newest version of `key`, whose hash is `hash`, at or below `sequence`.
+    pub(super) fn get(
+        &self,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        hash: KeyHash,
+        sequence: u64,
+    ) -> Found {
+        if self.is_empty() || !self.filter.may_have(hash) {
             return Found::Nothing;
         }
         let keyspaces = self.read();
@@ -331,8 +357,14 @@ impl Memtable {
     }
 
     /// Whether a commit after `sequence` changed `key` for a reader.
-    pub(super) fn has_changed(&self, keyspace: KeyspaceId, key: &[u8], sequence: u64) -> bool {
-        if self.newest() <= sequence {
+    pub(super) fn has_changed(
+        &self,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        hash: KeyHash,
+        sequence: u64,
+    ) -> bool {
+        if self.newest() <= sequence || !self.filter.may_have(hash) {
             return false;
         }
         let keyspaces = self.read();
@@ -341,8 +373,14 @@ impl Memtable {
     }
 
     /// Whether a commit after `sequence` wrote `key`, a purge included.
-    pub(super) fn was_written(&self, keyspace: KeyspaceId, key: &[u8], sequence: u64) -> bool {
-        if self.newest() <= sequence {
+    pub(super) fn was_written(
+        &self,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        hash: KeyHash,
+        sequence: u64,
+    ) -> bool {
+        if self.newest() <= sequence || !self.filter.may_have(hash) {
             return false;
         }
         let keyspaces = self.read();

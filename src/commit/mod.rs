@@ -38,6 +38,7 @@
 
 mod checkpoint;
 mod committer;
+mod filter;
 mod log;
 mod log_file;
 mod memtable;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::filter::KeyHash;
 use super::memtable::{Found, Memtable};
 use super::record::{KeyspaceId, RowImage};
 use super::{Key, KeyRange};
@@ -30,7 +31,8 @@ impl Tables {
 
     /// The newest version of `key` at or below `sequence` that may not be settled.
     pub(super) fn get(&self, keyspace: KeyspaceId, key: &[u8], sequence: u64) -> Found {
-        let found = self.unsettled().map(|table| table.get(keyspace, key, sequence));
+        let hash = KeyHash::of(keyspace, key);
+        let found = self.unsettled().map(|table| table.get(keyspace, key, hash, sequence));
         found.into_iter().find(|found| *found != Found::Nothing).unwrap_or(Found::Nothing)
     }
 
@@ -88,8 +90,9 @@ impl Tables {
         keyspace: KeyspaceId,
         key: &[u8],
     ) -> bool {
+        let hash = KeyHash::of(keyspace, key);
         !self.reach_back_to(from)
-            || self.all().any(|table| table.has_changed(keyspace, key, sequence))
+            || self.all().any(|table| table.has_changed(keyspace, key, hash, sequence))
     }
 
     /// The same, where a purge counts too.
@@ -100,8 +103,9 @@ impl Tables {
         keyspace: KeyspaceId,
         key: &[u8],
     ) -> bool {
+        let hash = KeyHash::of(keyspace, key);
         !self.reach_back_to(from)
-            || self.all().any(|table| table.was_written(keyspace, key, sequence))
+            || self.all().any(|table| table.was_written(keyspace, key, hash, sequence))
     }
 
     /// As [`Tables::has_changed`], for any key of a range.

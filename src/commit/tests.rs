@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use oxistore_core::StoreError;
 
+use super::filter::{Filter, KeyHash};
 use super::*;
 use crate::engine::Bytes;
 
@@ -722,4 +723,14 @@ fn a_full_disk_refuses_a_commit_changes_nothing_and_lets_later_ones_through() {
     fixture.put(0, b"key", &[2; 100_000]).unwrap();
     assert_eq!(fixture.get(0, b"key").as_deref(), Some(&[2; 100_000][..]));
     fixture.close().unwrap();
+}
+
+#[test]
+fn a_filter_knows_all_its_keys_and_few_others() {
+    let filter = Filter::new(32 << 20);
+    let hash = |number: u64| KeyHash::of(1, &number.to_be_bytes());
+    (0..150_000).for_each(|number| filter.insert(hash(number)));
+    assert!((0..150_000).all(|number| filter.may_have(hash(number))));
+    let wrong = (150_000..250_000).filter(|number| filter.may_have(hash(*number))).count();
+    assert!(wrong < 5_000, "{wrong} of 100,000");
 }

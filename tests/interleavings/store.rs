@@ -41,7 +41,7 @@ fn image(value: u64) -> Option<RowImage> {
 impl Store {
     /// Both keys are 1, settled.
     pub fn new() -> loom::sync::Arc<Self> {
-        let active = Arc::new(Memtable::new(1));
+        let active = Arc::new(Memtable::new(1, 1));
         loom::sync::Arc::new(Store {
             settled: [AtomicU64::new(1), AtomicU64::new(1)],
             tables: Mutex::new(Arc::new(Tables { retired: vec![], frozen: vec![], active })),
@@ -89,7 +89,7 @@ impl Store {
         let _writer = self.writer.lock().unwrap();
         let _registered = self.views.lock();
         let mut tables = Tables::clone(&self.tables());
-        let next = Arc::new(Memtable::new(tables.active.number + 1));
+        let next = Arc::new(Memtable::new(tables.active.number + 1, 1));
         tables.frozen.push(std::mem::replace(&mut tables.active, next));
         *self.tables.lock().unwrap() = Arc::new(tables);
     }
