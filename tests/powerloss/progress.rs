@@ -22,6 +22,15 @@ pub struct Reached {
 pub struct Progress(pub [Reached; MOST_THREADS]);
 
 impl Progress {
+    /// What a process that is killed leaves at least: each operation that has returned. The last one
+    /// that has begun may not have.
+    pub fn of_killed(self) -> Self {
+        Self(self.0.map(|Reached { durable, begun }| {
+            let returned = begun.saturating_sub(1);
+            Reached { durable: durable.max(returned), begun }
+        }))
+    }
+
     pub fn note(&mut self, event: &Event) {
         match *event {
             Event::Mark(Mark::Begun { thread, count }) => self.0[thread].begun = count,
