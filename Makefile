@@ -2,7 +2,7 @@
 # Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
 
 .DEFAULT_GOAL := help
-.PHONY: help all quickstart examples check test aarch64 bench bench-deps powerloss header install uninstall clean
+.PHONY: help all quickstart examples check test aarch64 bench bench-deps powerloss crash header install uninstall clean
 
 # The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
 # linked with one release start with every other release of that number.
@@ -37,6 +37,7 @@ help:
 	@echo 'make bench        measure what things cost, beside raw sled and beside other stores'
 	@echo 'make bench-deps   install these other stores, on Debian (RocksDB, LevelDB, LMDB, SQLite)'
 	@echo 'make powerloss    cut the power 1,000 times and look at what is left (STATES=n for n times)'
+	@echo 'make crash        kill a writer 1,000 times and look at what is left (KILLS=n for n times)'
 	@echo 'make all          build the shared and the static library into build/'
 	@echo 'make install      install both with header and pkg-config file below PREFIX ($(PREFIX))'
 	@echo 'make uninstall    remove what install installed'
@@ -107,6 +108,11 @@ aarch64:
 STATES ?= 1000
 powerloss:
 	SLEDSTORE_POWERLOSS_STATES=$(STATES) $(CARGO) test --locked --test powerloss -- --nocapture
+
+# Part of the tests too, with fewer kills.
+KILLS ?= 1000
+crash:
+	SLEDSTORE_KILLS=$(KILLS) $(CARGO) test --locked --test concurrency acknowledged
 
 # Ratios of times, measured in one run, as tables in Markdown: beside raw sled, and beside the other
 # stores whose development packages are installed.

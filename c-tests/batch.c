@@ -24,6 +24,34 @@ static size_t length(const sledstore_batch *batch)
     return len;
 }
 
+TEST(batch_and_transaction_choose_what_they_survive)
+{
+    sledstore *store = check_open("store");
+    sledstore_batch *batch;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, "a", 1, "1", 1, &error));
+    const uint32_t choices[] = { 0, SLEDSTORE_DURABILITY_BUFFERED, SLEDSTORE_DURABILITY_SYNCED };
+    for (size_t choice = 0; choice < 3; choice++) {
+        sledstore_txn *txn;
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, choices[choice], &error));
+        CHECK_VALUE(store, "a", "1");
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_begin(store, &txn, &error));
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, "a", 1, "2", 1, &error));
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, choices[choice], &error));
+        CHECK_VALUE(store, "a", "2");
+    }
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_batch_apply(store, batch, 3, &error));
+    sledstore_txn *txn;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_begin(store, &txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, "a", 1, "3", 1, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_txn_commit(txn, 3, &error));
+    CHECK_VALUE(store, "a", "2");
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error)); /* it was left as it was */
+    CHECK_VALUE(store, "a", "3");
+    sledstore_batch_free(batch);
+    check_close(store);
+}
+
 TEST(batch_writes_over_keyspaces_together)
 {
     sledstore *store = check_open("store");
@@ -41,7 +69,7 @@ TEST(batch_writes_over_keyspaces_together)
     CHECK_NUMBER(4, length(batch));
     CHECK_COUNT(words, 0); /* nothing has happened yet */
 
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_VALUE(store, "U+2603", "SNOWMAN");
     CHECK_VALUE(words, "snowman", "U+2603");
     CHECK_ABSENT(store, "old");
@@ -57,15 +85,15 @@ TEST(applied_batch_can_be_applied_again_elsewhere)
     sledstore *words = check_open_tree(store, "words");
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("1"), &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_NUMBER(1, length(batch)); /* apply does not use it up */
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(words, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(words, batch, 0, &error));
     CHECK_VALUE(store, "a", "1");
     CHECK_VALUE(words, "a", "1");
 
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_clear(batch, &error));
     CHECK_NUMBER(0, length(batch));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error)); /* nothing to do */
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, 0, &error)); /* nothing to do */
     CHECK_COUNT(store, 1);
     free_batch(batch);
     check_close(store);
@@ -81,7 +109,7 @@ TEST(last_write_of_a_key_in_a_batch_wins)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("2"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("b"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete(batch, NULL, TEXT("b"), &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_VALUE(store, "a", "2");
     CHECK_STATUS(SLEDSTORE_NO_TTL, sledstore_ttl(store, TEXT("a"), &ttl_ms, &error));
     CHECK_ABSENT(store, "b");
@@ -98,7 +126,7 @@ TEST(batch_keeps_copies_of_keys_and_values)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, NULL, 0, NULL, 0, &error));
     memset(key, '#', 3);
     memset(value, '#', 5);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_VALUE(store, "key", "value");
     CHECK_VALUE(store, "", "");
     CHECK_COUNT(store, 2);
@@ -112,7 +140,7 @@ TEST(batch_with_a_keyspace_of_another_store_changes_nothing)
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, other, TEXT("a"), TEXT("1"), &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_COUNT(store, 0);
     CHECK_COUNT(other, 0);
     CHECK_NUMBER(2, length(batch));
@@ -129,9 +157,9 @@ TEST(batch_with_a_dropped_keyspace_changes_nothing)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
-    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_COUNT(store, 0);
-    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_batch_apply(words, batch, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_batch_apply(words, batch, 0, &error));
     free_batch(batch);
     check_close(store);
 }
@@ -143,7 +171,7 @@ TEST(batch_keeps_hold_of_a_keyspace_whose_handle_was_released)
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(words, &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, 0, &error));
     words = check_open_tree(store, "words");
     CHECK_VALUE(words, "a", "1");
     free_batch(batch);
@@ -161,7 +189,7 @@ TEST(batch_does_not_hold_a_store_open)
                  sledstore_batch_put(batch, words, TEXT("b"), TEXT("1"), &error));
     CHECK_NUMBER(1, length(batch));
     store = check_open("store"); /* another store now, although in the same directory */
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_COUNT(store, 0);
     free_batch(batch);
     check_close(store);
@@ -174,7 +202,7 @@ TEST(batch_does_not_hold_a_released_store_open)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, store, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(store, &error));
     store = check_open("store"); /* the directory is free */
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_COUNT(store, 0);
     free_batch(batch);
     check_close(store);
@@ -241,11 +269,11 @@ TEST(null_and_freed_batches_are_refused)
     sledstore_batch *batch = new_batch();
     size_t len = 77;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(NULL));
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_apply(store, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_apply(store, NULL, 0, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE,
-                 sledstore_batch_apply(store, (sledstore_batch *)store, &error));
+                 sledstore_batch_apply(store, (sledstore_batch *)store, 0, &error));
     free_batch(batch);
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_len(batch, &len, &error));
     CHECK_NUMBER(0, len);
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_free(batch));
@@ -263,7 +291,7 @@ TEST(large_batch_is_found_again_after_reopening)
         CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT(key), TEXT(key), &error));
     }
     CHECK_NUMBER(MANY, length(batch));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, 0, &error));
     free_batch(batch);
     check_close(store);
     store = check_open("store");
@@ -331,7 +359,7 @@ TEST(key_that_is_too_long_to_be_there_may_be_deleted)
     CHECK_COUNT(store, 1);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete(batch, NULL, key, sizeof key, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_delete(batch, NULL, TEXT("b"), &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_COUNT(store, 0);
     free_batch(batch);
     check_close(store);

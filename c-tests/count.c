@@ -34,7 +34,7 @@ TEST(transaction_counts_the_keys_that_it_sees)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_delete(txn, NULL, TEXT("b"), &error));
     expect_txn_count(txn, NULL, 3);
     expect_txn_count(txn, words, 0);
-    CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(txn, &error)); /* it was counted */
+    CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(txn, 0, &error)); /* it was counted */
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(words, &error));
     check_close(store);
 }

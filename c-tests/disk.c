@@ -42,7 +42,7 @@ static int is_full(const sledstore *store, sledstore_batch *batch)
         sledstore_delete(store, "early", 5, NULL),
         sledstore_compare_and_swap(store, "more", 4, NULL, &text, NULL),
         sledstore_expire(store, "early", 5, 60000, NULL),
-        sledstore_batch_apply(store, batch, NULL),
+        sledstore_batch_apply(store, batch, 0, NULL),
         sledstore_put_many(store, &pair, 1, NULL),
         sledstore_delete_many(store, &text, 1, NULL),
         sledstore_drop_keyspace(store, "words", 5, NULL),

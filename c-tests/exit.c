@@ -18,7 +18,7 @@ static int finish(sledstore *store)
                 && sledstore_batch_new(&batch, NULL) == SLEDSTORE_OK
                 && sledstore_batch_put(batch, NULL, TEXT("late"), TEXT("one"), NULL) == SLEDSTORE_OK
                 && sledstore_batch_put(batch, NULL, TEXT("too"), TEXT("two"), NULL) == SLEDSTORE_OK
-                && sledstore_batch_apply(store, batch, NULL) == SLEDSTORE_OK
+                && sledstore_batch_apply(store, batch, 0, NULL) == SLEDSTORE_OK
                 && sledstore_batch_free(batch) == SLEDSTORE_OK;
     return sledstore_close(store, NULL) == SLEDSTORE_OK && works;
 }

@@ -58,7 +58,7 @@ CALL(sledstore, expire, sledstore_expire(it, TEXT("key"), 9, why))
 CALL(sledstore, ttl, sledstore_ttl(it, TEXT("key"), &out.number, why))
 CALL(sledstore, persist, sledstore_persist(it, TEXT("key"), why))
 CALL(sledstore, purge_expired, sledstore_purge_expired(it, &out.number, why))
-CALL(sledstore, batch_apply, sledstore_batch_apply(it, empty_batch, why))
+CALL(sledstore, batch_apply, sledstore_batch_apply(it, empty_batch, 0, why))
 CALL(sledstore, batch_write, sledstore_put_many(it, &pair, 1, why))
 CALL(sledstore, batch_delete_many, sledstore_delete_many(it, &key, 1, why))
 CALL(sledstore, iter_new, sledstore_iter_new(it, NULL, &out.iter, why))
@@ -181,7 +181,7 @@ TEST(null_is_an_invalid_argument_everywhere)
     for (size_t at = 0; at < 3; at++) {
         check_all_refused(tables[at], NULL, SLEDSTORE_INVALID_ARGUMENT);
     }
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_apply(live.store, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_apply(live.store, NULL, 0, &error));
     free_live_handles();
 }
 
@@ -199,7 +199,7 @@ TEST(handle_of_another_type_is_refused_everywhere)
     for (size_t other = 0; other < 5; other++) {
         if (handles[other] != live.batch) {
             CHECK_STATUS(SLEDSTORE_WRONG_HANDLE,
-                         sledstore_batch_apply(live.store, handles[other], &error));
+                         sledstore_batch_apply(live.store, handles[other], 0, &error));
             CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_batch_free(handles[other]));
         }
         if (handles[other] != live.iter) {
@@ -229,7 +229,7 @@ TEST(pointer_that_never_was_a_handle_is_refused_everywhere)
         for (size_t table = 0; table < 3; table++) {
             check_all_refused(tables[table], handle, SLEDSTORE_WRONG_HANDLE);
         }
-        CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_batch_apply(live.store, handle, &error));
+        CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_batch_apply(live.store, handle, 0, &error));
         CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_batch_free(handle));
         CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_iter_free(handle));
         CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_value_free(handle));
@@ -273,7 +273,7 @@ TEST(freed_handle_is_closed_everywhere)
     check_all_refused(store_functions, keyspace, SLEDSTORE_CLOSED);
     check_all_refused(batch_functions, batch, SLEDSTORE_CLOSED);
     check_all_refused(iter_functions, iter, SLEDSTORE_CLOSED);
-    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(live.store, batch, &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(live.store, batch, 0, &error));
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_free(batch));
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_iter_free(iter));
     free_live_handles();

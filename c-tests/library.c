@@ -176,16 +176,17 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(0, offsetof(sledstore_pair, key));
     CHECK_NUMBER(16, offsetof(sledstore_pair, value));
 
-    CHECK_NUMBER(56, sizeof(sledstore_open_options)); /* no padding at the end */
+    CHECK_NUMBER(64, sizeof(sledstore_open_options)); /* no padding at the end */
     CHECK_NUMBER(0, offsetof(sledstore_open_options, struct_size));
     CHECK_NUMBER(8, offsetof(sledstore_open_options, flags));
     CHECK_NUMBER(16, offsetof(sledstore_open_options, cache_capacity));
     CHECK_NUMBER(24, offsetof(sledstore_open_options, segment_size));
     CHECK_NUMBER(32, offsetof(sledstore_open_options, snapshot_memory));
-    CHECK_NUMBER(40, offsetof(sledstore_open_options, flush_every_ms));
-    CHECK_NUMBER(44, offsetof(sledstore_open_options, lock_timeout_ms));
-    CHECK_NUMBER(48, offsetof(sledstore_open_options, mode));
-    CHECK_NUMBER(52, offsetof(sledstore_open_options, reserved));
+    CHECK_NUMBER(40, offsetof(sledstore_open_options, memtable_size));
+    CHECK_NUMBER(48, offsetof(sledstore_open_options, flush_every_ms));
+    CHECK_NUMBER(52, offsetof(sledstore_open_options, lock_timeout_ms));
+    CHECK_NUMBER(56, offsetof(sledstore_open_options, mode));
+    CHECK_NUMBER(60, offsetof(sledstore_open_options, durability));
 
     CHECK_NUMBER(64, sizeof(sledstore_iter_options));
     CHECK_NUMBER(0, offsetof(sledstore_iter_options, struct_size));

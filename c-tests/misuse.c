@@ -332,7 +332,7 @@ static void batch_call(void)
     case 2: settle(sledstore_batch_delete(BATCH, keyspace, BYTES(*keys), why)); break;
     case 3: settle(sledstore_batch_len(BATCH, OUT(&len), why)); break;
     case 4: settle(sledstore_batch_clear(BATCH, why)); break;
-    case 5: settle(sledstore_batch_apply(STORE, BATCH, why)); break;
+    case 5: settle(sledstore_batch_apply(STORE, BATCH, 0, why)); break;
     case 6: settle(sledstore_put_many(STORE, OUT(pairs), below(3), why)); break;
     case 7: settle(sledstore_delete_many(STORE, OUT(keys), below(4), why)); break;
     }
@@ -454,7 +454,7 @@ static void write_moment(void)
 static void commit(void)
 {
     sledstore_txn *txn = TXN;
-    settle(sledstore_txn_commit(txn, why));
+    settle(sledstore_txn_commit(txn, 0, why));
     for (size_t at = 0; at < counts[SLEDSTORE_KIND_TXN]; at++) {
         if (live[SLEDSTORE_KIND_TXN][at].handle == txn) {
             forget(SLEDSTORE_KIND_TXN, at); /* it is gone, committed or not */

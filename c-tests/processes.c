@@ -120,7 +120,7 @@ static void use_everything_in_the_child(void)
     FORKED(sledstore_count(inherited.store, &number, &error));
     FORKED(sledstore_flush(inherited.store, &error));
     FORKED(sledstore_batch_new(&batch, &error));
-    FORKED(sledstore_batch_apply(inherited.store, inherited.batch, &error));
+    FORKED(sledstore_batch_apply(inherited.store, inherited.batch, 0, &error));
     FORKED(sledstore_iter_new(inherited.store, NULL, &iter, &error));
     FORKED(sledstore_iter_next(inherited.iter, &row, &error));
     FORKED(sledstore_live_handles(0, &size, &error));

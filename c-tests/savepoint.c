@@ -50,7 +50,7 @@ TEST(rollback_to_a_savepoint_undoes_the_writes_since_in_all_keyspaces)
     expect(txn, "a", "1");
     expect(txn, "b", NULL);
     expect(txn, "stored", "0");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     CHECK_VALUE(store, "a", "1");
     CHECK_VALUE(store, "stored", "0");
     CHECK_COUNT(store, 2);
@@ -77,7 +77,7 @@ TEST(savepoints_nest_and_end_with_the_rollback_to_an_older_one)
     put(txn, "a", "4");
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_txn_rollback_to(txn, second, &error));
     expect(txn, "a", "4");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     CHECK_VALUE(store, "a", "4");
     check_close(store);
 }
@@ -91,7 +91,7 @@ TEST(what_was_read_after_a_savepoint_conflicts_after_the_rollback)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_rollback_to(txn, savepoint, &error));
     put(txn, "a", "1");
     check_put(store, "read", "1");
-    CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(txn, 0, &error));
     CHECK_ABSENT(store, "a");
     check_close(store);
 }
@@ -116,7 +116,7 @@ TEST(savepoint_functions_refuse_bad_arguments)
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE,
                  sledstore_txn_rollback_to((sledstore_txn *)store, 1, &error));
     savepoint = mark(txn);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_rollback_to(txn, savepoint, &error));
     CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_savepoint(txn, &savepoint, &error));
     CHECK_NUMBER(0, savepoint);
@@ -153,6 +153,6 @@ TEST(savepoints_of_two_threads_are_busy_and_not_harmed)
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_rollback_to(txn, savepoint, &error));
     expect(txn, "a", NULL);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     check_close(store);
 }

@@ -219,7 +219,7 @@ TEST(past_the_bound_the_oldest_snapshot_ends_and_says_so)
     CHECK_STATUS(SLEDSTORE_CAPACITY_EXCEEDED,
                  sledstore_txn_get(txn, NULL, TEXT("001"), &value, &error));
     CHECK_STATUS(SLEDSTORE_CAPACITY_EXCEEDED, sledstore_txn_count(txn, NULL, &number, &error));
-    CHECK_STATUS(SLEDSTORE_CAPACITY_EXCEEDED, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_CAPACITY_EXCEEDED, sledstore_txn_commit(txn, 0, &error));
     CHECK_VALUE(store, "000", "after");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(iter));
     free_snapshot(snapshot);

@@ -92,7 +92,7 @@ TEST(close_leaves_values_batches_and_other_stores_alone)
     check_close(store);
 
     CHECK_BYTES(TEXT("value"), sledstore_value_data(value), sledstore_value_len(value));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(other, batch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(other, batch, 0, &error));
     CHECK_VALUE(other, "a", "1");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_value_free(value));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(batch));

@@ -96,7 +96,7 @@ static void *apply_pairs(void *number)
         CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_clear(own, &error));
         CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(own, NULL, TEXT("one"), TEXT(text), &error));
         CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(own, NULL, TEXT("two"), TEXT(text), &error));
-        CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, own, &error));
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, own, 0, &error));
     }
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(own));
     return NULL;

@@ -59,7 +59,7 @@ TEST(committed_transaction_wrote_everything_over_keyspaces)
     expect(txn, NULL, "old", NULL);
     CHECK_ABSENT(store, "a"); /* and nobody else does */
     CHECK_VALUE(store, "old", "value");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
 
     uint64_t ttl_ms = 0;
     CHECK_VALUE(store, "a", "1");
@@ -90,7 +90,7 @@ TEST(transaction_reads_one_moment)
     check_put(store, "b", "2");
     expect(txn, NULL, "a", "1");
     expect(txn, NULL, "b", NULL);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error)); /* it only read */
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error)); /* it only read */
     check_close(store);
 }
 
@@ -105,11 +105,11 @@ TEST(changed_key_that_was_read_is_a_conflict)
     put(two, "balance", "12");
     put(blind, "balance", "13");
     put(blind, "other", "13");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(one, &error));
-    CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(two, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(one, 0, &error));
+    CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(two, 0, &error));
     CHECK_VALUE(store, "balance", "11");
-    CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_commit(two, &error)); /* gone all the same */
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(blind, &error)); /* it only wrote */
+    CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_commit(two, 0, &error)); /* gone all the same */
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(blind, 0, &error)); /* it only wrote */
     CHECK_VALUE(store, "balance", "13");
     check_close(store);
 }
@@ -124,8 +124,8 @@ TEST(write_skew_is_a_conflict)
     put(alice, "alice", "off");
     expect(bob, NULL, "alice", "on call");
     put(bob, "bob", "off");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(alice, &error));
-    CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(bob, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(alice, 0, &error));
+    CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(bob, 0, &error));
     CHECK_VALUE(store, "bob", "on call");
     check_close(store);
 }
@@ -148,7 +148,7 @@ TEST(key_that_came_into_a_scanned_range_is_a_conflict)
         put(txn, "users", "1");
         check_put(store, within ? "user:2" : "vendor", "eve");
         CHECK_STATUS(within ? SLEDSTORE_TXN_CONFLICT : SLEDSTORE_OK,
-                     sledstore_txn_commit(txn, &error));
+                     sledstore_txn_commit(txn, 0, &error));
     }
     check_close(store);
 }
@@ -172,7 +172,7 @@ TEST(iterator_of_a_transaction_shows_its_writes_and_ends_with_it)
     CHECK_STATUS(SLEDSTORE_END, sledstore_iter_next(iter, &row, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_prev(iter, &row, &error));
     CHECK_ROW(row, "b", "2");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_iter_first(iter, &row, &error));
     CHECK_STATUS(SLEDSTORE_BUSY, sledstore_close(store, &error)); /* the iterators are open */
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(iter));
@@ -186,7 +186,7 @@ TEST(released_store_lives_until_its_transaction_has_ended)
     sledstore_txn *txn = begin(store);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(store, &error));
     put(txn, "a", "1");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     store = check_open("store");
     CHECK_VALUE(store, "a", "1");
     check_close(store);
@@ -199,7 +199,7 @@ TEST(transaction_over_a_dropped_keyspace_writes_nothing)
     put(txn, "a", "1");
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, words, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
-    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_txn_commit(txn, 0, &error));
     CHECK_COUNT(store, 0);
     check_close(store);
 }
@@ -222,7 +222,7 @@ TEST(transaction_refuses_keyspaces_of_other_stores)
                  sledstore_txn_put_with_ttl(txn, other, TEXT("a"), TEXT("1"), 1000, &error));
     CHECK_STATUS(refused, sledstore_txn_delete(txn, other, TEXT("a"), &error));
     CHECK_STATUS(refused, sledstore_txn_iter_new(txn, other, NULL, &iter, &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     check_close(other);
     check_close(store);
 }
@@ -267,10 +267,10 @@ TEST(transaction_functions_refuse_bad_arguments)
     options.flags = 8;
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_txn_iter_new(txn, NULL, &options, &iter, &error));
-    CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_commit((sledstore_txn *)store, &error));
+    CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_commit((sledstore_txn *)store, 0, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_rollback((sledstore_txn *)store, &error));
-    CHECK_STATUS(invalid, sledstore_txn_commit(NULL, &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(invalid, sledstore_txn_commit(NULL, 0, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     CHECK_VALUE(store, "a", "long"); /* nothing of all that was written */
     check_close(store);
 }
@@ -285,9 +285,9 @@ TEST(ended_transaction_says_that_it_is_over)
     size_t needed;
     const int32_t over = SLEDSTORE_TXN_OVER;
     CHECK_NUMBER(1, check_live(SLEDSTORE_KIND_TXN));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
     CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_TXN));
-    CHECK_STATUS(over, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(over, sledstore_txn_commit(txn, 0, &error));
     CHECK_STATUS(over, sledstore_txn_rollback(txn, &error));
     CHECK_STATUS(over, sledstore_txn_get(txn, NULL, TEXT("a"), &value, &error));
     CHECK_STATUS(over, sledstore_txn_get_into(txn, NULL, TEXT("a"), NULL, 0, &needed, &error));
@@ -327,7 +327,7 @@ TEST(transaction_used_by_two_threads_is_busy_and_not_harmed)
                      SLEDSTORE_BUSY);
     }
     do {
-        status = CHECK_ONE_OF(sledstore_txn_commit(txn, &error), SLEDSTORE_OK, SLEDSTORE_BUSY);
+        status = CHECK_ONE_OF(sledstore_txn_commit(txn, 0, &error), SLEDSTORE_OK, SLEDSTORE_BUSY);
     } while (status == SLEDSTORE_BUSY);
     CHECK(pthread_join(thread, NULL) == 0);
     check_close(store);
@@ -424,7 +424,7 @@ static int32_t misuse(void *ctx, sledstore_txn *txn)
 {
     struct work *work = ctx, inner = {work->store, 0, 0, 0, SLEDSTORE_OK};
     sledstore_snapshot *snapshot;
-    CHECK_STATUS(SLEDSTORE_REENTRANT, sledstore_txn_commit(txn, &error));
+    CHECK_STATUS(SLEDSTORE_REENTRANT, sledstore_txn_commit(txn, 0, &error));
     CHECK_STATUS(SLEDSTORE_REENTRANT, sledstore_txn_rollback(txn, &error));
     CHECK_STATUS(SLEDSTORE_REENTRANT, sledstore_close(work->store, &error));
     CHECK_STATUS(SLEDSTORE_REENTRANT, sledstore_release(work->store, &error));
@@ -434,7 +434,7 @@ static int32_t misuse(void *ctx, sledstore_txn *txn)
     sledstore_txn *other;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_begin(work->store, &other, &error));
     put(other, "other", "1");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(other, &error)); /* an own one is fine */
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(other, 0, &error)); /* an own one is fine */
     put(txn, "mine", "1");
     work->calls++;
     return SLEDSTORE_OK;

@@ -134,12 +134,12 @@ static void load(void) {
             check("add", sledstore_batch_put(batch, words, word, length + 1 + CODE_POINT, NULL, 0, &error));
         }
         if (++records % RECORDS_A_BATCH) continue;
-        check("write a batch", sledstore_batch_apply(characters, batch, &error));
+        check("write a batch", sledstore_batch_apply(characters, batch, 0, &error));
         check("empty the batch", sledstore_batch_clear(batch, &error));
     }
     fclose(file);
     check("mark the end", sledstore_batch_put(batch, state, "loaded", 6, NULL, 0, &error));
-    check("write the last batch", sledstore_batch_apply(characters, batch, &error));
+    check("write the last batch", sledstore_batch_apply(characters, batch, 0, &error));
     check("free the batch", sledstore_batch_free(batch));
     printf("loaded %u characters, %u words in %.0f ms\n", records, entries, milliseconds() - start);
 }

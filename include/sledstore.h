@@ -116,25 +116,30 @@
  * as if its reads and its writes had happened at one moment, or tells that they cannot have
  * (SLEDSTORE_TXN_CONFLICT). None of them makes a writer wait.
  *
- * The price is memory: while one of them is open, each row that is overwritten or deleted for the
- * first time is kept. The open option snapshot_memory bounds that.
+ * The price is memory: while one of them is open, each row that is overwritten or deleted is kept as
+ * it was, and so are the recent writes of its moment. The open option snapshot_memory bounds that.
  *
  * WHAT LASTS
  *
- * A write that returned is seen by every read that begins afterwards. It survives the death of the
- * process and a power loss once it is flushed: by sledstore_flush(), by itself every 500
- * milliseconds, or by sledstore_close(). What was not flushed may be lost then, but never half of a
- * write, nor half of a batch.
+ * A write that returned is seen by every read that begins afterwards. What it survives from then on:
  *
- * If a write or a flush fails, nobody knows what of the writes since the last flush has reached the
- * disk. From then on every write and flush answers with that first failure. Reads go on, but for
- * keys of a write that failed in its middle, or all keys if that was a batch of 1,000 changes or
- * more: those answer with the failure too, and so may keys that are not in the cache. Close the
- * store and open it again: what was flushed is there. If the disk does not answer for 60 seconds, a
- * flush and a close give up with SLEDSTORE_TIMEOUT, and a batch or a transaction that waits for a
- * flush, also one of another store of this process, does too, having changed nothing. Other calls
- * do not wait for a flush; but a call that has to read from the disk takes as long as the disk, and
- * calls on all stores of the process may have to wait for it.
+ *   durability   the process ends, however    the system crashes, or its power is cut
+ *   BUFFERED     all of it                    what was synced: by itself every 500 milliseconds, by
+ *                                             sledstore_flush(), by a SYNCED write after it, or by
+ *                                             sledstore_close()
+ *   SYNCED       all of it                    all of it
+ *
+ * BUFFERED is the default; SLEDSTORE_DURABILITY_SYNCED is chosen for a store when it is opened, or
+ * for one batch or transaction. What is lost is always the end: what is left is what some first
+ * part of all writes made, over all keyspaces, and never half of a write, a batch or a transaction.
+ *
+ * On a full disk a write answers SLEDSTORE_DISK_FULL and changes nothing; later ones go on when
+ * there is room. If a sync fails, or the library cannot write to its main file, every write and
+ * flush answers with that first failure from then on. Reads go on, but for what has to be read from
+ * the disk and cannot. Close the store and open it again: what was synced is there. If the disk does
+ * not answer for 60 seconds, a flush and a close give up with SLEDSTORE_TIMEOUT. Other calls take as
+ * long as the disk, if they have to wait for it at all: a read for what is not in memory, a write
+ * when the memory for recent writes is full.
  *
  * A store that has lost its last writes all the same, because its files were damaged or an old copy
  * was put in their place, is mostly noticed when it is opened: SLEDSTORE_CORRUPTION, unless it is
@@ -213,7 +218,7 @@
 #endif
 
 /* All defaults, to start from: sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT; */
-#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* All rows, to start from: sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT; */
 #define SLEDSTORE_ITER_OPTIONS_INIT                                                                \
@@ -306,6 +311,20 @@
  * SLEDSTORE_MODE_LOW_SPACE.
  */
 #define SLEDSTORE_MODE_HIGH_THROUGHPUT 2
+
+/**
+ * For sledstore_open_options.durability, sledstore_batch_apply() and sledstore_txn_commit(): a write
+ * returns when the operating system has it. It survives the end of the process, however that ends,
+ * and a power cut once it was synced: see sledstore_open_options.flush_every_ms.
+ */
+#define SLEDSTORE_DURABILITY_BUFFERED 1
+
+/**
+ * For sledstore_open_options.durability, sledstore_batch_apply() and sledstore_txn_commit(): a write
+ * returns when it is on the disk, and survives a power cut. Threads that write at the same time share
+ * one sync.
+ */
+#define SLEDSTORE_DURABILITY_SYNCED 2
 
 /**
  * For sledstore_iter_options.flags: do not show the key that equals lower.
@@ -600,8 +619,16 @@ typedef struct sledstore_open_options {
    */
   uint64_t snapshot_memory;
   /**
-   * Begin to write out and to sync so many milliseconds after a write at the latest. 0: 500.
-   * SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called and when the store is closed.
+   * How many bytes of recent writes to keep in memory before the library writes them into its main
+   * file, all at once: from 65536 to 1073741824. Two more of that size can wait, so that writes take
+   * three times as much memory at most, and as much again on the disk, for the log. Larger ones make
+   * writing faster, and closing longer. 0: 33554432 (32 MiB).
+   */
+  uint64_t memtable_size;
+  /**
+   * Sync what was written so many milliseconds later at the latest: a power cut takes no more than
+   * that of the last writes. 0: 500. SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called,
+   * with a write of SLEDSTORE_DURABILITY_SYNCED, and when the store is closed.
    */
   uint32_t flush_every_ms;
   /**
@@ -614,9 +641,10 @@ typedef struct sledstore_open_options {
    */
   uint32_t mode;
   /**
-   * Has to be 0.
+   * What a write survives when its call returns: SLEDSTORE_DURABILITY_BUFFERED or
+   * SLEDSTORE_DURABILITY_SYNCED. 0: SLEDSTORE_DURABILITY_BUFFERED.
    */
-  uint32_t reserved;
+  uint32_t durability;
 } sledstore_open_options;
 
 /**
@@ -1611,13 +1639,15 @@ sledstore_status sledstore_batch_clear(struct sledstore_batch *batch,
 /**
  * Makes all writes of a batch, or none. The batch stays as it is.
  *
- * @param store  a handle of the keyspace for those writes that name none, and of the store for all
- *               of them.
- * @param batch  the batch. An empty one changes nothing.
- * @param error  see sledstore_error; may be NULL.
+ * @param store       a handle of the keyspace for those writes that name none, and of the store for
+ *                    all of them.
+ * @param batch       the batch. An empty one changes nothing.
+ * @param durability  what the writes survive when this returns: SLEDSTORE_DURABILITY_BUFFERED or
+ *                    SLEDSTORE_DURABILITY_SYNCED. 0: as the store was opened with.
+ * @param error       see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store, and
- * nothing was written; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store or has
+ * more than 4 GiB in all, and nothing was written, or this version does not know the durability; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
  * dropped; SLEDSTORE_CLOSED: also if its store was closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
  * statuses.
  *
@@ -1626,6 +1656,7 @@ sledstore_status sledstore_batch_clear(struct sledstore_batch *batch,
 SLEDSTORE_API
 sledstore_status sledstore_batch_apply(const struct sledstore *store,
                                        struct sledstore_batch *batch,
+                                       uint32_t durability,
                                        struct sledstore_error **error);
 
 /**
@@ -2288,14 +2319,17 @@ sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
 
 /**
  * Makes all writes of a transaction, or none, and ends it. What was written is seen by every read
- * that begins afterwards; it survives a power loss once it is flushed, see sledstore_flush().
+ * that begins afterwards.
  *
- * @param txn    the transaction. It is gone after every status but SLEDSTORE_BUSY,
- *               SLEDSTORE_REENTRANT, SLEDSTORE_FORKED and those that say that it is no live
- *               transaction.
- * @param error  see sledstore_error; may be NULL.
+ * @param txn         the transaction. It is gone after every status but SLEDSTORE_BUSY,
+ *                    SLEDSTORE_REENTRANT, SLEDSTORE_FORKED, those that say that it is no live
+ *                    transaction, and SLEDSTORE_UNSUPPORTED for a durability that this version does
+ *                    not know.
+ * @param durability  as in sledstore_batch_apply().
+ * @param error       see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: this version does not know the durability, or the
+ * writes have more than 4 GiB in all, and nothing was written; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and
  * nothing of it was; begin a new one and do all of it again. To write the same value, or the
  * expiry alone, is to write; to delete a key that is not there, or that a key expires, is not; and
  * what it reads of its own writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
@@ -2309,6 +2343,7 @@ sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
  */
 SLEDSTORE_API
 sledstore_status sledstore_txn_commit(struct sledstore_txn *txn,
+                                      uint32_t durability,
                                       struct sledstore_error **error);
 
 /**

@@ -13,9 +13,9 @@ mod commit;
 mod engine;
 mod store;
 
+pub use commit::Durability;
 #[doc(hidden)]
 pub use engine::diverted_syncs;
-pub use commit::Durability;
 pub use engine::{Bytes, Failure, RawTree, Reason, Row};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{

@@ -212,6 +212,7 @@ CHECK(open_flags, (SLEDSTORE_OPEN_MUST_EXIST | SLEDSTORE_OPEN_MUST_CREATE
     | SLEDSTORE_OPEN_COMPRESSION | SLEDSTORE_OPEN_TEMPORARY
     | SLEDSTORE_OPEN_SALVAGE) == 31);
 CHECK(modes, SLEDSTORE_MODE_LOW_SPACE == 1 && SLEDSTORE_MODE_HIGH_THROUGHPUT == 2);
+CHECK(durability, SLEDSTORE_DURABILITY_BUFFERED == 1 && SLEDSTORE_DURABILITY_SYNCED == 2);
 CHECK(iter_flags, (SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSIVE
     | SLEDSTORE_ITER_KEYS_ONLY) == 7);
 CHECK(kinds, SLEDSTORE_KIND_STORE == 1 && SLEDSTORE_KIND_BATCH == 2 && SLEDSTORE_KIND_ITER == 3
@@ -221,7 +222,7 @@ CHECK(statuses, SLEDSTORE_OK == 0 && SLEDSTORE_OTHER == -12 && SLEDSTORE_END == 
     && SLEDSTORE_INVALID_ARGUMENT == -100 && SLEDSTORE_READ_ONLY_FILESYSTEM == -110);
 CHECK(status_size, sizeof(sledstore_status) == 4);
 CHECK(bytes_size, sizeof(sledstore_bytes) == 16 && sizeof(sledstore_pair) == 32);
-CHECK(options_size, sizeof(sledstore_open_options) == 56 && sizeof(sledstore_iter_options) == 64
+CHECK(options_size, sizeof(sledstore_open_options) == 64 && sizeof(sledstore_iter_options) == 64
     && sizeof(sledstore_txn_callback) == 32);
 sledstore_status use(sledstore_error **error);
 sledstore_status use(sledstore_error **error) {

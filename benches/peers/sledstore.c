@@ -91,8 +91,8 @@ static void add(void *handle, const void *key, size_t key_len, const void *value
 static void commit(void *handle) {
     struct batch *batch = handle;
     sledstore_error *error = NULL;
-    check(batch->txn ? sledstore_txn_commit(batch->txn, &error)
-                     : sledstore_batch_apply(batch->store->handle, batch->batch, &error),
+    check(batch->txn ? sledstore_txn_commit(batch->txn, 0, &error)
+                     : sledstore_batch_apply(batch->store->handle, batch->batch, 0, &error),
           error);
     sledstore_batch_free(batch->batch);
     sync_if_durable(batch->store);

@@ -9,6 +9,7 @@ use super::error::{sledstore_error, Fail};
 use super::exclusive::Exclusive;
 use super::guard;
 use super::handle::{self, opaque};
+use super::options;
 use super::status::sledstore_status;
 use super::store::sledstore;
 use crate::SledBatch;
@@ -229,13 +230,15 @@ pub unsafe extern "C" fn sledstore_batch_clear(
 
 /// Makes all writes of a batch, or none. The batch stays as it is.
 ///
-/// @param store  a handle of the keyspace for those writes that name none, and of the store for all
-///               of them.
-/// @param batch  the batch. An empty one changes nothing.
-/// @param error  see sledstore_error; may be NULL.
+/// @param store       a handle of the keyspace for those writes that name none, and of the store for
+///                    all of them.
+/// @param batch       the batch. An empty one changes nothing.
+/// @param durability  what the writes survive when this returns: SLEDSTORE_DURABILITY_BUFFERED or
+///                    SLEDSTORE_DURABILITY_SYNCED. 0: as the store was opened with.
+/// @param error       see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store, and
-/// nothing was written; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store or has
+/// more than 4 GiB in all, and nothing was written, or this version does not know the durability; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
 /// dropped; SLEDSTORE_CLOSED: also if its store was closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
 /// statuses.
 ///
@@ -244,12 +247,18 @@ pub unsafe extern "C" fn sledstore_batch_clear(
 pub unsafe extern "C" fn sledstore_batch_apply(
     store: *const sledstore,
     batch: *mut sledstore_batch,
+    durability: u32,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
     guard::enter(error, |call| {
         let store = call.object(store)?;
         let batch = call.object(batch)?;
-        store.keyspace.apply(&*batch.changes.hold("batch")?)?;
+        let durability = options::durability(durability)?;
+        let changes = batch.changes.hold("batch")?;
+        match durability {
+            Some(durability) => store.keyspace.apply_with(&changes, durability)?,
+            None => store.keyspace.apply(&changes)?,
+        }
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }

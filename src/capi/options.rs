@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::arguments::{sledstore_bytes, Call};
 use super::error::Fail;
 use super::status::sledstore_status as Status;
-use crate::{IterOptions, SledMode, SledStoreBuilder};
+use crate::{Durability, IterOptions, SledMode, SledStoreBuilder};
 
 /// For sledstore_open_options.flags: there has to be a store in the directory already. If there is
 /// none, the call answers SLEDSTORE_IO with the error number ENOENT.
@@ -42,6 +42,28 @@ pub const SLEDSTORE_MODE_LOW_SPACE: u32 = 1;
 /// SLEDSTORE_MODE_LOW_SPACE.
 pub const SLEDSTORE_MODE_HIGH_THROUGHPUT: u32 = 2;
 
+/// For sledstore_open_options.durability, sledstore_batch_apply() and sledstore_txn_commit(): a write
+/// returns when the operating system has it. It survives the end of the process, however that ends,
+/// and a power cut once it was synced: see sledstore_open_options.flush_every_ms.
+pub const SLEDSTORE_DURABILITY_BUFFERED: u32 = 1;
+/// For sledstore_open_options.durability, sledstore_batch_apply() and sledstore_txn_commit(): a write
+/// returns when it is on the disk, and survives a power cut. Threads that write at the same time share
+/// one sync.
+pub const SLEDSTORE_DURABILITY_SYNCED: u32 = 2;
+
+/// What a caller has chosen; `None` if nothing.
+pub(super) fn durability(chosen: u32) -> Result<Option<Durability>, Fail> {
+    match chosen {
+        0 => Ok(None),
+        SLEDSTORE_DURABILITY_BUFFERED => Ok(Some(Durability::Buffered)),
+        SLEDSTORE_DURABILITY_SYNCED => Ok(Some(Durability::Synced)),
+        unknown => {
+            let message = format!("durability: this version has none with the number {unknown}");
+            Err(Fail::new(Status::SLEDSTORE_UNSUPPORTED, message))
+        }
+    }
+}
+
 /// How to open a store. Start from SLEDSTORE_OPEN_OPTIONS_INIT and set what you need; zero always
 /// means the default.
 ///
@@ -66,16 +88,23 @@ pub struct sledstore_open_options {
     /// transactions because they were overwritten or deleted. Past that the oldest of these ends: its
     /// reads answer SLEDSTORE_CAPACITY_EXCEEDED. Writers never wait for it. 0: no bound.
     pub snapshot_memory: u64,
-    /// Begin to write out and to sync so many milliseconds after a write at the latest. 0: 500.
-    /// SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called and when the store is closed.
+    /// How many bytes of recent writes to keep in memory before the library writes them into its main
+    /// file, all at once: from 65536 to 1073741824. Two more of that size can wait, so that writes take
+    /// three times as much memory at most, and as much again on the disk, for the log. Larger ones make
+    /// writing faster, and closing longer. 0: 33554432 (32 MiB).
+    pub memtable_size: u64,
+    /// Sync what was written so many milliseconds later at the latest: a power cut takes no more than
+    /// that of the last writes. 0: 500. SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called,
+    /// with a write of SLEDSTORE_DURABILITY_SYNCED, and when the store is closed.
     pub flush_every_ms: u32,
     /// How many milliseconds to wait for a directory that somebody else has open. 0: do not wait.
     pub lock_timeout_ms: u32,
     /// SLEDSTORE_MODE_LOW_SPACE or SLEDSTORE_MODE_HIGH_THROUGHPUT. 0:
     /// SLEDSTORE_MODE_LOW_SPACE.
     pub mode: u32,
-    /// Has to be 0.
-    pub reserved: u32,
+    /// What a write survives when its call returns: SLEDSTORE_DURABILITY_BUFFERED or
+    /// SLEDSTORE_DURABILITY_SYNCED. 0: SLEDSTORE_DURABILITY_BUFFERED.
+    pub durability: u32,
 }
 
 impl sledstore_open_options {
@@ -97,10 +126,7 @@ impl sledstore_open_options {
             let message = format!("mode: this version has no mode {}", self.mode);
             return Err(Fail::new(Status::SLEDSTORE_UNSUPPORTED, message));
         }
-        match self.reserved {
-            0 => Ok(()),
-            _ => Err(Fail::invalid("reserved: it has to be 0")),
-        }
+        Ok(())
     }
 
     /// The same options in the words of the store.
@@ -118,6 +144,12 @@ impl sledstore_open_options {
         }
         if self.snapshot_memory != 0 {
             builder = builder.snapshot_memory(self.snapshot_memory);
+        }
+        if self.memtable_size != 0 {
+            builder = builder.memtable_size(self.memtable_size as usize);
+        }
+        if let Some(durability) = durability(self.durability)? {
+            builder = builder.durability(durability);
         }
         if self.segment_size != 0 {
             // The handle table demands a 64-bit target, so nothing is cut off.

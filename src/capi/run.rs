@@ -54,7 +54,7 @@ impl Callback {
         }
         match answer {
             // The callback cannot have ended it.
-            0 => Ok(transaction::take(call, handle, true)?.commit()?),
+            0 => Ok(transaction::take(call, handle, true)?.commit(None)?),
             answer => Err(refused(answer)),
         }
         // `txn` frees the handle, and with it what was not taken out.

@@ -10,12 +10,12 @@ use super::exclusive::{Exclusive, Hold};
 use super::guard;
 use super::handle::{self, opaque, Token};
 use super::iterator::{self, sledstore_iter};
-use super::options::sledstore_iter_options;
+use super::options::{self, sledstore_iter_options};
 use super::shared::{Child, SharedStore, Ticket};
 use super::status::{presence, sledstore_status};
 use super::store::{sledstore, StoreObject};
 use super::value::{self, sledstore_value};
-use crate::{SledTransaction, StoreError, TransactionKeyspace};
+use crate::{Durability, SledTransaction, StoreError, TransactionKeyspace};
 
 /// Reads and writes over all keyspaces of a store that happen as if at one moment.
 ///
@@ -71,8 +71,11 @@ impl Begun {
         }
     }
 
-    pub(super) fn commit(self) -> Result<(), StoreError> {
-        self.transaction.commit()
+    pub(super) fn commit(self, durability: Option<Durability>) -> Result<(), StoreError> {
+        match durability {
+            Some(durability) => self.transaction.commit_with(durability),
+            None => self.transaction.commit(),
+        }
     }
 }
 
@@ -433,14 +436,17 @@ pub unsafe extern "C" fn sledstore_txn_iter_new(
 }
 
 /// Makes all writes of a transaction, or none, and ends it. What was written is seen by every read
-/// that begins afterwards; it survives a power loss once it is flushed, see sledstore_flush().
+/// that begins afterwards.
 ///
-/// @param txn    the transaction. It is gone after every status but SLEDSTORE_BUSY,
-///               SLEDSTORE_REENTRANT, SLEDSTORE_FORKED and those that say that it is no live
-///               transaction.
-/// @param error  see sledstore_error; may be NULL.
+/// @param txn         the transaction. It is gone after every status but SLEDSTORE_BUSY,
+///                    SLEDSTORE_REENTRANT, SLEDSTORE_FORKED, those that say that it is no live
+///                    transaction, and SLEDSTORE_UNSUPPORTED for a durability that this version does
+///                    not know.
+/// @param durability  as in sledstore_batch_apply().
+/// @param error       see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: this version does not know the durability, or the
+/// writes have more than 4 GiB in all, and nothing was written; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and
 /// nothing of it was; begin a new one and do all of it again. To write the same value, or the
 /// expiry alone, is to write; to delete a key that is not there, or that a key expires, is not; and
 /// what it reads of its own writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
@@ -454,10 +460,12 @@ pub unsafe extern "C" fn sledstore_txn_iter_new(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sledstore_txn_commit(
     txn: *mut sledstore_txn,
+    durability: u32,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
     guard::enter(error, |call| {
-        take(call, txn, false)?.commit()?;
+        let durability = options::durability(durability)?;
+        take(call, txn, false)?.commit(durability)?;
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }

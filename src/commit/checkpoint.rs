@@ -163,7 +163,8 @@ impl<S: Settled> Committer<S> {
         let changed = &self.checkpoints.changed;
         loop {
             let state = self.checkpoints.lock();
-            let mut state = changed.wait_while(state, sleeps).unwrap_or_else(PoisonError::into_inner);
+            let mut state =
+                changed.wait_while(state, sleeps).unwrap_or_else(PoisonError::into_inner);
             if let Some(every) = every {
                 let waited = changed.wait_timeout_while(state, every, is_idle);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -368,5 +369,4 @@ impl<S: Settled> Committer<S> {
         }
         Ok(())
     }
-
 }

@@ -184,11 +184,7 @@ impl<S: Settled> Committer<S> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn io(
-        &self,
-        operation: &'static str,
-        source: &io::Error,
-    ) -> StoreError {
+    pub(super) fn io(&self, operation: &'static str, source: &io::Error) -> StoreError {
         let directory = &self.options.directory;
         if source.raw_os_error() == Some(TOO_LATE) {
             let limit = self.options.patience;

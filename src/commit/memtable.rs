@@ -19,12 +19,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::PoisonError;
 
 use smallvec::SmallVec;
 
 use super::record::{Change, KeyspaceId, RowImage};
+use super::sync::{
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use super::views::Views;
 use super::{Key, KeyRange};
 use crate::engine::Bytes;

@@ -45,6 +45,7 @@ mod memtable;
 mod pace;
 mod record;
 mod replay;
+mod sync;
 mod tables;
 mod view;
 mod views;

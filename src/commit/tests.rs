@@ -81,7 +81,15 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn options(directory: &Path, memtable: usize) -> Options {
     let directory = directory.to_path_buf();
-    Options { directory, store: STORE, memtable, frozen: 2, view_memory: u64::MAX, portion: 4096, patience: PATIENCE }
+    Options {
+        directory,
+        store: STORE,
+        memtable,
+        frozen: 2,
+        view_memory: u64::MAX,
+        portion: 4096,
+        patience: PATIENCE,
+    }
 }
 
 impl Fixture {

@@ -35,11 +35,6 @@ impl<S: Settled> View<S> {
         self.committer.leave_view(&self.ticket);
     }
 
-    /// The engine below.
-    pub(crate) fn settled(&self) -> &S {
-        self.committer.settled()
-    }
-
     /// The row of `key`, which may have expired.
     pub(crate) fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
         let row = match self.tables.get(keyspace, key, self.ticket.sequence) {

@@ -6,8 +6,9 @@
 //! to its number that is not settled.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+
+use super::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 
 /// Whether a view still shows what it showed.
 #[derive(Debug, Default)]

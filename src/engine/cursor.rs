@@ -55,11 +55,6 @@ impl Cursor {
         Self { keys_only, ..self }
     }
 
-    /// The row above the one that was shown last.
-    pub(crate) fn next(&mut self) -> Result<Option<Row>> {
-        self.step(Direction::Up)
-    }
-
     /// Goes to where a range begins: before the first row from `edge` up, or, on the way down, behind
     /// the last one from there down. It may not lie outside of the cursor's bounds.
     pub(crate) fn begin(&mut self, edge: Bound<Bytes>) {
@@ -137,20 +132,19 @@ impl Cursor {
         }
     }
 
-    /// Adds up to `most` rows that follow, as long as there is nothing about them: no write to wait
-    /// for, no pieces to put together (which nobody may ask for), no error, no end. Whatever stops
-    /// this is left for the next step.
+    /// Adds up to `most` rows that follow, as long as there is nothing about them: no pieces to put
+    /// together (which nobody may ask for), no error, no end. Whatever stops this is left for the next
+    /// step.
     fn read_plain(&mut self, direction: Direction, most: usize, rows: &mut VecDeque<Row>) {
         let Self { tree, walk: Some((_, walk)), changes, keys_only, left, .. } = self else {
             return;
         };
-        let gate = tree.room.gate();
         let end = rows.len() + most;
         let mut size = rows.back().map_or(0, Row::size);
         let read = tree.room.read(|| {
-            while rows.len() < end && size < AT_ONCE && gate.is_open() {
+            while rows.len() < end && size < AT_ONCE {
                 let Some(row) = direction.follow(walk)? else { return Ok(()) };
-                if !gate.is_open() || !(*keys_only || tree.is_plain(&row.key, *changes)) {
+                if !(*keys_only || tree.is_plain(&row.key, *changes)) {
                     *left = Some(row);
                     return Ok(());
                 }
@@ -167,20 +161,14 @@ impl Cursor {
         }
     }
 
-    /// The next row as the tree has it, unless it may be half of a write. Keys that may be are never
-    /// passed over for that where they are gone: as long as a write that failed has left one of its
-    /// rows as it was, whoever meets that row is told.
+    /// The next row as the tree has it.
     fn walk_on(&mut self, direction: Direction) -> Result<Option<Row>> {
         let Self { tree, walk, left, .. } = self;
-        let row = tree.room.may_read(&tree.inner, None).and_then(|()| match (left.take(), walk) {
+        let row = match (left.take(), walk) {
             (Some(row), _) => Ok(Some(row)),
             (None, None) => Ok(None),
             (None, Some((_, walk))) => tree.room.read(|| direction.follow(walk)),
-        });
-        let row = row.and_then(|row| match &row {
-            Some(found) => tree.room.may_read(&tree.inner, Some(&found.key)).map(|()| row),
-            None => Ok(None),
-        });
+        };
         match &row {
             Ok(Some(_)) => {}
             Ok(None) => self.jump(match direction {

@@ -1,7 +1,7 @@
 //! What becomes of the logs of our stores, as the calls to the system tell it that sled makes.
 //!
 //! sled does not tell everything that happens to its log: a read that fails while it opens is the
-//! end of the log to it, a failed sync of its periodic flush only a line for a logger. So its calls
+//! end of the log to it. So its calls
 //! end at functions of our own, in `stand_ins.rs`. They look the file up here, and note what has
 //! failed.
 //!
@@ -12,6 +12,7 @@
 //! on in memory, and is told that all goes well: see [`Log::change`]. It is `Room` that lets nobody
 //! build on it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -19,11 +20,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::thread::{current, sleep};
+use std::thread::sleep;
 
-use super::buffers::Buffers;
 use super::lock::{Deadline, POLL};
 use super::stand_ins;
 use super::undo::Undo;
@@ -39,9 +39,6 @@ static ANY_KEPT: AtomicBool = AtomicBool::new(false);
 /// is.
 static OPENING: AtomicUsize = AtomicUsize::new(0);
 
-/// Stands for the number of an error where nothing but a batch has failed; no write gives it.
-pub(super) const HALTED: i32 = libc::ECANCELED;
-
 type FileId = (u64, u64);
 
 /// What is known of one log. It counts from the moment that sled locks the log until it does so anew.
@@ -52,11 +49,9 @@ pub(super) struct Log {
     opening: AtomicBool,
     /// The number of the first error of reading it meanwhile; 0 is none.
     unread: AtomicI32,
-    /// The number of the first error of writing or syncing it, or `HALTED`; 0 is none.
+    /// The number of the first error of writing or syncing it; 0 is none.
     failed: AtomicI32,
-    segment_size: AtomicU64,
     lock: Mutex<SledsLock>,
-    buffers: Buffers,
     undo: Undo,
 }
 
@@ -96,9 +91,7 @@ impl Log {
             opening: AtomicBool::new(true),
             unread: AtomicI32::new(0),
             failed: AtomicI32::new(0),
-            segment_size: AtomicU64::new(u64::MAX),
             lock: Mutex::new(SledsLock { awaited: true, held: None }),
-            buffers: Buffers::default(),
             undo: Undo::default(),
         }
     }
@@ -123,14 +116,11 @@ impl Log {
     }
 
     /// A read has failed. While sled opens the log, it takes that for the end, so nothing may be
-    /// changed from now on. Later sled tells it to whoever has called, except in its own thread,
-    /// which only ends then.
+    /// changed from now on. Later sled tells it to its caller.
     pub(super) fn read_failed(&self, error: i32) {
         if self.opening.load(Ordering::SeqCst) {
             let _ = self.unread.compare_exchange(0, error, Ordering::SeqCst, Ordering::SeqCst);
             ANY_KEPT.store(true, Ordering::SeqCst);
-        } else if current().name() == Some(PERIODIC_THREAD) {
-            self.write_failed(error);
         }
     }
 
@@ -138,20 +128,6 @@ impl Log {
     pub(super) fn write_failed(&self, error: i32) {
         let _ = self.failed.compare_exchange(0, error, Ordering::SeqCst, Ordering::SeqCst);
         ANY_KEPT.store(true, Ordering::SeqCst);
-    }
-
-    /// A batch of sled's has failed in its middle, and the half that was made must not come to the
-    /// disk.
-    pub(super) fn halt(&self) {
-        self.write_failed(HALTED);
-    }
-
-    pub(super) fn set_segment_size(&self, size: usize) {
-        self.segment_size.store(size as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn segment_size(&self) -> u64 {
-        self.segment_size.load(Ordering::Relaxed)
     }
 
     /// What becomes of a change that sled is about to make. Whatever sled does because it believes
@@ -212,11 +188,6 @@ impl Log {
         stand_ins::past_them(|| self.undo.restore(&log))
     }
 
-    /// What of it is on its way to the disk.
-    pub(super) fn buffers(&self) -> &Buffers {
-        &self.buffers
-    }
-
     /// `file` has just been locked.
     pub(super) fn locked(&self, file: RawFd) {
         let mut lock = self.lock();
@@ -241,8 +212,20 @@ impl Log {
     }
 }
 
-/// The name of sled's thread that flushes from time to time.
-const PERIODIC_THREAD: &str = "log flusher";
+thread_local! {
+    /// Whether this thread is one of sled's pool, once it was asked for its name.
+    static OF_POOL: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Whether this thread is one of sled's pool.
+pub(super) fn is_of_pool() -> bool {
+    OF_POOL.get().unwrap_or_else(|| {
+        let thread = std::thread::current();
+        let is = thread.name().is_some_and(|name| name.starts_with("sled-io-"));
+        OF_POOL.set(Some(is));
+        is
+    })
+}
 
 /// Whether a log may be one that sled is opening.
 pub(super) fn any_is_opening() -> bool {

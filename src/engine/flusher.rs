@@ -51,17 +51,13 @@ impl Flusher {
     /// Waits until everything written so far is on the disk.
     pub(super) fn flush(&self) -> Result<()> {
         self.desk.room.may_write()?;
-        let number = self.desk.draw();
+        let number = {
+            let mut state = self.desk.state();
+            state.drawn += 1;
+            self.desk.changed.notify_all();
+            state.drawn
+        };
         drop(self.desk.wait(|state| state.served >= number)?);
-        self.desk.room.may_write()
-    }
-
-    /// Has everything written so far flushed without waiting for it, but waits for the flush that
-    /// was asked for last; so at most two portions are ever on their way.
-    pub(super) fn flush_in_turn(&self) -> Result<()> {
-        let last = self.desk.state().drawn;
-        drop(self.desk.wait(|state| state.served >= last)?);
-        self.desk.draw();
         self.desk.room.may_write()
     }
 
@@ -78,13 +74,6 @@ impl Desk {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change of the state is a single step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn draw(&self) -> u64 {
-        let mut state = self.state();
-        state.drawn += 1;
-        self.changed.notify_all();
-        state.drawn
     }
 
     fn wait(&self, done: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
@@ -135,7 +124,6 @@ impl Desk {
         let flushed =
             witness.flush("close", &db, &self.room).and_then(|()| witness.end(&self.room));
         // Dropping flushes and syncs the log.
-        let _turn = self.room.flushes();
         let dropped = shield("close", self.room.path(), || {
             drop((db, last, witness));
             Ok(())

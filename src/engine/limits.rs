@@ -14,10 +14,9 @@ const LONGEST_KEY: usize = 4096;
 const ROWS_IN_LEAF: usize = 22;
 const KEYS_IN_INNER_PAGE: usize = 325;
 
-/// Bytes of keys and values between two flushes, at most, and those from which on a batch is large.
+/// Bytes of keys and values between two flushes, at most.
 const LONGEST_PORTION: usize = 8 << 20;
 const SHORTEST_PORTION: usize = 16 << 10;
-const LARGE: usize = 16 << 20;
 
 /// What is kept free for trees that no keyspace speaks of: sled's own, and the library's.
 const NAMES_TO_SPARE: usize = 256;
@@ -32,13 +31,11 @@ pub(super) struct Limits {
     pub(super) value: usize,
     /// The page that lists all trees, which sled writes anew whenever there is one more.
     names: usize,
-    /// Bytes of keys and values after which sled is made to write out: by then the log has grown by a
-    /// segment at most, so that few of them wait to be written, see `buffers.rs`. sled writes several
-    /// times what it is given.
+    /// Bytes of keys and values after which the checkpoint flushes sled: by then sled's log has grown
+    /// by about a segment. sled writes several times what it is given, and hands each full buffer to a
+    /// pool of seven threads. If many of them are under way, a writer that begins a segment waits for a
+    /// cut of the file that waits for a thread of the pool, all of which wait for that writer's lock.
     pub(super) portion: usize,
-    /// Bytes from which on a write is large, and goes in portions: so few that as one step of
-    /// sled's it does not fill many segments.
-    pub(super) large: usize,
 }
 
 impl Limits {
@@ -50,7 +47,7 @@ impl Limits {
         let value = (page / ROWS_IN_LEAF).saturating_sub(key + 32).clamp(1, LONGEST_IN_ONE);
         let names = page.saturating_sub(NAMES_TO_SPARE);
         let portion = (segment_size / 4).clamp(SHORTEST_PORTION, LONGEST_PORTION);
-        Self { key, value, names, portion, large: LARGE.min(8 * portion) }
+        Self { key, value, names, portion }
     }
 
     /// Whether the list of all trees stays small enough when there are trees of these names.

@@ -133,12 +133,6 @@ impl Deadline {
     pub(super) fn has_passed(&self) -> bool {
         self.0.is_some_and(|end| Instant::now() >= end)
     }
-
-    /// How long it is until then, or part of that.
-    pub(super) fn left(&self) -> Duration {
-        const LONG: Duration = Duration::from_secs(3600);
-        self.0.map_or(LONG, |end| end.saturating_duration_since(Instant::now()).min(LONG))
-    }
 }
 
 /// Waits until sled's own lock on its log is free, at most until `deadline`; says whether it is.

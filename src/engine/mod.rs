@@ -6,36 +6,36 @@
 //!
 //! * Every call into sled runs inside [`shield::shield`], which turns sled's errors and sled's
 //!   panics into errors that name the operation and the directory.
-//! * Nothing calls out while sled holds one of its locks: no merge operators, subscribers or
-//!   transaction closures that belong to somebody else.
+//! * Nothing calls out while sled holds one of its locks: no merge operators or subscribers that
+//!   belong to somebody else.
+//!
+//! After the opening one thread writes to sled, the checkpoint of `commit`, and only by single
+//! inserts and removals: sled's batches and transactions are slow, and make others wait.
 
-mod buffers;
 mod bytes;
-mod commit;
 mod cursor;
 mod directory;
 mod durable;
 mod failure;
 mod flusher;
-mod gate;
 mod journal;
 mod limits;
 mod lock;
 mod log_io;
-mod manifest;
 mod mark;
 mod mend;
 mod open;
-mod pieces;
+mod overflow;
+
 mod room;
 mod row;
 mod script;
+mod settle;
 mod shield;
 mod signals;
 mod stand_ins;
 mod start;
 mod tree;
-mod turns;
 mod undo;
 mod uptime;
 mod witness;
@@ -48,12 +48,11 @@ pub use sled::Tree as RawTree;
 #[doc(hidden)]
 pub use stand_ins::diverted_syncs;
 
-pub(crate) use commit::{commit, commit_blind, commit_one, settle, Step};
 pub(crate) use cursor::Cursor;
 pub(crate) use flusher::PATIENCE;
-pub(crate) use journal::{commit_large, is_large, Teller};
 pub(crate) use log_io::{preallocate, write_all_at};
 pub(crate) use open::{Engine, Options};
+pub(crate) use settle::{settle, Step};
 pub(crate) use signals::blocked as signals_blocked;
 pub(crate) use tree::Tree;
 pub(crate) use uptime::uptime;

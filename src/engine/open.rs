@@ -8,11 +8,11 @@ use oxistore_core::StoreError;
 
 use super::durable::DurableLog;
 use super::flusher::Flusher;
-use super::journal::{self, Journal};
+use super::journal;
 use super::limits::Limits;
 use super::lock::{wait_for_sled, Deadline, DirectoryLock, LINGER};
 use super::mend;
-use super::pieces::Pieces;
+use super::overflow::Pieces;
 use super::room::Room;
 use super::shield::shield;
 use super::start::{discard, open_or_set_aside, spare_threads};
@@ -61,7 +61,6 @@ pub(crate) struct Engine {
 
 /// What has to go in this order when the engine closes.
 struct Parts {
-    journal: Arc<Journal>,
     db: sled::Db,
     limits: Limits,
     flusher: Flusher,
@@ -94,8 +93,7 @@ impl Engine {
 
     /// The tree `name`, created if it is not there. Its values are small.
     pub(crate) fn tree(&self, name: &[u8]) -> Result<Tree> {
-        let (room, journal) = (Arc::clone(&self.room), Arc::clone(&self.parts().journal));
-        Ok(Tree { inner: self.raw_tree(name)?, room, pieces: None, journal })
+        Ok(Tree { inner: self.raw_tree(name)?, room: Arc::clone(&self.room), pieces: None })
     }
 
     /// The tree `name`, created if it is not there, whose values may have any size; the tree
@@ -146,21 +144,6 @@ impl Engine {
         self.parts().flusher.flush()
     }
 
-    /// To be called without locks when a tree is under pressure: sees that what was written gets
-    /// out, so that sled never holds more than a bounded amount of it.
-    pub(crate) fn relieve(&self) -> Result<()> {
-        if !self.room.is_under_pressure() {
-            return Ok(());
-        }
-        self.room.relieve();
-        self.parts().flusher.flush_in_turn()
-    }
-
-    /// To be called without locks before a batch: waits until the disk is ready for it.
-    pub(crate) fn wait_until_not_crowded(&self) -> Result<()> {
-        self.room.wait_until_not_crowded()
-    }
-
     /// The bytes that the directory's log and blobs occupy.
     pub(crate) fn size_on_disk(&self) -> Result<u64> {
         shield("measure", self.path(), || self.parts().db.size_on_disk())
@@ -178,8 +161,7 @@ impl Engine {
 
     fn shut(&mut self) -> Result<()> {
         let Some(parts) = self.parts.take() else { return Ok(()) };
-        let Parts { journal, db, flusher, log, lock, .. } = parts;
-        drop(journal);
+        let Parts { db, flusher, log, lock, .. } = parts;
         let closed = flusher.close(db);
         let deadline = Deadline::after(CLOSE_LIMIT.min(self.room.patience()));
         let free =
@@ -202,8 +184,7 @@ impl Parts {
             lock.remove(room.path());
         }
         let (db, limits, flusher, log) = opened?;
-        let journal = Arc::new(Journal::new(db.clone(), flusher.clone(), limits));
-        Ok(Self { journal, db, limits, flusher, log, lock })
+        Ok(Self { db, limits, flusher, log, lock })
     }
 
     fn open_locked(
@@ -255,8 +236,6 @@ impl Parts {
                 existing.unwrap_or(SLEDS_SEGMENT_SIZE)
             }
         };
-        room.set_portion(Limits::of(size));
-        log.log().set_segment_size(size);
         let db = open_or_set_aside(path, options, size, log)?;
         match Self::start(room, options, is_new, size, &db, log) {
             Ok(flusher) => Ok((db, Limits::of(size), flusher)),

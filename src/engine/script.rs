@@ -1,4 +1,4 @@
-//! The steps of a large batch as bytes.
+//! The steps of a large batch as bytes, as older versions wrote them.
 //!
 //! A row of records, each of which begins with its kind:
 //!
@@ -6,10 +6,11 @@
 //! * `1`, tree (4), length of the key (4), key: remove it.
 //! * `2`, tree (4), length of the key (4), length of the value (4), key, value: set it.
 //!
-//! Numbers are little endian. The row is cut into chunks of equal length wherever that falls. Neither
-//! writer nor reader ever holds more of it than a chunk and a record.
+//! Numbers are little endian. The row is cut into chunks of equal length wherever that falls. The
+//! reader never holds more of it than a chunk and a record.
 
-use super::pieces::RawStep;
+#[cfg(test)]
+pub(super) use writer::Writer;
 
 const TREE: u8 = 0;
 const REMOVE: u8 = 1;
@@ -23,19 +24,11 @@ const STEPS_PER_PIN: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) chunks: u64,
-    pub(super) length: u64,
+    length: u64,
     sum: u32,
 }
 
 impl Head {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let numbers = [self.chunks.to_le_bytes(), self.length.to_le_bytes()].concat();
-        let mut bytes = [&numbers[..], &self.sum.to_le_bytes()].concat();
-        let own_sum = crc32fast::hash(&bytes);
-        bytes.extend_from_slice(&own_sum.to_le_bytes());
-        bytes
-    }
-
     /// `None` if it is damaged.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (rest, own_sum) = bytes.split_last_chunk::<4>()?;
@@ -46,89 +39,6 @@ impl Head {
         let sum = u32::from_le_bytes(rest[16..].try_into().expect("4 bytes"));
         Some(Self { chunks: long(0), length: long(8), sum })
     }
-}
-
-/// Writes a script, a chunk at a time, by `put`.
-pub(super) struct Writer<P> {
-    put: P,
-    chunk_length: usize,
-    chunk: Vec<u8>,
-    trees: Vec<sled::IVec>,
-    head: Head,
-    sum: crc32fast::Hasher,
-}
-
-impl<P: FnMut(u64, &[u8]) -> sled::Result<()>> Writer<P> {
-    pub(super) fn new(chunk_length: usize, put: P) -> Self {
-        let chunk = Vec::with_capacity(chunk_length);
-        let head = Head { chunks: 0, length: 0, sum: 0 };
-        Self { put, chunk_length, chunk, trees: Vec::new(), head, sum: crc32fast::Hasher::new() }
-    }
-
-    pub(super) fn add(&mut self, step: &RawStep<'_>) -> sled::Result<()> {
-        let tree = self.number_of(&step.tree.name())?;
-        match &step.value {
-            Some(value) => {
-                let lengths = [tree, length(&step.key), length(value)].map(u32::to_le_bytes);
-                self.write(&[SET])?;
-                self.write(lengths.as_flattened())?;
-                self.write(&step.key)?;
-                self.write(value)
-            }
-            None => {
-                let lengths = [tree, length(&step.key)].map(u32::to_le_bytes);
-                self.write(&[REMOVE])?;
-                self.write(lengths.as_flattened())?;
-                self.write(&step.key)
-            }
-        }
-    }
-
-    /// Writes the last chunk.
-    pub(super) fn end(mut self) -> sled::Result<Head> {
-        if !self.chunk.is_empty() {
-            self.put_chunk()?;
-        }
-        Ok(Head { sum: self.sum.finalize(), ..self.head })
-    }
-
-    fn number_of(&mut self, name: &sled::IVec) -> sled::Result<u32> {
-        if let Some(known) = self.trees.iter().rposition(|tree| tree == name) {
-            return Ok(known as u32);
-        }
-        self.write(&[TREE])?;
-        self.write(&length(name).to_le_bytes())?;
-        self.write(name)?;
-        self.trees.push(name.clone());
-        Ok(self.trees.len() as u32 - 1)
-    }
-
-    fn write(&mut self, mut bytes: &[u8]) -> sled::Result<()> {
-        while !bytes.is_empty() {
-            let room = self.chunk_length - self.chunk.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.chunk.extend_from_slice(now);
-            bytes = later;
-            if self.chunk.len() == self.chunk_length {
-                self.put_chunk()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn put_chunk(&mut self) -> sled::Result<()> {
-        self.sum.update(&self.chunk);
-        (self.put)(self.head.chunks, &self.chunk)?;
-        self.head.chunks += 1;
-        self.head.length += self.chunk.len() as u64;
-        self.chunk.clear();
-        Ok(())
-    }
-}
-
-/// Keys and values are bounded far below 4 GiB.
-fn length(bytes: &[u8]) -> u32 {
-    bytes.len() as u32
 }
 
 /// Reads a script from its chunks.
@@ -244,5 +154,112 @@ impl<'a> Record<'a> {
             }),
         };
         Ok(found)
+    }
+}
+
+/// What older versions did.
+#[cfg(test)]
+mod writer {
+    use super::super::overflow::RawStep;
+    use super::{Head, REMOVE, SET, TREE};
+
+    impl Head {
+        pub(in super::super) fn encode(&self) -> Vec<u8> {
+            let numbers = [self.chunks.to_le_bytes(), self.length.to_le_bytes()].concat();
+            let mut bytes = [&numbers[..], &self.sum.to_le_bytes()].concat();
+            let own_sum = crc32fast::hash(&bytes);
+            bytes.extend_from_slice(&own_sum.to_le_bytes());
+            bytes
+        }
+    }
+
+    /// Writes a script, a chunk at a time, by `put`.
+    pub(in super::super) struct Writer<P> {
+        put: P,
+        chunk_length: usize,
+        chunk: Vec<u8>,
+        trees: Vec<sled::IVec>,
+        head: Head,
+        sum: crc32fast::Hasher,
+    }
+
+    impl<P: FnMut(u64, &[u8]) -> sled::Result<()>> Writer<P> {
+        pub(in super::super) fn new(chunk_length: usize, put: P) -> Self {
+            let chunk = Vec::with_capacity(chunk_length);
+            let head = Head { chunks: 0, length: 0, sum: 0 };
+            Self {
+                put,
+                chunk_length,
+                chunk,
+                trees: Vec::new(),
+                head,
+                sum: crc32fast::Hasher::new(),
+            }
+        }
+
+        pub(in super::super) fn add(&mut self, step: &RawStep<'_>) -> sled::Result<()> {
+            let tree = self.number_of(&step.tree.name())?;
+            match &step.value {
+                Some(value) => {
+                    let lengths = [tree, length(&step.key), length(value)].map(u32::to_le_bytes);
+                    self.write(&[SET])?;
+                    self.write(lengths.as_flattened())?;
+                    self.write(&step.key)?;
+                    self.write(value)
+                }
+                None => {
+                    let lengths = [tree, length(&step.key)].map(u32::to_le_bytes);
+                    self.write(&[REMOVE])?;
+                    self.write(lengths.as_flattened())?;
+                    self.write(&step.key)
+                }
+            }
+        }
+
+        /// Writes the last chunk.
+        pub(in super::super) fn end(mut self) -> sled::Result<Head> {
+            if !self.chunk.is_empty() {
+                self.put_chunk()?;
+            }
+            Ok(Head { sum: self.sum.finalize(), ..self.head })
+        }
+
+        fn number_of(&mut self, name: &sled::IVec) -> sled::Result<u32> {
+            if let Some(known) = self.trees.iter().rposition(|tree| tree == name) {
+                return Ok(known as u32);
+            }
+            self.write(&[TREE])?;
+            self.write(&length(name).to_le_bytes())?;
+            self.write(name)?;
+            self.trees.push(name.clone());
+            Ok(self.trees.len() as u32 - 1)
+        }
+
+        fn write(&mut self, mut bytes: &[u8]) -> sled::Result<()> {
+            while !bytes.is_empty() {
+                let room = self.chunk_length - self.chunk.len();
+                let (now, later) = bytes.split_at(room.min(bytes.len()));
+                self.chunk.extend_from_slice(now);
+                bytes = later;
+                if self.chunk.len() == self.chunk_length {
+                    self.put_chunk()?;
+                }
+            }
+            Ok(())
+        }
+
+        fn put_chunk(&mut self) -> sled::Result<()> {
+            self.sum.update(&self.chunk);
+            (self.put)(self.head.chunks, &self.chunk)?;
+            self.head.chunks += 1;
+            self.head.length += self.chunk.len() as u64;
+            self.chunk.clear();
+            Ok(())
+        }
+    }
+
+    /// Keys and values are bounded far below 4 GiB.
+    fn length(bytes: &[u8]) -> u32 {
+        bytes.len() as u32
     }
 }

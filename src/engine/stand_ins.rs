@@ -19,11 +19,8 @@
 //!   overwrites everything behind it. So then `pwrite64` and `ftruncate64` change that log no more,
 //!   and `rename` and `unlink` change no snapshot and no blob beside it, until it is opened anew.
 //! * `pwrite64`, `ftruncate64` and `fsync`: when one of them fails, all changes are only pretended
-//!   from then on, until the log is opened anew: see `durable.rs`. So it is when a batch has failed
-//!   in its middle: see `manifest.rs`.
+//!   from then on, until the log is opened anew: see `durable.rs`.
 //! * `pwrite64` and `ftruncate64` also save what goes while sled opens a log: see `undo.rs`.
-//! * `pwrite64` and `fsync` also note how many buffers are being written, and `fsync` syncs several
-//!   at once: see `buffers.rs`.
 //! * `flock`: the lock is remembered, so that it can be given back although a forked child has it
 //!   too.
 //! * `pthread_create`: sled's threads take no signals: see `signals.rs`.
@@ -34,7 +31,6 @@
 use std::cell::Cell;
 use std::ffi::{c_char, c_void, CStr, OsStr};
 use std::fs::File;
-use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -42,10 +38,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::Arc;
 
-use super::buffers;
 use super::directory::log_file;
-use super::durable::{any_is_kept, any_is_opening, Change, Log};
-use super::manifest::is_of_a_failed_batch;
+use super::durable::{any_is_kept, any_is_opening, is_of_pool, Change, Log};
 
 /// How often sled was sent to `fsync`.
 static DIVERTED: AtomicU64 = AtomicU64::new(0);
@@ -120,25 +114,14 @@ extern "C" fn pread64(fd: RawFd, to: *mut c_void, size: usize, offset: i64) -> i
 
 /// What our `pwrite64` does: the same as libc's, or nothing, where the log is kept as it is.
 extern "C" fn pwrite64(fd: RawFd, from: *const c_void, size: usize, offset: i64) -> isize {
-    if let Some(log) = buffers::write_begins(fd) {
-        // SAFETY: the caller hands over so many bytes, for as long as its call lasts.
-        let buffer = unsafe { std::slice::from_raw_parts(from.cast(), size) };
-        if is_of_a_failed_batch(buffer, offset as u64, log.segment_size()) {
-            log.halt();
-        }
-    }
-    let written = change(fd, size as isize, || {
+    change(fd, size as isize, || {
         if any_is_opening() && save(fd, size as u64, offset).is_err() {
             return -1;
         }
         // SAFETY: the arguments are the caller's own, and this is the same function under another
         // name.
         unsafe { libc::pwrite(fd, from, size, offset) }
-    });
-    if written < 0 {
-        keep_errno(|| buffers::write_ends(fd));
-    }
-    written
+    })
 }
 
 /// What our `ftruncate64` does: the same as libc's, or nothing, where the log is kept as it is.
@@ -155,29 +138,12 @@ extern "C" fn ftruncate64(fd: RawFd, length: i64) -> i32 {
 
 /// What our `fsync` does: the same as libc's, or nothing, where the log is kept as it is.
 extern "C" fn fsync(fd: RawFd) -> i32 {
-    let result = change(fd, 0, || match buffers::sync(fd, || sync(fd)) {
-        Ok(()) => 0,
-        Err(error) => {
-            set_errno(error.raw_os_error().unwrap_or(libc::EIO));
-            -1
-        }
-    });
-    keep_errno(|| buffers::write_ends(fd));
-    result as i32
-}
-
-/// libc's `fsync`.
-fn sync(fd: RawFd) -> io::Result<()> {
-    let result = match real_fsync() {
+    change(fd, 0, || match real_fsync() {
         // SAFETY: it takes no pointers.
-        Some(real) => unsafe { real(fd) },
+        Some(real) => unsafe { real(fd) as isize },
         // SAFETY: as above; it is what libc's function does.
-        None => unsafe { libc::syscall(libc::SYS_fsync, fd) as i32 },
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+        None => unsafe { libc::syscall(libc::SYS_fsync, fd) as isize },
+    }) as i32
 }
 
 /// What our `flock` does: the same as libc's, and where sled has just locked a log, that is noted.
@@ -321,7 +287,7 @@ fn change(fd: RawFd, done: isize, make: impl FnOnce() -> isize) -> isize {
         return result;
     }
     match note(fd, Log::write_failed) {
-        Some(log) if buffers::is_of_pool() || !log.can_be_told() => done,
+        Some(log) if is_of_pool() || !log.can_be_told() => done,
         _ => result,
     }
 }
@@ -333,13 +299,6 @@ fn note(fd: RawFd, failed: fn(&Log, i32)) -> Option<Arc<Log>> {
     let log = Log::of(fd).filter(|_| error != libc::EINTR);
     set_errno(error);
     log.inspect(|log| failed(log, error))
-}
-
-/// Does `work` and leaves errno as it was.
-fn keep_errno(work: impl FnOnce()) {
-    let error = errno();
-    work();
-    set_errno(error);
 }
 
 fn errno() -> i32 {

@@ -13,7 +13,7 @@ use super::lock::{Deadline, LINGER};
 use super::mend;
 use super::open::Options;
 use super::shield::{is_lock_error, shield};
-use super::{signals, turns};
+use super::signals;
 use super::{Failure, Result};
 
 /// sled panics below 256 bytes and is of no use below this.
@@ -105,7 +105,6 @@ fn open_sled(
 
 /// Drops what sled has opened and nobody may use; syncing it can fail, and then it panics.
 pub(super) fn discard(path: &Path, db: sled::Db) {
-    let _turn = turns::flush();
     let _ = shield("open", path, || {
         drop(db);
         Ok(())

@@ -66,10 +66,7 @@ impl Witness {
         if writes != self.noted {
             shield(operation, path, || self.tree.insert(mark::KEY, &writes.to_le_bytes()))?;
         }
-        {
-            let _turn = room.flushes();
-            shield(operation, path, || db.flush().map(drop))?;
-        }
+        shield(operation, path, || db.flush().map(drop))?;
         self.log.sync_data().map_err(io)?;
         // A failure that one of sled's threads was told, and we were not.
         room.may_write()?;

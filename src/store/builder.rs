@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::{Clock, MonotonicClock};
-use super::keyspace::DEFAULT;
 use super::inner::StoreInner;
+use super::keyspace::DEFAULT;
 use super::settled::SettledRows;
 use super::SledStore;
 use crate::commit::{self, Committer, Durability};

@@ -42,6 +42,7 @@ mod savepoint;
 mod settled;
 mod snapshot;
 mod snapshot_rows;
+mod sync;
 mod transaction;
 mod write;
 
@@ -60,8 +61,8 @@ pub use snapshot::{SledSnapshot, SnapshotStats};
 pub use transaction::{SledTransaction, TransactionKeyspace};
 
 use crate::engine::Result;
-use keyspace::Keyspace;
 use inner::StoreInner;
+use keyspace::Keyspace;
 
 /// A handle to one keyspace of one store.
 ///

@@ -21,9 +21,8 @@ impl StoreInner {
     /// Takes a view of this moment. The caller has a lease, and `core` from it.
     pub(super) fn read_view(self: &Arc<Self>, core: &Arc<Core>) -> ReadView {
         // A life that is lengthened between the two would be over in this view and never in others.
-        let (view, now) = self
-            .revivals
-            .look_between(|| core.between_commits(), || (core.view(), self.now_ms()));
+        let (view, now) =
+            self.revivals.look_between(|| core.between_commits(), || (core.view(), self.now_ms()));
         ReadView { inner: Arc::clone(self), view, now }
     }
 }

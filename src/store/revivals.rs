@@ -10,7 +10,7 @@
 //! * Otherwise each such writer either had published before the reader read, or looks at the clock
 //!   after the reader did. The clock does not go back, so that writer finds the key expired as well.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::sync::{fence, AtomicU64, Ordering};
 
 /// Readers try so often beside the writers, and then keep them out.
 const TRIES: usize = 4;
@@ -29,6 +29,9 @@ impl Revivals {
     /// commit is published.
     pub(super) fn begin(&self) -> Revival<'_> {
         self.begun.fetch_add(1, Ordering::SeqCst);
+        // Of this one and the reader's, one comes first: either the reader sees the number, or this
+        // writer sees a clock that is not behind the reader's.
+        fence(Ordering::SeqCst);
         Revival(self)
     }
 
@@ -42,6 +45,7 @@ impl Revivals {
         for _ in 0..TRIES {
             let ended = self.ended.load(Ordering::SeqCst);
             let found = look();
+            fence(Ordering::SeqCst);
             if self.begun.load(Ordering::SeqCst) == ended {
                 return found;
             }

@@ -52,12 +52,7 @@ impl Savepoints {
     }
 
     /// Keeps what a key was before the write that was just made.
-    pub(super) fn note(
-        &mut self,
-        keyspace: KeyspaceId,
-        key: &[u8],
-        before: Option<Write<Bytes>>,
-    ) {
+    pub(super) fn note(&mut self, keyspace: KeyspaceId, key: &[u8], before: Option<Write<Bytes>>) {
         if let Some(mark) = self.0.last_mut() {
             mark.undo.entry((keyspace, key.to_vec())).or_insert(before);
         }

@@ -81,7 +81,9 @@ impl<V: Deref<Target = [u8]>> Write<V> {
     /// What the log says if the commit is made `now`.
     fn at<'a>(&'a self, keyspace: KeyspaceId, key: &'a [u8], now: u64) -> Change<'a> {
         match self {
-            Write::Put(value, ttl) => put_until(keyspace, key, value, ttl.map(|ttl| deadline(now, ttl)), now),
+            Write::Put(value, ttl) => {
+                put_until(keyspace, key, value, ttl.map(|ttl| deadline(now, ttl)), now)
+            }
             Write::Delete => Change::Delete { keyspace, key },
         }
     }
@@ -247,7 +249,7 @@ impl SledStore {
     ) -> Result<()> {
         for write in writes {
             // Most often they are all of one keyspace.
-            if !keyspaces.last().is_some_and(|last| last.id() == write.keyspace.id()) {
+            if keyspaces.last().is_none_or(|last| last.id() != write.keyspace.id()) {
                 keyspaces.push(write.keyspace);
             }
             write.write.check(write.key, self.inner.longest_key)?;

@@ -1,5 +1,6 @@
 //! What holds while many threads, or a process that is killed, work on one store.
 
+mod acknowledged;
 mod batches;
 #[path = "../common/mod.rs"]
 mod common;

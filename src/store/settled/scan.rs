@@ -75,7 +75,8 @@ impl Expiries {
     fn of(&mut self, key: &[u8], down: bool) -> Result<Option<u64>> {
         loop {
             while let Some(entry) = self.ahead.front() {
-                let (first, second) = if down { (key, &entry.key[..]) } else { (&entry.key[..], key) };
+                let (first, second) =
+                    if down { (key, &entry.key[..]) } else { (&entry.key[..], key) };
                 match first.cmp(second) {
                     std::cmp::Ordering::Less => drop(self.ahead.pop_front()),
                     std::cmp::Ordering::Equal => return Ok(expiry(&entry.value)),

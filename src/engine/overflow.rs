@@ -4,16 +4,17 @@
 //! never syncs and never removes. So no page may become that large: a value above a limit is cut.
 //! Its first piece, the head, stands in the tree in the place of the value; the others stand in a
 //! tree beside it, under the number of the value, which is used once; and an entry there says that
-//! the key has such a value. All of it changes in one atomic step. Whoever reads the tree without
-//! this library sees the head.
+//! the key has such a value. The checkpoint changes all of it step by step; where a crash leaves some
+//! of the steps, the write-ahead log has the value and the next checkpoint makes all of them again.
+//! A program that reads the tree without this library sees the head.
 //!
 //! Keys of the tree beside: `0`, key: the entry. `1`, number (8 bytes, highest first), place of the
 //! piece (4 bytes, highest first): a piece.
 //!
 //! # Why a reader never sees half of two values
 //!
-//! The entries are known in memory. A writer, of whom there is one at a time for each key, marks
-//! the key as changing before it commits, and enters what is there afterwards. A reader that finds
+//! The entries are known in memory. The checkpoint thread, which alone writes, marks the key as
+//! changing before its first step, and enters what is there after the last one. A reader that finds
 //! the key changing waits. One that finds an entry takes head and pieces, and looks again: numbers
 //! are used once, so the same number twice means that nothing has changed in between. One that finds
 //! no entry reads the tree, and looks whether any key has begun to change since; if not, what it
@@ -143,14 +144,6 @@ impl Pieces {
         self.state(key).is_none() && self.changes() == changes
     }
 
-    /// The length of the value of `key`, if it is in pieces; 0 otherwise.
-    pub(super) fn length(&self, key: &[u8]) -> usize {
-        match self.state(key) {
-            Some(State::Whole(entry)) => entry.length as usize,
-            None | Some(State::Changing | State::Torn) => 0,
-        }
-    }
-
     /// The value of `key` in `tree`.
     pub(super) fn get(&self, tree: &sled::Tree, key: &[u8]) -> sled::Result<Option<Bytes>> {
         loop {
@@ -206,11 +199,19 @@ pub(super) struct RawStep<'a> {
     pub(super) value: Option<Cow<'a, [u8]>>,
 }
 
+impl RawStep<'_> {
+    pub(super) fn make(&self) -> sled::Result<()> {
+        match &self.value {
+            Some(value) => self.tree.insert(&self.key[..], &value[..]).map(drop),
+            None => self.tree.remove(&self.key[..]).map(drop),
+        }
+    }
+}
+
 /// A change of a value that was or will be in pieces. Until it is dropped the key is changing.
 pub(super) struct Change {
     pieces: Arc<Pieces>,
     key: Box<[u8]>,
-    before: Option<Entry>,
     after: Option<Entry>,
     /// What the key has when this is dropped.
     outcome: Option<State>,
@@ -262,7 +263,7 @@ impl Pieces {
         };
         self.enter(key, Some(State::Changing));
         let (pieces, key) = (Arc::clone(self), key.into());
-        Ok((Change { pieces, key, before, after, outcome: Some(State::Torn) }, own))
+        Ok((Change { pieces, key, after, outcome: Some(State::Torn) }, own))
     }
 
     fn cut(&self, value: &[u8]) -> Entry {
@@ -279,11 +280,6 @@ impl Change {
     /// All of it is made.
     pub(super) fn committed(&mut self) {
         self.outcome = self.after.map(State::Whole);
-    }
-
-    /// Nothing of it was made.
-    pub(super) fn abandoned(&mut self) {
-        self.outcome = self.before.map(State::Whole);
     }
 }
 
