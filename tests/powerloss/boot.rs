@@ -13,6 +13,9 @@ const SUMMED: usize = 44;
 const BOOT: usize = 32;
 const HEAD: usize = 48;
 
+/// No boot that is.
+const EARLIER: u64 = 12345;
+
 /// Makes `image` one that the next boot of the machine finds.
 pub fn end(image: &mut Image) {
     let is_log = |path: &str| path.rsplit('/').next().is_some_and(|it| it.starts_with(LOG_FILE));
@@ -20,7 +23,7 @@ pub fn end(image: &mut Image) {
         // A file that is not in use has no head, and whether a head is whole is for the store to see.
         let is_head = bytes.len() >= HEAD && bytes.starts_with(MAGIC) && has_sum(bytes);
         if is_head {
-            bytes[BOOT] ^= 1;
+            bytes[BOOT..BOOT + 8].copy_from_slice(&EARLIER.to_le_bytes());
             let sum = crc32fast::hash(&bytes[..SUMMED]);
             bytes[SUMMED..HEAD].copy_from_slice(&sum.to_le_bytes());
         }

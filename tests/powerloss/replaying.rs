@@ -255,9 +255,9 @@ fn the_recorder_sees_what_is_done_to_log_files() {
         _ => None,
     });
     let kinds: Vec<_> = kinds.collect();
-    // The head, the name of the keyspace, and a put on each side of the flush.
+    // The head, then the name of the keyspace, and a put on each side of the flush.
     let [write, data] = ["write", "sync of the data"];
-    assert_eq!(kinds, ["resize", "sync", write, write, write, data, write]);
+    assert_eq!(kinds, ["resize", "sync", write, data, write, write, data, write]);
 }
 
 #[test]
