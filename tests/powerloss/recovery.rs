@@ -79,8 +79,8 @@ fn recover_child() {
     let Some((name, root)) = task() else { return };
     let left: Progress = text(PROGRESS).parse().expect("how far each thread was");
     Image::of(&path(IMAGE)).add_durably(&root).expect("the image can be copied");
-    for (thread, Reached { durable, begun }) in left.0.into_iter().enumerate() {
-        mark(Mark::Begun { thread, count: begun });
+    for (thread, Reached { durable, begun, .. }) in left.0.into_iter().enumerate() {
+        mark(Mark::Left { thread, count: begun });
         mark(Mark::Durable { thread, count: durable });
     }
     recover(workloads::named(&name), &root, left);
