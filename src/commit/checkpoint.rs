@@ -150,8 +150,10 @@ impl<S: Settled> Committer<S> {
 
     /// The thread that syncs. A failure is kept by the log, and told to every later writer.
     fn run_syncs(&self, every: Option<Duration>) {
+        // The checkpoint thread may still have to wait for a sync.
+        let is_last = |state: &State| state.is_stopping && state.threads == 1;
         let is_idle = |state: &mut State| {
-            !state.is_stopping && (state.wanted <= self.log().synced() || self.log().has_failed())
+            !is_last(state) && (state.wanted <= self.log().synced() || self.log().has_failed())
         };
         // Without an interval nobody but a flush wakes it; with one, the first commit after a sync.
         let sleeps = |state: &mut State| {
@@ -167,9 +169,9 @@ impl<S: Settled> Committer<S> {
                 let waited = changed.wait_timeout_while(state, every, is_idle);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
-            let is_stopping = state.is_stopping;
+            let ends = is_last(&state);
             drop(state);
-            if is_stopping {
+            if ends {
                 return;
             }
             let _ = self.sync(self.published());
@@ -180,7 +182,12 @@ impl<S: Settled> Committer<S> {
     /// Waits until everything that is committed is on the disk, but not longer than the patience
     /// that the options have.
     pub(crate) fn flush(&self) -> Result<()> {
-        let wanted = self.published();
+        self.wait_for_sync(self.published())?;
+        self.checkpoints.check()
+    }
+
+    /// Waits until the commit `wanted` is on the disk, as long as a flush does.
+    fn wait_for_sync(&self, wanted: u64) -> Result<()> {
         let mut state = self.checkpoints.lock();
         state.wanted = state.wanted.max(wanted);
         self.checkpoints.changed.notify_all();
@@ -192,7 +199,6 @@ impl<S: Settled> Committer<S> {
         if timeout.timed_out() {
             self.log().fail(TOO_LATE);
         }
-        self.checkpoints.check()?;
         self.log().check().map_err(|source| self.io("flush", &source))
     }
 
@@ -225,6 +231,9 @@ impl<S: Settled> Committer<S> {
 
     /// Settles one memtable.
     fn checkpoint(&self, table: &Arc<Memtable>) -> Result<()> {
+        // A row must not be in the engine while a power cut can still take the commit that it is of:
+        // other rows of that commit, and commits before it, would be missing.
+        self.wait_for_sync(table.newest())?;
         let begun = Instant::now();
         self.checkpoints.running.store(table.number, Ordering::SeqCst);
         let mut waiting = 0;

@@ -136,7 +136,7 @@ impl<S: Settled> Committer<S> {
         // Also those without commits: their files have to go.
         let frozen: Vec<_> = replayed.tables.into_iter().map(Arc::new).collect();
         let capacity = options.memtable as u64;
-        let log = Log::new(directory.clone(), options.store, capacity, settlement.sequence);
+        let log = Log::new(directory.clone(), options.store, capacity, end.sequence);
         let number = end.file + 1;
         let io = |source: io::Error| Failure::from_io("open", &directory, &source);
         let mut tail = log.begin(number, end.sequence + 1).map_err(io)?;

@@ -108,7 +108,7 @@ impl Log {
         seal.push_seal(tail.file.id.number);
         let mut seal = seal.complete();
         file.write(seal.place(id, first, self.synced()), offset)?;
-        // The commits in it may not be on the disk; a sync of the next file is one of this, too.
+        // Without the seal the next file is none of the log: a sync of that one is one of this, too.
         tail.unsynced.push(Arc::new(file));
         Ok(())
     }

@@ -76,9 +76,12 @@ impl LogFile {
         preallocate(&self.file, from, to)
     }
 
-    /// The file comes into use.
+    /// The file comes into use. Its head is on the disk before anything is that makes sense with the
+    /// head only: the seal that names the file, its records, and the mark that the file before it is
+    /// settled.
     pub(super) fn begin(&self, first: u64, boot: u64) -> io::Result<()> {
-        self.write(&FileHead { id: self.id, first, boot }.encode(), 0)
+        self.write(&FileHead { id: self.id, first, boot }.encode(), 0)?;
+        self.sync()
     }
 
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -152,6 +155,11 @@ pub(super) fn read_all(directory: &Path, number: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; file.metadata()?.len() as usize];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+/// Puts what is in the file `number` on the disk.
+pub(super) fn sync(directory: &Path, number: u64) -> io::Result<()> {
+    File::open(path_of(directory, number))?.sync_data()
 }
 
 /// A number for the time since the machine was started: as long as it stays the same, what was

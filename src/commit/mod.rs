@@ -17,7 +17,8 @@
 //! 3. The list of registered views (`Views`).
 //!
 //! The state of syncing (`Log::state`) and the checkpoint's state are taken last, and no other lock
-//! is taken under them. No lock is held during a sync of the log, or while the engine reads or writes.
+//! is taken under them. No lock is held during a sync of the log, or while the engine reads or writes;
+//! only when a file comes into use, its head is synced under the commit lock.
 //!
 //! # Why a reader sees a prefix of the commits
 //!

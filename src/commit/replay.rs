@@ -25,7 +25,7 @@ use std::path::Path;
 
 use oxistore_core::StoreError;
 
-use super::log_file::{boot, numbers, path_of, read_all, FileHead, RECORDS};
+use super::log_file::{boot, numbers, path_of, read_all, sync, FileHead, RECORDS};
 use super::record::{Change, Entries, Entry, FileId, Head, KeyspaceId, HEAD};
 use crate::engine::{Failure, Result};
 
@@ -61,7 +61,7 @@ pub(super) struct End {
     pub(super) open: Option<(u64, u64)>,
 }
 
-/// Replays what is not settled. Files that are settled, or were made ready and never used, are
+/// Replays what is not settled, and puts it on the disk. Files that are settled, or were made ready and never used, are
 /// removed; all others stay until a checkpoint has settled them.
 pub(super) fn replay(
     directory: &Path,
@@ -84,6 +84,11 @@ pub(super) fn replay(
     }
     if files.is_empty() && !settled.is_closed && settled.file > 0 {
         return Err(replay.damaged(end.file, 0, "the store was not closed, and its log is gone"));
+    }
+    // After a kill they may be in memory only. A power cut that comes now must not take a commit whose
+    // rows the checkpoint has written, or that the next records tell to be synced.
+    for file in &files {
+        sync(directory, file.head.id.number).map_err(io)?;
     }
     let mut place = 0;
     while let Some(file) = files.get(place) {

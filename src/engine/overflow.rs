@@ -223,13 +223,19 @@ impl Pieces {
         value.is_some_and(|value| value.len() > self.limits.value) || self.state(key).is_some()
     }
 
-    /// Begins to set `key` to `value`: adds to `extra` the steps beside that of the tree itself, and
-    /// answers with what the tree itself gets. The caller is the key's only writer.
+    /// Begins to set `key` to `value`: adds to `first` and `last` the steps that come before and after
+    /// that of the tree itself, and answers with what the tree itself gets. The caller is the key's
+    /// only writer.
+    ///
+    /// A crash can leave any first few of the steps. Their order is such that an entry never speaks of
+    /// pieces that are not there: the log makes the key right again, but until the checkpoint has come
+    /// to it the key has to be readable, whatever it reads as.
     pub(super) fn begin<'a>(
         self: &'a Arc<Self>,
         key: &[u8],
         value: Option<&'a [u8]>,
-        extra: &mut Vec<RawStep<'a>>,
+        first: &mut Vec<RawStep<'a>>,
+        last: &mut Vec<RawStep<'a>>,
     ) -> sled::Result<(Change, Option<&'a [u8]>)> {
         let beside = self.beside()?;
         let before = match self.state(key) {
@@ -237,30 +243,30 @@ impl Pieces {
             // After a failure there are no more writes, and of each key there is one writer.
             None | Some(State::Changing | State::Torn) => None,
         };
-        if let Some(old) = before {
-            for place in 1..old.pieces() {
-                extra.push(removal(beside, piece_key(old.number, place)));
-            }
-        }
         let large = value.filter(|value| value.len() > self.limits.value);
         let (after, own) = match large {
             None => {
-                extra.push(removal(beside, entry_key(key)));
+                last.push(removal(beside, entry_key(key)));
                 (None, value)
             }
             Some(value) => {
                 let entry = self.cut(value);
                 let mut parts = value.chunks(self.limits.value);
-                let head = parts.next();
+                let own = parts.next();
                 for (place, part) in (1..).zip(parts) {
                     let key = Cow::Owned(piece_key(entry.number, place));
-                    extra.push(RawStep { tree: beside, key, value: Some(Cow::Borrowed(part)) });
+                    first.push(RawStep { tree: beside, key, value: Some(Cow::Borrowed(part)) });
                 }
                 let (key, value) = (Cow::Owned(entry_key(key)), Cow::Owned(entry.encode()));
-                extra.push(RawStep { tree: beside, key, value: Some(value) });
-                (Some(entry), head)
+                first.push(RawStep { tree: beside, key, value: Some(value) });
+                (Some(entry), own)
             }
         };
+        if let Some(old) = before {
+            for place in 1..old.pieces() {
+                last.push(removal(beside, piece_key(old.number, place)));
+            }
+        }
         self.enter(key, Some(State::Changing));
         let (pieces, key) = (Arc::clone(self), key.into());
         Ok((Change { pieces, key, after, outcome: Some(State::Torn) }, own))

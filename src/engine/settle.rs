@@ -16,20 +16,22 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// The step that the tree itself gets. If the value is or was in pieces, the key begins to
-    /// change, and the steps that belong to that are added to `extra`.
-    fn cut(&self, extra: &mut Vec<RawStep<'a>>) -> sled::Result<(RawStep<'a>, Option<Change>)> {
+    /// The steps of sled's that make it, in their order. If the value is or was in pieces, the key
+    /// begins to change.
+    fn cut(&self) -> sled::Result<(Vec<RawStep<'a>>, Option<Change>)> {
         let Step { tree, key, value } = *self;
+        let (mut steps, mut last) = (Vec::new(), Vec::new());
         let (change, own) = match &tree.pieces {
             Some(pieces) if pieces.concerns(key, value) => {
-                let (change, own) = pieces.begin(key, value, extra)?;
+                let (change, own) = pieces.begin(key, value, &mut steps, &mut last)?;
                 (Some(change), own)
             }
             _ => (None, value),
         };
-        let raw =
-            RawStep { tree: &tree.inner, key: Cow::Borrowed(key), value: own.map(Cow::Borrowed) };
-        Ok((raw, change))
+        let (key, value) = (Cow::Borrowed(key), own.map(Cow::Borrowed));
+        steps.push(RawStep { tree: &tree.inner, key, value });
+        steps.append(&mut last);
+        Ok((steps, change))
     }
 }
 
@@ -39,9 +41,7 @@ pub(crate) fn settle(step: Step<'_>) -> Result<()> {
     let room = &step.tree.room;
     room.may_write()?;
     let made = shield("write to", room.path(), || {
-        let mut steps = Vec::new();
-        let (own, change) = step.cut(&mut steps)?;
-        steps.push(own);
+        let (steps, change) = step.cut()?;
         steps.iter().try_for_each(RawStep::make)?;
         if let Some(mut change) = change {
             change.committed();

@@ -58,6 +58,9 @@ pub enum Mark {
     Begun { thread: usize, count: u64 },
     /// The operations of this thread up to this number, without it, are durable by promise.
     Durable { thread: usize, count: u64 },
+    /// The operations of this thread up to this number, without it, had begun before an earlier power
+    /// cut, which may have taken any that were not durable.
+    Left { thread: usize, count: u64 },
 }
 
 impl Mark {
@@ -66,6 +69,7 @@ impl Mark {
         let (kind, thread, count) = match self {
             Mark::Begun { thread, count } => (1, thread, count),
             Mark::Durable { thread, count } => (2, thread, count),
+            Mark::Left { thread, count } => (3, thread, count),
         };
         (kind + ((thread as u32) << 8), count)
     }
@@ -75,6 +79,7 @@ impl Mark {
         match code & 0xff {
             1 => Mark::Begun { thread, count },
             2 => Mark::Durable { thread, count },
+            3 => Mark::Left { thread, count },
             kind => panic!("a mark of the unknown kind {kind}"),
         }
     }

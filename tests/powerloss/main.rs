@@ -8,6 +8,7 @@
 #![cfg(target_os = "linux")]
 
 mod again;
+mod boot;
 #[path = "../c_library/mod.rs"]
 #[allow(dead_code)] // It has more than these tests need.
 mod c_library;
@@ -33,12 +34,12 @@ mod shim;
 mod states;
 mod workloads;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cuts::{Failure, Run};
-use log::Event;
+use log::{Event, Name};
 use states::Model;
 
 /// States in a plain test run.
@@ -87,8 +88,12 @@ fn survives(name: &str) {
         "sled's sync_file_range reached the system"
     );
     if name == "overwrites" {
-        assert!(writes_places_again(&events), "no place of the log was used again");
+        assert!(writes_places_again(&events), "no place of the engine's log was used again");
     }
+    let (used, settled) = log_files(&events);
+    println!("{name}: {used} log files, {settled} of them settled on the way");
+    // The first creation is short, so that its states are about little else.
+    assert!(name == "creation" || used >= 4 && settled >= 2, "the log has too few files");
     let run = Run { workload: name, raw: false, events: &events, start: 0 };
     demand_good(&run, run.judge(count, seed, scratch.path()), count);
     assert!(blobs(&events).is_empty(), "blob files, which sled never syncs: {:?}", blobs(&events));
@@ -116,18 +121,42 @@ fn blobs(events: &[Event]) -> Vec<&str> {
     files.collect()
 }
 
-/// Whether some file was written over whole pieces of itself, after a sync of what was there.
+/// Whether the engine's log was written over whole pieces of itself.
 fn writes_places_again(events: &[Event]) -> bool {
-    let mut ends = BTreeMap::new();
+    let is_log = |event: &&Event| matches!(event, Event::CreateFile { name, .. } if name.1 == "db");
+    let Some(Event::CreateFile { node: log, .. }) = events.iter().find(is_log) else {
+        return false;
+    };
+    let mut log_end = 0;
     events.iter().any(|event| match event {
-        Event::Write { node, offset, data } => {
-            let end = ends.entry(*node).or_insert(0);
-            let again = offset + data.len() as u64 <= *end && data.len() >= 4096;
-            *end = (*end).max(offset + data.len() as u64);
+        Event::Write { node, offset, data } if node == log => {
+            let end = offset + data.len() as u64;
+            let again = end <= log_end && data.len() >= 4096;
+            log_end = log_end.max(end);
             again
         }
         _ => false,
     })
+}
+
+/// The log files that came into use, and those that were removed before the last came into use: the
+/// checkpoint had settled them meanwhile.
+fn log_files(events: &[Event]) -> (usize, usize) {
+    let is_log = |(_, name): &Name| name.starts_with(boot::LOG_FILE);
+    let mut made = BTreeSet::new();
+    let mut used = BTreeSet::new();
+    let (mut removed, mut settled) = (0, 0);
+    for event in events {
+        match event {
+            Event::CreateFile { node, name } if is_log(name) => drop(made.insert(*node)),
+            Event::Write { node, .. } if made.contains(node) && used.insert(*node) => {
+                settled = removed;
+            }
+            Event::Remove { name } if is_log(name) => removed += 1,
+            _ => {}
+        }
+    }
+    (used.len(), settled)
 }
 
 macro_rules! survive {
@@ -142,7 +171,7 @@ macro_rules! survive {
 
 survive! {
     puts batches expiries keyspaces large_values creation overwrites bursts small_segments reopenings
-    large_batches journalled_batches threads threads_overwriting
+    large_batches huge_batches synced threads threads_overwriting threads_synced
 }
 
 #[test]

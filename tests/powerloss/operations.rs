@@ -41,11 +41,10 @@ pub fn batch_over_keyspaces(index: u64, random: &mut Random) -> Vec<Change> {
     changes
 }
 
-/// Each way to write in turn, and now and then so many changes at once that they take the way through
-/// the journal.
+/// Each way to write in turn, and now and then so many changes at once that they fill a memtable.
 pub fn anything(index: u64, random: &mut Random) -> Vec<Change> {
     match index % 5 {
-        _ if index % 40 == 32 => journalled_batch(index, random),
+        _ if index % 40 == 32 => huge_batch(index, random),
         0 => put(index, random),
         1 => expiring_put(index, random),
         2 => vec![change(1, random.below(60), true, Vec::new)],
@@ -79,9 +78,10 @@ pub fn large_batch(index: u64, random: &mut Random) -> Vec<Change> {
         .collect()
 }
 
-/// So many changes that the engine makes them in small steps: most of them overwrite what the batch
-/// before has written, some go over to another keyspace, some values are in pieces.
-pub fn journalled_batch(index: u64, random: &mut Random) -> Vec<Change> {
+/// So many changes that one record is larger than a log file is otherwise, and that the checkpoint
+/// settles them in many steps: most of them overwrite what the batch before has written, some go over
+/// to another keyspace, some values are in pieces.
+pub fn huge_batch(index: u64, random: &mut Random) -> Vec<Change> {
     let keys = 1050 + random.below(100);
     (0..keys)
         .map(|key| {

@@ -99,7 +99,7 @@ impl Expectation {
 }
 
 fn judge(steps: &[Step], found: &Contents, reached: Reached) -> Result<u64, String> {
-    let Reached { durable, begun } = reached;
+    let Reached { durable, begun, .. } = reached;
     let mut expected = Contents::new();
     let mut differing = found.len();
     let mut earlier = None;

@@ -15,6 +15,8 @@ pub struct Reached {
     pub durable: u64,
     /// They have begun, or had at some moment.
     pub begun: u64,
+    /// They have returned, and no power cut came since.
+    returned: u64,
 }
 
 /// Of each thread.
@@ -22,9 +24,19 @@ pub struct Reached {
 pub struct Progress(pub [Reached; MOST_THREADS]);
 
 impl Progress {
+    /// How far it is where the process is killed, which takes nothing that has returned.
+    pub fn of_killed(self) -> Self {
+        Self(self.0.map(|it| Reached { durable: it.durable.max(it.returned), ..it }))
+    }
+
     pub fn note(&mut self, event: &Event) {
         match *event {
-            Event::Mark(Mark::Begun { thread, count }) => self.0[thread].begun = count,
+            Event::Mark(Mark::Begun { thread, count }) => {
+                // A thread does one operation after the other.
+                self.0[thread].returned = count - 1;
+                self.0[thread].begun = count;
+            }
+            Event::Mark(Mark::Left { thread, count }) => self.0[thread].begun = count,
             Event::Mark(Mark::Durable { thread, count }) => {
                 // Of two flushes at once, the one that promises less may say so later.
                 let durable = &mut self.0[thread].durable;
@@ -38,7 +50,7 @@ impl Progress {
 /// One word, for children.
 impl Display for Progress {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let words = self.0.map(|Reached { durable, begun }| format!("{durable}/{begun}"));
+        let words = self.0.map(|Reached { durable, begun, .. }| format!("{durable}/{begun}"));
         formatter.write_str(&words.join(","))
     }
 }
@@ -49,7 +61,8 @@ impl FromStr for Progress {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut words = text.split(',').map(|word| {
             let (durable, begun) = word.split_once('/')?;
-            Some(Reached { durable: durable.parse().ok()?, begun: begun.parse().ok()? })
+            let (durable, begun) = (durable.parse().ok()?, begun.parse().ok()?);
+            Some(Reached { durable, begun, returned: 0 })
         });
         let threads = [(); MOST_THREADS].map(|()| words.next().flatten());
         match threads.iter().all(Option::is_some) && words.next().is_none() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::log::Mark;
 use super::oracle::{Cell, Contents};
 use super::progress::MOST_THREADS;
-use super::workloads::{Action, Change, Target, Workload};
+use super::workloads::{Action, Change, Target, Way, Workload};
 
 /// Does the workload in the empty directory `root`, with plain sled: its `flush` is what it
 /// acknowledges by.
@@ -16,7 +16,7 @@ pub fn run(workload: &Workload, root: &Path, mark: fn(Mark)) -> sled::Result<()>
 impl Target for sled::Db {
     type Error = sled::Error;
 
-    fn perform(&self, changes: Vec<Change>, _transact: bool) -> sled::Result<()> {
+    fn perform(&self, changes: Vec<Change>, _way: Way) -> sled::Result<()> {
         assert_eq!(changes.len(), 1, "the control knows single changes");
         for Change { keyspace, key, action } in changes {
             assert_eq!(keyspace, 0, "the control knows one keyspace");

@@ -10,25 +10,20 @@
  * Files and directories are known by their inodes, not by descriptors or paths: so it does not matter
  * how often they are opened, duplicated and closed, or by which path.
  *
- * Calls that are not here (mappings that are written through, fallocate, links) would go unnoticed.
+ * Calls that are not here (mappings that are written through, posix_fallocate, links) would go unnoticed.
  * Whoever reads the log has to compare what it says with what is there in the end.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "nodes.h"
 
 /* One record: this, then `text_length` bytes of names, then `data_length` bytes of data. */
 struct record {
@@ -41,19 +36,9 @@ struct record {
     uint64_t data_length;
 };
 
-struct node {
-    dev_t device;
-    ino_t inode;
-};
-
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_descriptor = -1;
-
-/* By number; 0 is the recorded directory. An inode number that is given out again is found under its
- * last owner. */
-static struct node *nodes;
-static uint32_t node_count, node_room;
 
 static struct {
     int (*openat)(int, const char *, int, ...);
@@ -61,6 +46,7 @@ static struct {
     ssize_t (*writev)(int, const struct iovec *, int);
     ssize_t (*pwrite64)(int, const void *, size_t, off64_t);
     int (*ftruncate64)(int, off64_t);
+    int (*fallocate64)(int, int, off64_t, off64_t);
     int (*renameat)(int, const char *, int, const char *);
     int (*unlinkat)(int, const char *, int);
     int (*mkdirat)(int, const char *, mode_t);
@@ -70,26 +56,10 @@ static struct {
     long (*syscall)(long, ...);
 } real;
 
-/* Without a complete record nothing that follows means anything. */
-static void give_up(const char *why) {
-    fprintf(stderr, "recorder: %s: %s\n", why, strerror(errno));
-    abort();
-}
-
 static void *find(const char *name) {
     void *symbol = dlsym(RTLD_NEXT, name);
     if (!symbol) give_up(name);
     return symbol;
-}
-
-static void add_node(const struct stat *found) {
-    if (node_count == node_room) {
-        node_room = node_room ? 2 * node_room : 64;
-        nodes = realloc(nodes, node_room * sizeof *nodes);
-        if (!nodes) give_up("no memory");
-    }
-    nodes[node_count].device = found->st_dev;
-    nodes[node_count++].inode = found->st_ino;
 }
 
 static void start(void) {
@@ -98,6 +68,7 @@ static void start(void) {
     *(void **)&real.writev = find("writev");
     *(void **)&real.pwrite64 = find("pwrite64");
     *(void **)&real.ftruncate64 = find("ftruncate64");
+    *(void **)&real.fallocate64 = find("fallocate64");
     *(void **)&real.renameat = find("renameat");
     *(void **)&real.unlinkat = find("unlinkat");
     *(void **)&real.mkdirat = find("mkdirat");
@@ -126,41 +97,6 @@ static void end(void) {
     int error = errno;
     pthread_mutex_unlock(&lock);
     errno = error;
-}
-
-/* The node's number, -1 when it is not below the directory. */
-static int64_t node_of(const struct stat *found) {
-    for (uint32_t i = node_count; i-- > 0;)
-        if (nodes[i].inode == found->st_ino && nodes[i].device == found->st_dev) return i;
-    return -1;
-}
-
-static int64_t node_of_descriptor(int descriptor) {
-    struct stat found;
-    int error = errno;
-    int64_t node = node_count && fstat(descriptor, &found) == 0 ? node_of(&found) : -1;
-    errno = error;
-    return node;
-}
-
-/* The number of the directory that `path` names something in, and that something's name. */
-static int64_t parent_of(int directory, const char *path, char name[NAME_MAX + 1]) {
-    char parent[PATH_MAX];
-    struct stat found;
-    int error = errno;
-    int64_t node = -1;
-    size_t length = path ? strlen(path) : 0;
-    while (length > 1 && path[length - 1] == '/') length--;
-    if (!node_count || length == 0 || length >= sizeof parent) return -1;
-    size_t split = length;
-    while (split > 0 && path[split - 1] != '/') split--;
-    memcpy(parent, path, split);
-    strcpy(parent + split, ".");
-    if (length - split <= NAME_MAX && fstatat(directory, parent, &found, 0) == 0) node = node_of(&found);
-    memcpy(name, path + split, node < 0 ? 0 : length - split);
-    name[node < 0 ? 0 : length - split] = '\0';
-    errno = error;
-    return node;
 }
 
 static void put(const void *data, size_t length) {
@@ -317,6 +253,23 @@ int ftruncate64(int descriptor, off64_t size) {
 }
 
 int ftruncate(int descriptor, off_t size) { return ftruncate64(descriptor, size); }
+
+/* The space that it reserves reads as zeros, so all that there is to record is a file that grows. */
+int fallocate64(int descriptor, int mode, off64_t offset, off64_t length) {
+    struct stat before;
+    begin();
+    int64_t node = node_of_descriptor(descriptor);
+    if (node >= 0 && (mode != 0 || fstat(descriptor, &before) != 0)) give_up("a fallocate of an unknown kind");
+    int result = real.fallocate64(descriptor, mode, offset, length);
+    if (result == 0 && node >= 0 && offset + length > before.st_size)
+        note('T', node, 0, "", (uint64_t)(offset + length), 0, NULL);
+    end();
+    return result;
+}
+
+int fallocate(int descriptor, int mode, off_t offset, off_t length) {
+    return fallocate64(descriptor, mode, offset, length);
+}
 
 int renameat(int from_directory, const char *from, int to_directory, const char *to) {
     char from_name[NAME_MAX + 1], to_name[NAME_MAX + 1], both[2 * NAME_MAX + 2];

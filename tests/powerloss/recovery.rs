@@ -12,7 +12,7 @@ use super::log::{self, Event, Mark};
 use super::oracle::{contents, Expectation};
 use super::progress::{Progress, Reached, MOST_THREADS};
 use super::record::{child_command, log_of, mark, record, task};
-use super::states::{state, Model};
+use super::states::{left, Model};
 use super::workloads::{self, Workload};
 use super::{demand_good, seed, share};
 use crate::common::random::Random;
@@ -70,7 +70,7 @@ fn cut_off(events: &[Event], random: &mut Random) -> (Image, Progress) {
         progress.note(event);
     }
     let model = *random.pick(&[Model::Torn, Model::TornJournal]);
-    (state(&disk, model, random), progress)
+    (left(&disk, model, random), progress)
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn recover_child() {
     let Some((name, root)) = task() else { return };
     let left: Progress = text(PROGRESS).parse().expect("how far each thread was");
     Image::of(&path(IMAGE)).add_durably(&root).expect("the image can be copied");
-    for (thread, Reached { durable, begun }) in left.0.into_iter().enumerate() {
-        mark(Mark::Begun { thread, count: begun });
+    for (thread, Reached { durable, begun, .. }) in left.0.into_iter().enumerate() {
+        mark(Mark::Left { thread, count: begun });
         mark(Mark::Durable { thread, count: durable });
     }
     recover(workloads::named(&name), &root, left);
@@ -124,7 +124,7 @@ fn killed_child() {
         left.note(event);
     }
     drop(again);
-    recover(workloads::named(&name), &root, left);
+    recover(workloads::named(&name), &root, left.of_killed());
 }
 
 fn path(name: &str) -> PathBuf {

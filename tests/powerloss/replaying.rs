@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{IoSlice, Seek, SeekFrom, Write};
 
+use super::boot::LOG_FILE;
 use super::disk::Disk;
 use super::image::Image;
 use super::log::Event;
@@ -231,4 +232,43 @@ fn every_change(root: &std::path::Path) -> std::io::Result<()> {
     fs::remove_file(root.join("a/b/c/j"))?;
     fs::remove_dir(root.join("a/b/c"))?;
     fs::remove_dir_all(root.join("a/b"))
+}
+
+/// Where a store is closed, its log files are gone, and nothing is left to compare. So this leaves
+/// them there.
+#[test]
+fn the_recorder_sees_what_is_done_to_log_files() {
+    let events = record(
+        child_command("replaying::unclosed_child", ""),
+        &scratch_in_memory().path().join("run"),
+    );
+    let log = events.iter().find_map(|event| match event {
+        Event::CreateFile { node, name } if name.1.starts_with(LOG_FILE) => Some(*node),
+        _ => None,
+    });
+    let log = log.expect("a log file is made");
+    let kinds = events.iter().filter_map(|event| match event {
+        Event::Resize { node, .. } if *node == log => Some("resize"),
+        Event::Write { node, .. } if *node == log => Some("write"),
+        Event::Sync { node } if *node == log => Some("sync"),
+        Event::SyncData { node } if *node == log => Some("sync of the data"),
+        _ => None,
+    });
+    let kinds: Vec<_> = kinds.collect();
+    // The head, then the name of the keyspace, and a put on each side of the flush.
+    let [write, data] = ["write", "sync of the data"];
+    assert_eq!(kinds, ["resize", "sync", write, data, write, write, data, write]);
+}
+
+#[test]
+#[ignore = "the recorded part of the test above"]
+fn unclosed_child() {
+    let Some((_, root)) = task() else { return };
+    let builder = sledstore::SledStoreBuilder::new().flush_every_ms(None);
+    let store = builder.build(root.join("store")).expect("a new store");
+    store.put(b"key", b"value").expect("a put");
+    store.flush().expect("a flush");
+    store.put(b"key", b"another").expect("a put");
+    // As if the process were killed: it ends soon, and has nothing under way.
+    std::mem::forget(store);
 }

@@ -28,7 +28,8 @@ fn check(linkage: &str) {
     let events = record(command, &root);
 
     let node = |wanted: &str| created(&events, wanted);
-    let (own, second, log) = (node("of the program"), node("of the second library"), node("db"));
+    let (own, second) = (node("of the program"), node("of the second library"));
+    let log = node("sledstore.log.1");
     let mut ranges: Vec<Node> = events.iter().filter_map(range).collect();
     ranges.sort_unstable();
     // The real call was made for their files, each time, and for no file of the store.
@@ -36,7 +37,7 @@ fn check(linkage: &str) {
     wanted.sort_unstable();
     assert_eq!(ranges, wanted);
 
-    // And each flush of the store synced its log, after the last write to it.
+    // And each flush of the store synced its log file, after the last write to it.
     let marks = events.iter().enumerate().filter_map(|(place, event)| match event {
         Event::Mark(Mark::Durable { .. }) => Some(place),
         _ => None,
@@ -47,7 +48,7 @@ fn check(linkage: &str) {
     for end in marks {
         let about_log = events[start..end].iter().rev().find_map(|event| match event {
             Event::Write { node, .. } if *node == log => Some("a write"),
-            Event::Sync { node } if *node == log => Some("a sync"),
+            Event::SyncData { node } if *node == log => Some("a sync"),
             _ => None,
         });
         assert_eq!(about_log, Some("a sync"), "what came last before the flush returned");

@@ -9,10 +9,12 @@
 //!   the size is there and the data is not, there are zeros.
 //! * A shrinking is a change of the file's metadata, and those happen in their order: data that was
 //!   written beyond the new end later is not there without the shrinking.
-//! * Names are there or not: by the strict rule each by itself, with a journal up to some moment.
+//! * Names are there or not: by the strict rule each by itself, with a journal up to some moment. A
+//!   removal that did not last brings the file back, with any contents that it may have had.
 
 use std::collections::BTreeMap;
 
+use super::boot;
 use super::disk::{Change, Disk, File, NameTable};
 use super::image::Image;
 use crate::common::random::Random;
@@ -39,9 +41,24 @@ pub enum Model {
 }
 
 impl Model {
+    /// Whether the machine went on, and with it what it held for programs.
+    pub fn is_kill(self) -> bool {
+        self == Self::Everything
+    }
+
     pub fn is_random(self) -> bool {
         matches!(self, Self::Torn | Self::TornJournal)
     }
+}
+
+/// What the next opening finds by `model`: after a kill in the same boot of the machine, and else in
+/// another.
+pub fn left(disk: &Disk, model: Model, random: &mut Random) -> Image {
+    let mut image = state(disk, model, random);
+    if !model.is_kill() {
+        boot::end(&mut image);
+    }
+    image
 }
 
 /// One state of the disk by `model`.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use sledstore::{Clock, SledBatch, SledStore, SledStoreBuilder};
+use sledstore::{Clock, Durability, SledBatch, SledStore, SledStoreBuilder};
 
 use super::log::Mark;
 use super::operations;
@@ -28,11 +28,14 @@ pub struct Workload {
     flush_every: u64,
     /// Every so many operations, one is made by a transaction.
     transact_every: u64,
+    /// Every so many operations, one is durable when it returns, without a flush.
+    sync_every: u64,
     /// The store is closed and opened again after every so many operations.
     reopen_every: u64,
     /// Where the store is, below the recorded directory.
     place: &'static str,
     pub segment_size: Option<usize>,
+    memtable_size: usize,
     flush_every_ms: Option<u64>,
     operation: fn(u64, &mut Random) -> Vec<Change>,
 }
@@ -58,9 +61,12 @@ const PLAIN: Workload = Workload {
     length: 0,
     flush_every: 1,
     transact_every: u64::MAX,
+    sync_every: u64::MAX,
     reopen_every: u64::MAX,
     place: "store",
     segment_size: None,
+    // So small that a log file takes few operations, and the checkpoint is always about.
+    memtable_size: 80 << 10,
     flush_every_ms: None,
     operation: operations::put,
 };
@@ -68,7 +74,7 @@ const PLAIN: Workload = Workload {
 /// Of each thread: so many operations.
 pub type Counts = [u64; MOST_THREADS];
 
-pub const ALL: [Workload; 14] = [
+pub const ALL: [Workload; 16] = [
     Workload { name: "puts", length: 300, flush_every: 3, operation: operations::put, ..PLAIN },
     Workload {
         name: "batches",
@@ -138,12 +144,23 @@ pub const ALL: [Workload; 14] = [
     },
     Workload { name: "large_batches", length: 24, operation: operations::large_batch, ..PLAIN },
     Workload {
-        name: "journalled_batches",
+        name: "huge_batches",
         length: 8,
         flush_every: 3,
         // A batch goes over several segments.
         segment_size: Some(64 << 10),
-        operation: operations::journalled_batch,
+        operation: operations::huge_batch,
+        ..PLAIN
+    },
+    Workload {
+        name: "synced",
+        length: 300,
+        flush_every: u64::MAX,
+        transact_every: 5,
+        sync_every: 4,
+        // A log file for every few operations.
+        memtable_size: 66 << 10,
+        operation: operations::expiring_put,
         ..PLAIN
     },
     Workload {
@@ -164,6 +181,17 @@ pub const ALL: [Workload; 14] = [
         flush_every: 40,
         segment_size: Some(64 << 10),
         operation: operations::overwrite,
+        ..PLAIN
+    },
+    Workload {
+        name: "threads_synced",
+        threads: 3,
+        length: 200,
+        flush_every: u64::MAX,
+        transact_every: 7,
+        sync_every: 3,
+        memtable_size: 72 << 10,
+        operation: operations::batch_over_keyspaces,
         ..PLAIN
     },
 ];
@@ -195,6 +223,7 @@ impl Workload {
         let mut builder = SledStoreBuilder::new()
             .clock(Clock::manual(START))
             .cache_capacity(64 << 20)
+            .memtable_size(self.memtable_size)
             .flush_every_ms(self.flush_every_ms);
         if let Some(size) = self.segment_size {
             builder = builder.segment_size(size);
@@ -265,12 +294,22 @@ impl Workload {
         for index in made[thread].load(Ordering::SeqCst)..until {
             let count = index + 1;
             mark(Mark::Begun { thread, count });
-            let transact = count % self.transact_every == 0;
-            target.perform(self.operation(thread, index), transact)?;
+            let way = Way {
+                transact: count % self.transact_every == 0,
+                sync: count % self.sync_every == 0,
+            };
+            let acknowledged = || made.each_ref().map(|made| made.load(Ordering::SeqCst));
+            let mut before = acknowledged();
+            target.perform(self.operation(thread, index), way)?;
             made[thread].store(count, Ordering::SeqCst);
+            if way.sync {
+                // The commits before it are durable, too, whoever made them.
+                before[thread] = count;
+                self.are_durable(before, mark);
+            }
             if count % self.flush_every == 0 {
                 // It promises to keep what was acknowledged before it began, to whomever.
-                let acknowledged = made.each_ref().map(|made| made.load(Ordering::SeqCst));
+                let acknowledged = acknowledged();
                 target.flush()?;
                 self.are_durable(acknowledged, mark);
             }
@@ -284,12 +323,30 @@ impl Workload {
     }
 }
 
+/// How to make the changes of one operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// By a transaction.
+    transact: bool,
+    /// So that they are durable when the call returns.
+    sync: bool,
+}
+
+impl Way {
+    fn durability(self) -> Durability {
+        match self.sync {
+            true => Durability::Synced,
+            false => Durability::Buffered,
+        }
+    }
+}
+
 /// What a workload writes to, from all its threads.
 pub trait Target: Sync {
     type Error: Send;
 
-    /// Makes these changes at one moment, by a transaction if that is asked for.
-    fn perform(&self, changes: Vec<Change>, transact: bool) -> Result<(), Self::Error>;
+    /// Makes these changes at one moment.
+    fn perform(&self, changes: Vec<Change>, way: Way) -> Result<(), Self::Error>;
 
     fn flush(&self) -> Result<(), Self::Error>;
 }
@@ -297,10 +354,10 @@ pub trait Target: Sync {
 impl Target for SledStore {
     type Error = sledstore::StoreError;
 
-    fn perform(&self, changes: Vec<Change>, transact: bool) -> sledstore::Result<()> {
-        match transact {
-            true => perform_by_transaction(self, &changes),
-            false => perform(self, changes),
+    fn perform(&self, changes: Vec<Change>, way: Way) -> sledstore::Result<()> {
+        match way.transact {
+            true => perform_by_transaction(self, &changes, way.durability()),
+            false => perform(self, changes, way.durability()),
         }
     }
 
@@ -310,23 +367,30 @@ impl Target for SledStore {
 }
 
 /// Nobody else writes these keys, so reading them first brings no conflict.
-fn perform_by_transaction(store: &SledStore, changes: &[Change]) -> sledstore::Result<()> {
-    store.transact(|transaction| {
-        for Change { keyspace, key, action } in changes {
-            let keyspace = transaction.keyspace(&store.keyspace(KEYSPACES[*keyspace])?)?;
-            keyspace.get(key)?;
-            match action {
-                Action::Put { value, ttl: None } => keyspace.put(key, value)?,
-                Action::Put { value, ttl: Some(ttl) } => keyspace.put_with_ttl(key, value, *ttl)?,
-                Action::Delete => keyspace.delete(key)?,
-            }
+fn perform_by_transaction(
+    store: &SledStore,
+    changes: &[Change],
+    durability: Durability,
+) -> sledstore::Result<()> {
+    let transaction = store.transaction()?;
+    for Change { keyspace, key, action } in changes {
+        let keyspace = transaction.keyspace(&store.keyspace(KEYSPACES[*keyspace])?)?;
+        keyspace.get(key)?;
+        match action {
+            Action::Put { value, ttl: None } => keyspace.put(key, value)?,
+            Action::Put { value, ttl: Some(ttl) } => keyspace.put_with_ttl(key, value, *ttl)?,
+            Action::Delete => keyspace.delete(key)?,
         }
-        Ok(())
-    })
+    }
+    transaction.commit_with(durability)
 }
 
-fn perform(store: &SledStore, mut changes: Vec<Change>) -> sledstore::Result<()> {
-    if changes.len() == 1 {
+fn perform(
+    store: &SledStore,
+    mut changes: Vec<Change>,
+    durability: Durability,
+) -> sledstore::Result<()> {
+    if changes.len() == 1 && durability == Durability::Buffered {
         let Change { keyspace, key, action } = changes.remove(0);
         let store = store.keyspace(KEYSPACES[keyspace])?;
         return match action {
@@ -346,5 +410,5 @@ fn perform(store: &SledStore, mut changes: Vec<Change>) -> sledstore::Result<()>
             Action::Delete => batch.delete_in(&keyspace, &key)?,
         }
     }
-    store.apply(&batch)
+    store.apply_with(&batch, durability)
 }
