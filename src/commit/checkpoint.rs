@@ -17,6 +17,9 @@ use super::replay::Settlement;
 use super::Settled;
 use crate::engine::{signals_blocked, Failure, Reason, Result};
 
+/// How often the checkpoint looks whether a full disk has room again.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// How many times more memtables may wait for the checkpoint where they are small.
 const SMALL: usize = 4;
 
@@ -40,11 +43,23 @@ struct State {
     wanted: u64,
     /// Threads that have not ended.
     threads: usize,
+    /// Whether the checkpoint waits for room on the disk.
+    is_short_of_room: bool,
+    /// Whether the checkpoint is to try all the same, because the store closes.
+    is_closing: bool,
 }
 
 impl Checkpoints {
     pub(super) fn new(settlement: Settlement) -> Self {
-        let state = State { is_stopping: false, error: None, settlement, wanted: 0, threads: 0 };
+        let state = State {
+            is_stopping: false,
+            error: None,
+            settlement,
+            wanted: 0,
+            threads: 0,
+            is_short_of_room: false,
+            is_closing: false,
+        };
         Self {
             running: AtomicU64::new(0),
             failed: AtomicBool::new(false),
@@ -108,12 +123,22 @@ impl<S: Settled> Committer<S> {
             if frozen < self.options.frozen || is_small && frozen < SMALL * self.options.frozen {
                 return Ok(());
             }
-            if let Some(error) = &state.error {
-                return Err(error.clone());
-            }
-            let changed = &self.checkpoints.changed;
-            state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.wait_for_checkpoint(state)?;
         }
+    }
+
+    /// Waits until something has changed, unless the checkpoint does not come on.
+    fn wait_for_checkpoint<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+    ) -> Result<MutexGuard<'a, State>> {
+        if let Some(error) = &state.error {
+            return Err(error.clone());
+        }
+        if state.is_short_of_room && !state.is_closing {
+            return Err(self.io("write to", &io::Error::from_raw_os_error(libc::ENOSPC)));
+        }
+        Ok(self.checkpoints.changed.wait(state).unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Starts the checkpoint thread, and the one that syncs the log: for flushes, and, with an
@@ -229,11 +254,26 @@ impl<S: Settled> Committer<S> {
         }
     }
 
+    /// Waits until the disk has room for the rows of a memtable: once sled has met a full disk, the store
+    /// has to be opened again. A close does not wait.
+    fn wait_for_disk(&self, bytes: usize) {
+        let changed = &self.checkpoints.changed;
+        let mut state = self.checkpoints.lock();
+        while !state.is_closing && !state.is_stopping && !self.settled().has_room(bytes) {
+            state.is_short_of_room = true;
+            changed.notify_all();
+            let waited = changed.wait_timeout_while(state, LOOK, |state| !state.is_closing);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.is_short_of_room = false;
+    }
+
     /// Settles one memtable.
     fn checkpoint(&self, table: &Arc<Memtable>) -> Result<()> {
         // A row must not be in the engine while a power cut can still take the commit that it is of:
         // other rows of that commit, and commits before it, would be missing.
         self.wait_for_sync(table.newest())?;
+        self.wait_for_disk(table.bytes());
         let begun = Instant::now();
         self.checkpoints.running.store(table.number, Ordering::SeqCst);
         let mut waiting = 0;
@@ -303,11 +343,7 @@ impl<S: Settled> Committer<S> {
             if self.tables().frozen.iter().all(|table| table.number > number) {
                 return Ok(());
             }
-            if let Some(error) = &state.error {
-                return Err(error.clone());
-            }
-            let changed = &self.checkpoints.changed;
-            state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.wait_for_checkpoint(state)?;
         }
     }
 
@@ -327,6 +363,8 @@ impl<S: Settled> Committer<S> {
     /// Settles everything and removes the log: what is left is the engine's own. No writer may be
     /// under way, and none comes later. The threads have ended when this returns.
     pub(crate) fn close(&self) -> Result<()> {
+        self.checkpoints.lock().is_closing = true;
+        self.checkpoints.wake();
         let settled = self.log().check().map_err(|source| self.io("close", &source));
         let settled = settled.and_then(|()| self.settle_all());
         let ended = self.end_threads();

@@ -83,6 +83,9 @@ pub(crate) trait Settled: Send + Sync + 'static {
     /// Writes a row over, or removes it. Only the checkpoint thread calls this and the next two.
     fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()>;
 
+    /// Whether the disk has room for `bytes` of rows and what the engine writes around them.
+    fn has_room(&self, bytes: usize) -> bool;
+
     /// Hands what was written to the disk, so that little of it waits in memory.
     fn write_out(&self) -> Result<()>;
 

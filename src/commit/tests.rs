@@ -11,7 +11,7 @@ use oxistore_core::StoreError;
 
 use super::filter::{Filter, KeyHash};
 use super::*;
-use crate::engine::Bytes;
+use crate::engine::{Bytes, Failure, Reason};
 
 type Rows = BTreeMap<(KeyspaceId, Vec<u8>), RowImage>;
 
@@ -23,6 +23,7 @@ struct Map {
     settlement: Arc<Mutex<Settlement>>,
     names: Arc<Mutex<Vec<Vec<u8>>>>,
     fails: Arc<AtomicBool>,
+    is_full: Arc<AtomicBool>,
 }
 
 impl Settled for Map {
@@ -41,6 +42,10 @@ impl Settled for Map {
             None => drop(rows.remove(&key)),
         }
         Ok(())
+    }
+
+    fn has_room(&self, _bytes: usize) -> bool {
+        !self.is_full.load(Ordering::SeqCst)
     }
 
     fn write_out(&self) -> Result<()> {
@@ -733,4 +738,34 @@ fn a_filter_knows_all_its_keys_and_few_others() {
     assert!((0..150_000).all(|number| filter.may_have(hash(number))));
     let wrong = (150_000..250_000).filter(|number| filter.may_have(hash(*number))).count();
     assert!(wrong < 5_000, "{wrong} of 100,000");
+}
+
+#[test]
+fn a_checkpoint_waits_for_room_on_the_disk_and_writers_are_told_when_memory_is_full() {
+    let directory = tempfile::tempdir().unwrap();
+    let map = Map::default();
+    let fixture = Fixture::open(&map, options(directory.path(), 70_000)).unwrap();
+    map.is_full.store(true, Ordering::SeqCst);
+    let value = [7; 1000];
+    let mut written = 0_u64;
+    let refused = loop {
+        match fixture.put(0, &written.to_be_bytes(), &value) {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+    };
+    let reason = |error: &StoreError| Failure::of(error).map(Failure::reason);
+    assert_eq!(reason(&refused), Some(Reason::DiskFull), "{refused}");
+    assert_eq!(reason(&fixture.committer.settle_all().unwrap_err()), Some(Reason::DiskFull));
+    assert!(map.rows.lock().unwrap().is_empty(), "nothing was settled");
+    map.is_full.store(false, Ordering::SeqCst);
+    // The checkpoint thread finds the room by itself.
+    let accepted = (0..1_000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        fixture.put(0, b"later", b"value").is_ok()
+    });
+    assert!(accepted, "there is room again");
+    assert!((0..written).all(|key| fixture.get(0, &key.to_be_bytes()).is_some()));
+    fixture.close().unwrap();
+    assert_eq!(map.rows.lock().unwrap().len() as u64, written + 1);
 }

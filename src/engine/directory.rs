@@ -157,3 +157,17 @@ pub(super) fn make_durable(directory: &Path) -> io::Result<()> {
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }
+
+/// The bytes that are free for this user on the file system of `directory`; `None` if the system does
+/// not tell.
+pub(super) fn free_space(directory: &Path) -> Option<u64> {
+    let path = std::ffi::CString::new(directory.as_os_str().as_encoded_bytes()).ok()?;
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: `path` is a string that ends, and `found` is room for one result.
+    if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: `statvfs` has filled it, since it answered 0.
+    let found = unsafe { found.assume_init() };
+    Some(found.f_bavail * found.f_frsize)
+}

@@ -26,6 +26,7 @@ const PAGE_NUMBER: usize = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
+    pub(super) segment: usize,
     pub(super) key: usize,
     /// The longest value, and the longest piece of one, that is not cut.
     pub(super) value: usize,
@@ -47,7 +48,7 @@ impl Limits {
         let value = (page / ROWS_IN_LEAF).saturating_sub(key + 32).clamp(1, LONGEST_IN_ONE);
         let names = page.saturating_sub(NAMES_TO_SPARE);
         let portion = (segment_size / 4).clamp(SHORTEST_PORTION, LONGEST_PORTION);
-        Self { key, value, names, portion }
+        Self { segment: segment_size, key, value, names, portion }
     }
 
     /// Whether the list of all trees stays small enough when there are trees of these names.

@@ -134,6 +134,16 @@ impl Engine {
         self.parts().limits.portion
     }
 
+    /// The unit in which the engine takes space on the disk, in bytes.
+    pub(crate) fn segment_size(&self) -> usize {
+        self.parts().limits.segment
+    }
+
+    /// The bytes that are free on the disk of the store; `None` if the system does not tell.
+    pub(crate) fn free_space(&self) -> Option<u64> {
+        directory::free_space(self.path())
+    }
+
     /// Whether the page that lists all trees holds trees of these names.
     pub(crate) fn has_room_for<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> bool {
         self.parts().limits.have_room_for(names)

@@ -177,6 +177,13 @@ impl Settled for SettledRows {
         Ok(())
     }
 
+    fn has_room(&self, bytes: usize) -> bool {
+        // sled writes pages, and so several times what it is given, in whole segments.
+        self.engine
+            .free_space()
+            .is_none_or(|free| free >= (3 * bytes + self.engine.segment_size()) as u64)
+    }
+
     fn write_out(&self) -> Result<()> {
         self.engine.flush()
     }
