@@ -66,6 +66,8 @@ struct SyncState {
 
 impl Log {
     pub(super) fn new(directory: PathBuf, store: u64, capacity: u64, synced: u64) -> Self {
+        // A small file would have to be another one with every few commits.
+        let capacity = capacity.max(FIRST_CAPACITY);
         Self {
             directory,
             store,
@@ -116,7 +118,7 @@ impl Log {
     fn create(&self, number: u64, record: u64) -> io::Result<LogFile> {
         let id = FileId { store: self.store, number };
         let needed = RECORDS + record + SEAL_ROOM;
-        LogFile::create(&self.directory, id, needed.max(self.capacity.min(FIRST_CAPACITY)))
+        LogFile::create(&self.directory, id, needed.max(FIRST_CAPACITY))
     }
 
     /// The number of a file to be made ready, if there is none and writers fill files. The number is

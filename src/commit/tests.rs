@@ -722,7 +722,7 @@ fn a_full_disk_refuses_a_commit_changes_nothing_and_lets_later_ones_through() {
     let in_the_way: Vec<_> =
         (number..number + 3).map(|it| log_file::path_of(directory.path(), it)).collect();
     in_the_way.iter().for_each(|path| fs::create_dir(path).unwrap());
-    assert!(matches!(fixture.put(0, b"key", &[1; 100_000]), Err(StoreError::Io(_))));
+    assert!(matches!(fixture.put(0, b"key", &vec![1; 2_000_000]), Err(StoreError::Io(_))));
     assert_eq!(fixture.get(0, b"key").as_deref(), Some(&b"before"[..]));
     in_the_way.iter().for_each(|path| fs::remove_dir(path).unwrap());
     fixture.put(0, b"key", &[2; 100_000]).unwrap();

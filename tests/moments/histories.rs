@@ -1,8 +1,10 @@
-//! Histories: what many concurrent transactions read and wrote is recorded, and a checker that knows nothing of
-//! the store decides whether they might have run one after the other, in an order that time allows.
+//! Histories: what many concurrent transactions, single puts, swaps and snapshots read and wrote is recorded, while
+//! checkpoints run, and a checker that knows nothing of the store decides whether they might have run one after
+//! the other, in an order that time allows.
 //!
 //! Every write has a value of its own, the number of its transaction, and every transaction reads a key before
-//! it writes it. So each value tells who wrote it, and which value it replaced: the order of the versions of a
+//! it writes it. A swap has read what it replaced. A single put is of a key that nobody else writes, so it
+//! replaces the first version. So each value tells who wrote it, and which value it replaced: the order of the versions of a
 //! key needs no trust in anybody. Absence tells that too, because a key is either absent first and put once, or
 //! there first and removed once, or never absent.
 
@@ -12,7 +14,9 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::common::random::Random;
-use sledstore::{SledBatch, SledSnapshot, SledStore, SledTransaction, StoreError};
+use sledstore::{
+    SledBatch, SledSnapshot, SledStore, SledStoreBuilder, SledTransaction, StoreError,
+};
 
 /// The version of a key before all transactions.
 const FIRST: u64 = 0;
@@ -99,6 +103,8 @@ fn has_cycle(after: &[Vec<usize>]) -> bool {
 const REGISTERS: u32 = 6;
 /// Keys of the second keyspace: the even ones are put once, the odd ones removed once.
 const ONCE: u32 = 600;
+/// Keys behind those, each put once by a call of its own.
+const ALONE: u32 = 300;
 const THREADS: u64 = 6;
 const TRANSACTIONS: u64 = 150;
 /// How many keys a scan goes over.
@@ -170,18 +176,22 @@ struct World {
     once: SledStore,
     clock: AtomicU64,
     numbers: AtomicU64,
+    /// How many of the keys that are put alone were.
+    alone: AtomicU64,
     history: Mutex<Vec<Done>>,
 }
 
 impl World {
     fn new() -> Self {
-        let registers = SledStore::open_temporary().unwrap();
+        // So small that checkpoints run all the time.
+        let builder = SledStoreBuilder::new().memtable_size(64 << 10);
+        let registers = builder.build_temporary().unwrap();
         let once = registers.keyspace(b"once").unwrap();
         let first = FIRST.to_be_bytes();
         (0..REGISTERS).for_each(|key| registers.put(&key.to_be_bytes(), &first).unwrap());
         (1..ONCE).step_by(2).for_each(|key| once.put(&key.to_be_bytes(), &first).unwrap());
-        let (clock, numbers) = (AtomicU64::new(0), AtomicU64::new(1));
-        World { registers, once, clock, numbers, history: Mutex::default() }
+        let (clock, numbers, alone) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
+        World { registers, once, clock, numbers, alone, history: Mutex::default() }
     }
 
     fn now(&self) -> u64 {
@@ -191,6 +201,64 @@ impl World {
     fn attempt(&self, checked: bool, random: &mut Random) {
         let number_of_this = self.numbers.fetch_add(1, Ordering::SeqCst);
         let mut done = Done { number: number_of_this, begin: self.now(), ..Done::default() };
+        let is_done = match random.below(6) {
+            0 => self.swap(&mut done, random),
+            1 => self.put_alone(&mut done),
+            2 => self.look(&mut done, random),
+            _ => self.transact(&mut done, checked, random),
+        };
+        if is_done {
+            done.end = self.now();
+            self.history.lock().unwrap().push(done);
+        }
+    }
+
+    /// A swap of a register for what a get has found.
+    fn swap(&self, done: &mut Done, random: &mut Random) -> bool {
+        let key = random.below(REGISTERS.into()) as u32;
+        let bytes = key.to_be_bytes();
+        let found = self.registers.get(&bytes).unwrap().expect("a register is always there");
+        done.reads.push((key, number(&found)));
+        done.writes.push(key);
+        let new = done.number.to_be_bytes();
+        self.registers.compare_and_swap(&bytes, Some(&found), &new).unwrap()
+    }
+
+    fn put_alone(&self, done: &mut Done) -> bool {
+        let key = ONCE + self.alone.fetch_add(1, Ordering::SeqCst) as u32;
+        if key >= ONCE + ALONE {
+            return false;
+        }
+        self.once.put(&key.to_be_bytes(), &done.number.to_be_bytes()).unwrap();
+        done.reads.push((REGISTERS + key, FIRST));
+        done.writes.push(REGISTERS + key);
+        true
+    }
+
+    /// A snapshot, in which everything is read.
+    fn look(&self, done: &mut Done, random: &mut Random) -> bool {
+        let view = View::Unchecked(self.registers.snapshot().unwrap());
+        for key in 0..REGISTERS {
+            let found = view.get(&self.registers, key).expect("a register is always there");
+            done.reads.push((key, number(&found)));
+        }
+        self.scan(&view, done, random.below((ONCE + ALONE - STRETCH).into()) as u32);
+        true
+    }
+
+    /// Reads a stretch of the second keyspace.
+    fn scan(&self, view: &View, done: &mut Done, from: u32) -> HashMap<u32, u64> {
+        let rows = view.scan(&self.once, from);
+        for key in from..from + STRETCH {
+            let absent = if key % 2 == 0 || key >= ONCE { FIRST } else { GONE };
+            done.reads.push((REGISTERS + key, rows.get(&key).copied().unwrap_or(absent)));
+        }
+        rows
+    }
+
+    /// Says whether it was committed.
+    fn transact(&self, done: &mut Done, checked: bool, random: &mut Random) -> bool {
+        let number_of_this = done.number;
         let view = match checked {
             true => View::Checked(self.registers.transaction().unwrap()),
             false => View::Unchecked(self.registers.snapshot().unwrap()),
@@ -202,12 +270,8 @@ impl World {
             let found = view.get(&self.registers, key).expect("a register is always there");
             done.reads.push((key, number(&found)));
         }
-        let from = below(ONCE - STRETCH);
-        let rows = view.scan(&self.once, from);
-        for key in from..from + STRETCH {
-            let absent = if key % 2 == 0 { FIRST } else { GONE };
-            done.reads.push((REGISTERS + key, rows.get(&key).copied().unwrap_or(absent)));
-        }
+        let from = below(ONCE + ALONE - STRETCH);
+        let rows = self.scan(&view, done, from);
         thread::yield_now();
         if below(3) > 0 {
             writes.push((&self.registers, one, Some(number_of_this)));
@@ -216,14 +280,11 @@ impl World {
         let key = from + below(STRETCH);
         let may =
             if key.is_multiple_of(2) { !rows.contains_key(&key) } else { rows.contains_key(&key) };
-        if may && below(3) > 0 {
+        if may && key < ONCE && below(3) > 0 {
             writes.push((&self.once, key, key.is_multiple_of(2).then_some(number_of_this)));
             done.writes.push(REGISTERS + key);
         }
-        if view.commit(&writes) {
-            done.end = self.now();
-            self.history.lock().unwrap().push(done);
-        }
+        view.commit(&writes)
     }
 
     fn run(checked: bool, seed: u64) -> Vec<Done> {
@@ -242,7 +303,7 @@ impl World {
 }
 
 #[test]
-fn recorded_histories_of_transactions_are_serializable() {
+fn recorded_histories_of_transactions_single_writes_and_snapshots_are_serializable() {
     for seed in 0..8 {
         let history = World::run(true, seed);
         let writing = history.iter().filter(|done| !done.writes.is_empty()).count();
