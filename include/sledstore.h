@@ -2364,6 +2364,38 @@ sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
                                         struct sledstore_error **error);
 
 /**
+ * Runs a callback in a transaction and commits it; if another writer came in between, begins
+ * again, with growing pauses: the callback is called 100 times at most, which takes about a
+ * second. There is an example under CALLBACKS in the head of this file.
+ *
+ * Inside of the callback, txn is used like any other transaction, but is not committed or rolled
+ * back: sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone
+ * when the callback has returned. The callback may use the library in every other way, but cannot
+ * close or release the handle that this call was given; what it writes past the transaction stays.
+ * If it forks and returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on
+ * in the parent.
+ *
+ * @param store     as in sledstore_txn_begin().
+ * @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once,
+ *                  unless the status is SLEDSTORE_FORKED or the struct itself is not valid.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither
+ * SLEDSTORE_OK nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status:
+ * nothing was written; SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was
+ * written; SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is
+ * wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
+ * SLEDSTORE_REENTRANT also if 12 calls of it are under way on this thread, each in the
+ * callback of the one before; otherwise as sledstore_txn_begin() and sledstore_txn_commit().
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_run(const struct sledstore *store,
+                                   const struct sledstore_txn_callback *callback,
+                                   struct sledstore_error **error);
+
+/**
  * Marks what a transaction has written so far, in all keyspaces, so that it can be rolled back to
  * it. A transaction may have any number of savepoints. There is nothing to be freed: they end with
  * the transaction. From the first savepoint on, the transaction keeps in memory what it overwrites
@@ -2453,38 +2485,6 @@ sledstore_status sledstore_txn_count(struct sledstore_txn *txn,
                                      const struct sledstore *keyspace,
                                      uint64_t *count,
                                      struct sledstore_error **error);
-
-/**
- * Runs a callback in a transaction and commits it; if another writer came in between, begins
- * again, with growing pauses: the callback is called 100 times at most, which takes about a
- * second. There is an example under CALLBACKS in the head of this file.
- *
- * Inside of the callback, txn is used like any other transaction, but is not committed or rolled
- * back: sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone
- * when the callback has returned. The callback may use the library in every other way, but cannot
- * close or release the handle that this call was given; what it writes past the transaction stays.
- * If it forks and returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on
- * in the parent.
- *
- * @param store     as in sledstore_txn_begin().
- * @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once,
- *                  unless the status is SLEDSTORE_FORKED or the struct itself is not valid.
- * @param error     see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither
- * SLEDSTORE_OK nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status:
- * nothing was written; SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was
- * written; SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is
- * wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
- * SLEDSTORE_REENTRANT also if 12 calls of it are under way on this thread, each in the
- * callback of the one before; otherwise as sledstore_txn_begin() and sledstore_txn_commit().
- *
- * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_txn_run(const struct sledstore *store,
-                                   const struct sledstore_txn_callback *callback,
-                                   struct sledstore_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -7,11 +7,11 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 17] = [
+const PARTS: [&str; 15] = [
     "status",
     "error",
     "value",
-    "arguments",
+    "boundary/arguments",
     "library",
     "options",
     "store",
@@ -21,10 +21,8 @@ const PARTS: [&str; 17] = [
     "batch",
     "iterator",
     "snapshot",
-    "transaction",
-    "savepoint",
+    "transaction/mod",
     "count",
-    "run",
 ];
 
 const C_STANDARDS: [&str; 3] = ["c99", "c11", "c17"];

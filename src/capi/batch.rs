@@ -4,14 +4,14 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::arguments::{sledstore_bytes, sledstore_pair, Output};
-use super::error::{sledstore_error, Fail};
-use super::exclusive::Exclusive;
-use super::guard;
-use super::handle::{self, opaque};
-use super::options;
-use super::status::sledstore_status;
-use super::store::sledstore;
+use crate::capi::boundary::arguments::{sledstore_bytes, sledstore_pair, Output};
+use crate::capi::boundary::exclusive::Exclusive;
+use crate::capi::boundary::guard;
+use crate::capi::error::{sledstore_error, Fail};
+use crate::capi::handles::{self, opaque};
+use crate::capi::options;
+use crate::capi::status::sledstore_status;
+use crate::capi::store::sledstore;
 use crate::SledBatch;
 
 /// A list of writes to be applied together: after sledstore_batch_apply() all of them are there, and
@@ -24,14 +24,14 @@ use crate::SledBatch;
 pub struct sledstore_batch;
 
 /// What a batch handle stands for.
-pub(super) struct BatchObject {
+pub(crate) struct BatchObject {
     changes: Exclusive<SledBatch>,
     /// How many changes it has, for threads that only ask.
     len: AtomicUsize,
 }
 
 impl BatchObject {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { changes: Exclusive::new(SledBatch::new()), len: AtomicUsize::new(0) }
     }
 
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn sledstore_batch_new(
     guard::enter(error, |_| {
         batch.required("batch")?;
         let object = BatchObject::new();
-        batch.set(handle::insert::<sledstore_batch>(object)?.publish());
+        batch.set(handles::insert::<sledstore_batch>(object)?.publish());
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }

@@ -2,12 +2,12 @@
 
 use std::ffi::c_void;
 
-use super::arguments::Output;
-use super::error::sledstore_error;
-use super::guard;
-use super::status::sledstore_status;
-use super::store::sledstore;
-use super::transaction::{self, sledstore_txn};
+use crate::capi::boundary::arguments::Output;
+use crate::capi::boundary::guard;
+use crate::capi::error::sledstore_error;
+use crate::capi::status::sledstore_status;
+use crate::capi::store::sledstore;
+use crate::capi::transaction::{self, sledstore_txn};
 use crate::TransactionKeyspace;
 
 /// Counts the keys from one key up to, not including, another one, exactly, as they are at the moment

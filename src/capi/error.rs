@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::ffi::{c_char, CString};
 use std::path::Path;
 
-use super::arguments::Output;
-use super::guard;
-use super::handle::{self, opaque, Token};
-use super::status::{self, sledstore_status as Status, sledstore_status};
+use crate::capi::boundary::arguments::Output;
+use crate::capi::boundary::guard;
+use crate::capi::handles::{self, opaque, Token};
+use crate::capi::status::{self, sledstore_status as Status, sledstore_status};
 use crate::{Failure, Reason, StoreError};
 
 /// What went wrong in one call.
@@ -23,23 +23,23 @@ pub struct sledstore_error;
 
 /// An error as the functions inside see it, before it has a handle.
 #[derive(Debug)]
-pub(super) struct Fail {
+pub(crate) struct Fail {
     status: Status,
     message: Cow<'static, str>,
     os_code: i32,
 }
 
 impl Fail {
-    pub(super) fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Self {
         Fail { status, message: message.into(), os_code: 0 }
     }
 
-    pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Status::SLEDSTORE_INVALID_ARGUMENT, message)
     }
 
     /// The failure of opening `path`. Most of them name it themselves.
-    pub(super) fn opening(error: StoreError, path: &Path) -> Self {
+    pub(crate) fn opening(error: StoreError, path: &Path) -> Self {
         let fail = Fail::from(error);
         match fail.status {
             Status::SLEDSTORE_ALREADY_EXISTS => {
@@ -50,7 +50,7 @@ impl Fail {
         }
     }
 
-    pub(super) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         self.status
     }
 }
@@ -92,7 +92,7 @@ fn os_code(error: &StoreError, failure: Option<&Failure>) -> i32 {
 }
 
 /// What an error handle stands for.
-pub(super) struct ErrorObject {
+pub(crate) struct ErrorObject {
     status: Status,
     message: CString,
     os_code: i32,
@@ -101,13 +101,13 @@ pub(super) struct ErrorObject {
 opaque!(sledstore_error, Error, ErrorObject);
 
 /// Gives the caller an error, if the status is a failure and there is a place for it.
-pub(super) fn report(fail: Fail, place: &Output<*mut sledstore_error>) -> Status {
+pub(crate) fn report(fail: Fail, place: &Output<*mut sledstore_error>) -> Status {
     if fail.status.is_failure() && place.is_wanted() {
         // A path or a key in the message may contain a zero byte, which would end the C string.
         let message = CString::new(fail.message.replace('\0', "\\0")).unwrap_or_default();
         let object = ErrorObject { status: fail.status, message, os_code: fail.os_code };
         // Without room for a handle the status still tells the caller what happened.
-        if let Ok(error) = handle::insert::<sledstore_error>(object) {
+        if let Ok(error) = handles::insert::<sledstore_error>(object) {
             place.set(error.publish());
         }
     }
@@ -116,7 +116,7 @@ pub(super) fn report(fail: Fail, place: &Output<*mut sledstore_error>) -> Status
 
 fn read<R>(error: *const sledstore_error, read: impl FnOnce(&ErrorObject) -> R) -> Option<R> {
     let token = Token::of(error)?;
-    handle::find::<sledstore_error>(token).ok().map(|error| read(&error))
+    handles::find::<sledstore_error>(token).ok().map(|error| read(&error))
 }
 
 /// Gives the status that the failed call returned.
@@ -131,7 +131,7 @@ fn read<R>(error: *const sledstore_error, read: impl FnOnce(&ErrorObject) -> R) 
 pub extern "C" fn sledstore_error_status(error: *const sledstore_error) -> sledstore_status {
     guard::status(|| {
         let Some(token) = Token::of(error) else { return Ok(Status::SLEDSTORE_OK) };
-        Ok(handle::find::<sledstore_error>(token)?.status)
+        Ok(handles::find::<sledstore_error>(token)?.status)
     })
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use super::arguments::Output;
-use super::error::sledstore_error;
-use super::guard;
-use super::status::sledstore_status;
-use super::store::sledstore;
-use super::value::{self, sledstore_value};
+use crate::capi::boundary::arguments::Output;
+use crate::capi::boundary::guard;
+use crate::capi::error::sledstore_error;
+use crate::capi::status::sledstore_status;
+use crate::capi::store::sledstore;
+use crate::capi::value::{self, sledstore_value};
 
 /// Writes the value of a key that expires: from then on it is not there, for every function. Value
 /// and time are written in one step.

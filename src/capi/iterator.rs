@@ -3,16 +3,16 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::arguments::{sledstore_bytes, sledstore_pair, Output, OutputArray};
-use super::error::{sledstore_error, Fail};
-use super::exclusive::Exclusive;
-use super::guard;
-use super::handle::{self, opaque};
-use super::options::sledstore_iter_options;
-use super::shared::{Child, SharedStore, Ticket};
-use super::status::sledstore_status;
-use super::store::sledstore;
-use super::value::address;
+use crate::capi::boundary::arguments::{sledstore_bytes, sledstore_pair, Output, OutputArray};
+use crate::capi::boundary::exclusive::Exclusive;
+use crate::capi::boundary::guard;
+use crate::capi::error::{sledstore_error, Fail};
+use crate::capi::handles::store_handles::{Child, StoreHandles, Ticket};
+use crate::capi::handles::{self, opaque};
+use crate::capi::options::sledstore_iter_options;
+use crate::capi::status::sledstore_status;
+use crate::capi::store::sledstore;
+use crate::capi::value::address;
 use crate::store::Move;
 use crate::{Iter, Row, StoreError};
 
@@ -40,10 +40,10 @@ use crate::{Iter, Row, StoreError};
 pub struct sledstore_iter;
 
 /// What an iterator handle stands for.
-pub(super) type IteratorObject = Exclusive<Walk>;
+pub(crate) type IteratorObject = Exclusive<Walk>;
 
 /// An iterator, and what C has of it at the moment.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     iterator: Iter,
     /// The rows that the last call showed, if it showed many. C reads them in place until the next
     /// call. A single one stays in the iterator.
@@ -55,14 +55,14 @@ pub(super) struct Walk {
 opaque!(sledstore_iter, Iterator, IteratorObject);
 
 /// A handle to an iterator, over whatever `make` makes one.
-pub(super) fn create(
-    shared: &Arc<SharedStore>,
+pub(crate) fn create(
+    shared: &Arc<StoreHandles>,
     make: impl FnOnce() -> Result<Iter, Fail>,
 ) -> Result<*mut sledstore_iter, Fail> {
     // First the ticket: from here on a close is refused.
     let _ticket = shared.add_child(Child::Iterator)?;
     let walk = Walk { iterator: make()?, shown: Vec::new(), _ticket };
-    Ok(handle::insert::<sledstore_iter>(Exclusive::new(walk))?.publish())
+    Ok(handles::insert::<sledstore_iter>(Exclusive::new(walk))?.publish())
 }
 
 impl Walk {

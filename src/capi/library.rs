@@ -2,11 +2,11 @@
 
 use std::ffi::{c_char, CStr};
 
-use super::arguments::{Call, Output};
-use super::error::{sledstore_error, Fail};
-use super::guard;
-use super::handle::{self, Kind, KINDS};
-use super::status::sledstore_status;
+use crate::capi::boundary::arguments::{Call, Output};
+use crate::capi::boundary::guard;
+use crate::capi::error::{sledstore_error, Fail};
+use crate::capi::handles::{self, Kind, KINDS};
+use crate::capi::status::sledstore_status;
 
 /// Handles of the type sledstore, for sledstore_live_handles().
 pub const SLEDSTORE_KIND_STORE: i32 = 1;
@@ -135,11 +135,11 @@ pub unsafe extern "C" fn sledstore_live_handles(
 
 fn live(kind: i32) -> Result<usize, Fail> {
     if kind == 0 {
-        return Ok(KINDS.into_iter().map(handle::live).sum());
+        return Ok(KINDS.into_iter().map(handles::live).sum());
     }
     u64::try_from(kind)
         .ok()
         .and_then(Kind::from_number)
-        .map(handle::live)
+        .map(handles::live)
         .ok_or_else(|| Fail::invalid(format!("kind: there is no kind {kind}")))
 }

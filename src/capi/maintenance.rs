@@ -1,10 +1,10 @@
 //! What concerns a whole store or keyspace: flushing, sizes, counts.
 
-use super::arguments::Output;
-use super::error::sledstore_error;
-use super::guard;
-use super::status::sledstore_status;
-use super::store::sledstore;
+use crate::capi::boundary::arguments::Output;
+use crate::capi::boundary::guard;
+use crate::capi::error::sledstore_error;
+use crate::capi::status::sledstore_status;
+use crate::capi::store::sledstore;
 
 /// Writes out what was written to the store until now, in all its keyspaces, and syncs it. After
 /// SLEDSTORE_OK it survives the death of this process and a loss of power.

@@ -3,9 +3,9 @@
 //! The doc comments of what is exported become the header, which is the manual of the C library; so
 //! they are written for somebody who reads C. The order of the modules here is the order there.
 //!
-//! An exported function converts its arguments (`arguments`), calls the store, and writes its
-//! outputs, all of it inside the guard (`guard`). Handles are looked up in a table (`handle`,
-//! `slots`, `hazard`). There is no storage logic here.
+//! An exported function converts its arguments (`boundary::arguments`), calls the store, and writes its
+//! outputs, all of it inside the guard (`boundary::guard`). Handles are looked up in a table
+//! (`handles`). There is no storage logic here.
 
 // What a caller has to keep to is said in each function's own words, for C.
 #![allow(clippy::missing_safety_doc)]
@@ -19,19 +19,11 @@ mod library;
 mod maintenance;
 mod options;
 mod point;
-mod run;
-mod savepoint;
 mod snapshot;
 mod status;
 mod store;
 mod transaction;
 mod value;
 
-mod arguments;
-mod exclusive;
-mod fork;
-mod guard;
-mod handle;
-mod hazard;
-mod shared;
-mod slots;
+mod boundary;
+mod handles;

@@ -3,9 +3,9 @@
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::arguments::{sledstore_bytes, Call};
-use super::error::Fail;
-use super::status::sledstore_status as Status;
+use crate::capi::boundary::arguments::{sledstore_bytes, Call};
+use crate::capi::error::Fail;
+use crate::capi::status::sledstore_status as Status;
 use crate::{Durability, IterOptions, SledMode, SledStoreBuilder};
 
 /// For sledstore_open_options.flags: there has to be a store in the directory already. If there is
@@ -52,7 +52,7 @@ pub const SLEDSTORE_DURABILITY_BUFFERED: u32 = 1;
 pub const SLEDSTORE_DURABILITY_SYNCED: u32 = 2;
 
 /// What a caller has chosen; `None` if nothing.
-pub(super) fn durability(chosen: u32) -> Result<Option<Durability>, Fail> {
+pub(crate) fn durability(chosen: u32) -> Result<Option<Durability>, Fail> {
     match chosen {
         0 => Ok(None),
         SLEDSTORE_DURABILITY_BUFFERED => Ok(Some(Durability::Buffered)),
@@ -108,7 +108,7 @@ pub struct sledstore_open_options {
 }
 
 impl sledstore_open_options {
-    pub(super) fn has(&self, flag: u64) -> bool {
+    pub(crate) fn has(&self, flag: u64) -> bool {
         self.flags & flag != 0
     }
 
@@ -130,7 +130,7 @@ impl sledstore_open_options {
     }
 
     /// The same options in the words of the store.
-    pub(super) fn builder(&self) -> Result<SledStoreBuilder, Fail> {
+    pub(crate) fn builder(&self) -> Result<SledStoreBuilder, Fail> {
         self.check()?;
         let mut builder = SledStoreBuilder::new()
             .must_exist(self.has(SLEDSTORE_OPEN_MUST_EXIST))
@@ -201,7 +201,7 @@ pub struct sledstore_iter_options {
 
 impl sledstore_iter_options {
     /// The same options in the words of the store.
-    pub(super) fn to_store(self, call: &Call) -> Result<IterOptions, Fail> {
+    pub(crate) fn to_store(self, call: &Call) -> Result<IterOptions, Fail> {
         if self.flags & !ALL_ITER_FLAGS != 0 {
             return Err(unknown_flags(self.flags));
         }

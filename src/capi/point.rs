@@ -2,12 +2,12 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{sledstore_bytes, Output, OutputArray};
-use super::error::sledstore_error;
-use super::guard;
-use super::status::{presence, sledstore_status};
-use super::store::sledstore;
-use super::value::{self, sledstore_value};
+use crate::capi::boundary::arguments::{sledstore_bytes, Output, OutputArray};
+use crate::capi::boundary::guard;
+use crate::capi::error::sledstore_error;
+use crate::capi::status::{presence, sledstore_status};
+use crate::capi::store::sledstore;
+use crate::capi::value::{self, sledstore_value};
 use crate::{SledStore, StoreError};
 
 /// Reads the value of a key, without copying it.

@@ -2,16 +2,16 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{sledstore_bytes, Call, Output, OutputArray};
-use super::error::{sledstore_error, Fail};
-use super::guard;
-use super::handle::{self, opaque};
-use super::iterator::{self, sledstore_iter};
-use super::options::sledstore_iter_options;
-use super::shared::{Child, SharedStore, Ticket};
-use super::status::{presence, sledstore_status};
-use super::store::sledstore;
-use super::value::{self, sledstore_value};
+use crate::capi::boundary::arguments::{sledstore_bytes, Call, Output, OutputArray};
+use crate::capi::boundary::guard;
+use crate::capi::error::{sledstore_error, Fail};
+use crate::capi::handles::store_handles::{Child, StoreHandles, Ticket};
+use crate::capi::handles::{self, opaque};
+use crate::capi::iterator::{self, sledstore_iter};
+use crate::capi::options::sledstore_iter_options;
+use crate::capi::status::{presence, sledstore_status};
+use crate::capi::store::sledstore;
+use crate::capi::value::{self, sledstore_value};
 use crate::SledSnapshot;
 use std::sync::Arc;
 
@@ -32,9 +32,9 @@ use std::sync::Arc;
 pub struct sledstore_snapshot;
 
 /// What a snapshot handle stands for.
-pub(super) struct SnapshotObject {
+pub(crate) struct SnapshotObject {
     snapshot: SledSnapshot,
-    shared: Arc<SharedStore>,
+    shared: Arc<StoreHandles>,
     /// Last, so that the snapshot is gone when the store counts it out.
     _ticket: Ticket,
 }
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn sledstore_snapshot_new(
         let _ticket = store.shared.add_child(Child::Snapshot)?;
         let taken = store.keyspace.snapshot()?;
         let object = SnapshotObject { snapshot: taken, shared: store.shared.clone(), _ticket };
-        snapshot.set(handle::insert::<sledstore_snapshot>(object)?.publish());
+        snapshot.set(handles::insert::<sledstore_snapshot>(object)?.publish());
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }

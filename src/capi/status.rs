@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, CStr};
 
-use super::guard;
+use crate::capi::boundary::guard;
 use crate::StoreError;
 
 /// What a call answered.
@@ -168,12 +168,12 @@ fn lookup(status: i32) -> Option<&'static (Status, &'static CStr, &'static CStr)
 }
 
 /// The status with this number, if there is one.
-pub(super) fn known(status: i32) -> Option<Status> {
+pub(crate) fn known(status: i32) -> Option<Status> {
     lookup(status).map(|(status, _, _)| *status)
 }
 
 /// What a question for a key answers.
-pub(super) fn presence(is_there: bool) -> Status {
+pub(crate) fn presence(is_there: bool) -> Status {
     match is_there {
         true => Status::SLEDSTORE_OK,
         false => Status::SLEDSTORE_KEY_NOT_FOUND,
@@ -181,13 +181,13 @@ pub(super) fn presence(is_there: bool) -> Status {
 }
 
 impl Status {
-    pub(super) fn is_failure(self) -> bool {
+    pub(crate) fn is_failure(self) -> bool {
         (self as i32) < 0
     }
 }
 
 /// The status of the same name. Without a wildcard: a new kind of error has to get a code.
-pub(super) fn of(error: &StoreError) -> Status {
+pub(crate) fn of(error: &StoreError) -> Status {
     match error {
         StoreError::Io(_) => Status::SLEDSTORE_IO,
         StoreError::Corruption(_) => Status::SLEDSTORE_CORRUPTION,

@@ -3,15 +3,15 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::arguments::{Output, OutputArray};
-use super::error::{sledstore_error, Fail};
-use super::fork;
-use super::guard;
-use super::handle::{self, opaque, Token};
-use super::options::{sledstore_open_options, SLEDSTORE_OPEN_MUST_EXIST};
-use super::shared::{SharedStore, PATIENCE};
-use super::status::sledstore_status;
-use super::value::{self, sledstore_value};
+use crate::capi::boundary::arguments::{Output, OutputArray};
+use crate::capi::boundary::fork;
+use crate::capi::boundary::guard;
+use crate::capi::error::{sledstore_error, Fail};
+use crate::capi::handles::store_handles::{StoreHandles, PATIENCE};
+use crate::capi::handles::{self, opaque, Token};
+use crate::capi::options::{sledstore_open_options, SLEDSTORE_OPEN_MUST_EXIST};
+use crate::capi::status::sledstore_status;
+use crate::capi::value::{self, sledstore_value};
 use crate::{Bytes, SledStore};
 
 /// A store, seen through one of its keyspaces.
@@ -27,13 +27,13 @@ use crate::{Bytes, SledStore};
 pub struct sledstore;
 
 /// What a store handle stands for.
-pub(super) struct StoreObject {
-    pub(super) keyspace: SledStore,
-    pub(super) shared: Arc<SharedStore>,
+pub(crate) struct StoreObject {
+    pub(crate) keyspace: SledStore,
+    pub(crate) shared: Arc<StoreHandles>,
 }
 
 impl StoreObject {
-    pub(super) fn new(keyspace: SledStore, shared: Arc<SharedStore>) -> Self {
+    pub(crate) fn new(keyspace: SledStore, shared: Arc<StoreHandles>) -> Self {
         StoreObject { keyspace, shared }
     }
 }
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn sledstore_open(
         let builder = call.options(options)?.builder()?;
         watch_for_forks()?;
         let opened = builder.build(path).map_err(|error| Fail::opening(error, path))?;
-        store.set(SharedStore::new().add_handle(opened)?.publish());
+        store.set(StoreHandles::new().add_handle(opened)?.publish());
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn sledstore_open_temporary(
         let builder = options.builder()?;
         watch_for_forks()?;
         let opened = builder.build_temporary()?;
-        store.set(SharedStore::new().add_handle(opened)?.publish());
+        store.set(StoreHandles::new().add_handle(opened)?.publish());
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn sledstore_release(
         }
         let shared = call.object(store)?.shared.clone();
         if let Some(token) = Token::of(store.cast_const()) {
-            handle::free(token, handle::Kind::Store)?;
+            handles::free(token, handles::Kind::Store)?;
             shared.remove_handle(token);
         }
         Ok(sledstore_status::SLEDSTORE_OK)

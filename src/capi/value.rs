@@ -2,11 +2,11 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{Output, OutputArray};
-use super::error::Fail;
-use super::guard;
-use super::handle::{self, opaque, Fresh, Token};
-use super::status::{sledstore_status as Status, sledstore_status};
+use crate::capi::boundary::arguments::{Output, OutputArray};
+use crate::capi::boundary::guard;
+use crate::capi::error::Fail;
+use crate::capi::handles::{self, opaque, Token, Unpublished};
+use crate::capi::status::{sledstore_status as Status, sledstore_status};
 use crate::{Bytes, StoreError};
 
 /// Bytes that the library gave out: a value, or a name. They never change.
@@ -18,29 +18,30 @@ use crate::{Bytes, StoreError};
 pub struct sledstore_value;
 
 /// What a value handle stands for.
-pub(super) struct ValueObject(pub(super) Bytes);
+pub(crate) struct ValueObject(pub(crate) Bytes);
 
 opaque!(sledstore_value, Value, ValueObject);
 
 /// A handle to these bytes, and NULL for None.
-pub(super) fn publish(bytes: Option<Bytes>) -> Result<*mut sledstore_value, Fail> {
+pub(crate) fn publish(bytes: Option<Bytes>) -> Result<*mut sledstore_value, Fail> {
     let Some(bytes) = bytes else { return Ok(std::ptr::null_mut()) };
-    Ok(handle::insert::<sledstore_value>(ValueObject(bytes))?.publish())
+    Ok(handles::insert::<sledstore_value>(ValueObject(bytes))?.publish())
 }
 
 /// Handles to all of these, or to none if one of them cannot be made.
-pub(super) fn publish_all(
+pub(crate) fn publish_all(
     values: impl IntoIterator<Item = Option<Bytes>>,
 ) -> Result<Vec<*mut sledstore_value>, Fail> {
-    let fresh = |bytes| handle::insert::<sledstore_value>(ValueObject(bytes));
+    let fresh = |bytes| handles::insert::<sledstore_value>(ValueObject(bytes));
     let values = values.into_iter().map(|value| value.map(fresh).transpose());
-    let values: Vec<Option<Fresh<sledstore_value>>> = values.collect::<Result<_, Fail>>()?;
-    let publish = |value: Option<Fresh<_>>| value.map_or(std::ptr::null_mut(), Fresh::publish);
+    let values: Vec<Option<Unpublished<sledstore_value>>> = values.collect::<Result<_, Fail>>()?;
+    let publish =
+        |value: Option<Unpublished<_>>| value.map_or(std::ptr::null_mut(), Unpublished::publish);
     Ok(values.into_iter().map(publish).collect())
 }
 
 /// Gives a value that was read, or says that there is none.
-pub(super) fn give(
+pub(crate) fn give(
     place: &Output<*mut sledstore_value>,
     found: Option<Bytes>,
 ) -> Result<Status, Fail> {
@@ -50,7 +51,7 @@ pub(super) fn give(
 
 /// Copies a value that was read into the caller's buffer, or says that there is none. A caller
 /// without a buffer asks for the length alone.
-pub(super) fn copy(
+pub(crate) fn copy(
     dst: &OutputArray<u8>,
     needed: &Output<usize>,
     found: Option<Bytes>,
@@ -64,7 +65,7 @@ pub(super) fn copy(
 }
 
 /// The caller's buffer or array has no room for all that is needed.
-pub(super) fn too_small(what: &str, needed: usize, capacity: usize) -> Fail {
+pub(crate) fn too_small(what: &str, needed: usize, capacity: usize) -> Fail {
     Fail::new(
         Status::SLEDSTORE_BUFFER_TOO_SMALL,
         format!("{what}: {needed} needed, but there is room for {capacity}"),
@@ -72,7 +73,7 @@ pub(super) fn too_small(what: &str, needed: usize, capacity: usize) -> Fail {
 }
 
 /// Where C finds these bytes: never NULL, and something that may be read even when it is empty.
-pub(super) fn address(bytes: &[u8]) -> *const c_void {
+pub(crate) fn address(bytes: &[u8]) -> *const c_void {
     static EMPTY: u8 = 0;
     if bytes.is_empty() {
         std::ptr::from_ref(&EMPTY).cast()
@@ -83,7 +84,7 @@ pub(super) fn address(bytes: &[u8]) -> *const c_void {
 
 fn read<R>(value: *const sledstore_value, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
     let token = Token::of(value)?;
-    handle::find::<sledstore_value>(token).ok().map(|value| read(&value.0))
+    handles::find::<sledstore_value>(token).ok().map(|value| read(&value.0))
 }
 
 /// Gives the address of a value's bytes. There is no NUL after them.

@@ -1,5 +1,5 @@
 //! System calls of the write-ahead log that the standard library does not offer, or that it sends
-//! through the symbols which `stand_ins.rs` intercepts for sled's log.
+//! through the symbols which `interpose/mod.rs` intercepts for sled's log.
 
 use std::fs::File;
 use std::io;

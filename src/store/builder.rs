@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::{Clock, MonotonicClock};
-use super::inner::StoreInner;
-use super::keyspace::DEFAULT;
-use super::settled::SettledRows;
-use super::SledStore;
 use crate::commit::{self, Committer, Durability};
 use crate::engine::{Engine, Failure, Options, Result, PATIENCE};
+use crate::store::clock::{Clock, MonotonicClock};
+use crate::store::inner::StoreInner;
+use crate::store::keyspace::DEFAULT;
+use crate::store::settled::SettledRows;
+use crate::store::SledStore;
 
 /// What sled is to favour. sled 0.34 takes the setting and does not act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -92,7 +92,7 @@ fn wall_clock() -> Duration {
 
 /// The clock of one opening. It never goes back, so that what has expired stays expired while the
 /// store is open.
-pub(super) struct MonotonicClock {
+pub(crate) struct MonotonicClock {
     clock: Clock,
     /// What the wall clock and the time since the start of the system were at the opening.
     opened: (Duration, Duration),
@@ -100,11 +100,11 @@ pub(super) struct MonotonicClock {
 }
 
 impl MonotonicClock {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, opened: (wall_clock(), uptime()), latest: AtomicU64::new(0) }
     }
 
-    pub(super) fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         let now = match &self.clock.0 {
             Source::Manual(_) => self.clock.now_ms(),
             Source::System => {

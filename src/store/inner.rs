@@ -7,34 +7,34 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use oxistore_core::StoreError;
 
-use super::clock::MonotonicClock;
-use super::keyspace::{is_new, Keyspace, State, DEFAULT};
-use super::limits::check_name;
-use super::locks::{lock, read, write};
-use super::revivals::Revivals;
-use super::settled::SettledRows;
 use crate::commit::{Committer, Durability, Settled};
 use crate::engine::{Failure, RawTree, Reason, Result};
+use crate::store::clock::MonotonicClock;
+use crate::store::keyspace::{is_new, Keyspace, State, DEFAULT};
+use crate::store::limits::check_name;
+use crate::store::locks::{lock, read, write};
+use crate::store::revivals::Revivals;
+use crate::store::settled::SettledRows;
 
 /// The write path of a store over its settled rows.
-pub(super) type Core = Committer<SettledRows>;
+pub(crate) type Core = Committer<SettledRows>;
 
 /// One store. The order in which its locks are taken stands in the module's documentation.
-pub(super) struct StoreInner {
+pub(crate) struct StoreInner {
     /// Unique in the process.
     id: u64,
     path: PathBuf,
-    pub(super) clock: MonotonicClock,
-    pub(super) longest_key: usize,
+    pub(crate) clock: MonotonicClock,
+    pub(crate) longest_key: usize,
     /// How commits last that do not say so themselves.
-    pub(super) durability: Durability,
+    pub(crate) durability: Durability,
     is_temporary: bool,
     /// `None` once the store was closed.
     core: RwLock<Option<Arc<Core>>>,
     names: Mutex<Names>,
     /// How many of each kind are open.
     open: [AtomicUsize; KINDS.len()],
-    pub(super) revivals: Revivals,
+    pub(crate) revivals: Revivals,
 }
 
 /// What the names of the store's trees are in use for. No name is in use for both: a write through a
@@ -64,7 +64,7 @@ fn taken(name: &[u8], wanted: &str, is: &str) -> StoreError {
 
 /// What keeps the store open, and closing refused.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Iterator,
     Snapshot,
     Transaction,
@@ -77,7 +77,7 @@ const KINDS: [(Kind, &str); 3] = [
 ];
 
 impl StoreInner {
-    pub(super) fn new(
+    pub(crate) fn new(
         core: Arc<Core>,
         clock: MonotonicClock,
         durability: Durability,
@@ -99,27 +99,27 @@ impl StoreInner {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
 
     /// Counts one more as open until the answer is dropped. The caller has a lease, so no close can
     /// be under way.
-    pub(super) fn count_open(self: &Arc<Self>, kind: Kind) -> Open {
+    pub(crate) fn count_open(self: &Arc<Self>, kind: Kind) -> Open {
         self.open[kind as usize].fetch_add(1, Ordering::SeqCst);
         Open { inner: Arc::clone(self), kind }
     }
 
     /// Whether there are transactions, which a change of a key can conflict with.
-    pub(super) fn has_transactions(&self) -> bool {
+    pub(crate) fn has_transactions(&self) -> bool {
         self.open[Kind::Transaction as usize].load(Ordering::SeqCst) > 0
     }
 
-    pub(super) fn keyspace(&self, name: &[u8]) -> Result<Arc<Keyspace>> {
+    pub(crate) fn keyspace(&self, name: &[u8]) -> Result<Arc<Keyspace>> {
         check_name(name)?;
         self.with_core(|core| {
             let mut names = lock(&self.names);
@@ -137,7 +137,7 @@ impl StoreInner {
         })
     }
 
-    pub(super) fn drop_keyspace(&self, name: &[u8]) -> Result<bool> {
+    pub(crate) fn drop_keyspace(&self, name: &[u8]) -> Result<bool> {
         check_name(name)?;
         if name == DEFAULT {
             let text = "the default keyspace cannot be dropped";
@@ -164,14 +164,14 @@ impl StoreInner {
         })
     }
 
-    pub(super) fn keyspace_names(&self) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn keyspace_names(&self) -> Result<Vec<Vec<u8>>> {
         let mut names = self.with_core(|core| core.settled().engine().tree_names())?;
         names.retain(|name| check_name(name).is_ok());
         names.sort();
         Ok(names)
     }
 
-    pub(super) fn raw_tree(&self, name: &[u8]) -> Result<RawTree> {
+    pub(crate) fn raw_tree(&self, name: &[u8]) -> Result<RawTree> {
         check_name(name)?;
         self.with_core(|core| {
             let mut names = lock(&self.names);
@@ -189,7 +189,7 @@ impl StoreInner {
 
     /// Everything that was committed is on the disk when this returns, and what was written through
     /// raw trees.
-    pub(super) fn flush(&self) -> Result<()> {
+    pub(crate) fn flush(&self) -> Result<()> {
         self.with_core(|core| {
             core.flush()?;
             let has_raw_trees = !lock(&self.names).raw.is_empty();
@@ -201,19 +201,19 @@ impl StoreInner {
     }
 
     /// Everything that was committed is in the engine's file when this returns.
-    pub(super) fn checkpoint(&self) -> Result<()> {
+    pub(crate) fn checkpoint(&self) -> Result<()> {
         self.with_core(|core| core.settle_all())
     }
 
-    pub(super) fn size_on_disk(&self) -> Result<u64> {
+    pub(crate) fn size_on_disk(&self) -> Result<u64> {
         self.with_core(|core| Ok(core.settled().engine().size_on_disk()? + core.log_size()?))
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         read(&self.core).is_none()
     }
 
-    pub(super) fn with_core<T>(&self, work: impl FnOnce(&Arc<Core>) -> Result<T>) -> Result<T> {
+    pub(crate) fn with_core<T>(&self, work: impl FnOnce(&Arc<Core>) -> Result<T>) -> Result<T> {
         match &*read(&self.core) {
             Some(core) => work(core),
             None => Err(Failure::error("use", &self.path, Reason::Closed, "the store was closed")),
@@ -221,7 +221,7 @@ impl StoreInner {
     }
 
     /// Closes the store for all its handles.
-    pub(super) fn close(&self) -> Result<()> {
+    pub(crate) fn close(&self) -> Result<()> {
         let mut core = write(&self.core);
         if core.is_none() {
             let text = "it was closed before";
@@ -283,7 +283,7 @@ impl Drop for StoreInner {
 }
 
 /// Keeps the store open, and closing refused.
-pub(super) struct Open {
+pub(crate) struct Open {
     inner: Arc<StoreInner>,
     kind: Kind,
 }

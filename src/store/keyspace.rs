@@ -7,26 +7,26 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use oxistore_core::StoreError;
 
-use super::inner::Core;
-use super::key_count::KeyCount;
-use super::limits::check_name;
-use super::locks::{read, write};
 use crate::commit::KeyspaceId;
 use crate::engine::{Engine, Failure, Reason, Result, Tree};
+use crate::store::inner::Core;
+use crate::store::limits::check_name;
+use crate::store::locks::{read, write};
+use crate::store::read::key_count::KeyCount;
 
 /// The name of the keyspace that every store has.
-pub(super) const DEFAULT: &[u8] = b"default";
+pub(crate) const DEFAULT: &[u8] = b"default";
 
 /// The trees that a keyspace lies in.
-pub(super) struct Trees {
+pub(crate) struct Trees {
     /// The rows.
-    pub(super) data: Tree,
+    pub(crate) data: Tree,
     /// The expiries: key to milliseconds since 1970, 8 bytes, little endian.
-    pub(super) sidecar: Tree,
+    pub(crate) sidecar: Tree,
 }
 
 /// One keyspace of an open store. There is one of these however many handles there are.
-pub(super) struct Keyspace {
+pub(crate) struct Keyspace {
     /// Unique in the opening of the store; the order in which `state` is locked.
     id: KeyspaceId,
     store_id: u64,
@@ -34,45 +34,45 @@ pub(super) struct Keyspace {
     state: RwLock<State>,
     /// Whether `state` is another one than open.
     is_retired: AtomicBool,
-    pub(super) count: KeyCount,
+    pub(crate) count: KeyCount,
 }
 
-pub(super) enum State {
+pub(crate) enum State {
     Open(Arc<Core>),
     Dropped,
     Closed,
 }
 
 /// The right to use a keyspace, which stays open until this is given back.
-pub(super) struct Lease<'a>(RwLockReadGuard<'a, State>);
+pub(crate) struct Lease<'a>(RwLockReadGuard<'a, State>);
 
 /// A keyspace that no operation is under way in.
-pub(super) struct Exclusive<'a> {
+pub(crate) struct Exclusive<'a> {
     state: RwLockWriteGuard<'a, State>,
     is_retired: &'a AtomicBool,
 }
 
 impl Keyspace {
-    pub(super) fn new(core: Arc<Core>, store_id: u64, id: KeyspaceId, name: &[u8]) -> Self {
+    pub(crate) fn new(core: Arc<Core>, store_id: u64, id: KeyspaceId, name: &[u8]) -> Self {
         let (state, is_retired) = (RwLock::new(State::Open(core)), AtomicBool::new(false));
         Self { id, store_id, name: name.into(), state, is_retired, count: KeyCount::default() }
     }
 
-    pub(super) fn id(&self) -> KeyspaceId {
+    pub(crate) fn id(&self) -> KeyspaceId {
         self.id
     }
 
     /// The store that this is a keyspace of.
-    pub(super) fn store_id(&self) -> u64 {
+    pub(crate) fn store_id(&self) -> u64 {
         self.store_id
     }
 
-    pub(super) fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         &self.name
     }
 
     /// The right to use the keyspace, for one operation in the store at `path`.
-    pub(super) fn lease(&self, path: &Path) -> Result<Lease<'_>> {
+    pub(crate) fn lease(&self, path: &Path) -> Result<Lease<'_>> {
         let state = read(&self.state);
         match &*state {
             State::Open(_) => Ok(Lease(state)),
@@ -87,7 +87,7 @@ impl Keyspace {
     }
 
     /// Fails as [`Keyspace::lease`] does, for an operation that needs nothing of the store.
-    pub(super) fn check_open(&self, path: &Path) -> Result<()> {
+    pub(crate) fn check_open(&self, path: &Path) -> Result<()> {
         match self.is_retired.load(Ordering::Acquire) {
             false => Ok(()),
             true => self.lease(path).map(drop),
@@ -95,21 +95,21 @@ impl Keyspace {
     }
 
     /// Waits for every operation that is under way, and keeps new ones out.
-    pub(super) fn exclusive(&self) -> Exclusive<'_> {
+    pub(crate) fn exclusive(&self) -> Exclusive<'_> {
         Exclusive { state: write(&self.state), is_retired: &self.is_retired }
     }
 }
 
 impl Exclusive<'_> {
     /// Ends the use of the keyspace.
-    pub(super) fn retire(&mut self, state: State) {
+    pub(crate) fn retire(&mut self, state: State) {
         *self.state = state;
         self.is_retired.store(true, Ordering::Release);
     }
 }
 
 impl Lease<'_> {
-    pub(super) fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         match &*self.0 {
             State::Open(core) => core,
             State::Dropped | State::Closed => unreachable!("`lease` has looked"),
@@ -118,7 +118,7 @@ impl Lease<'_> {
 }
 
 /// Opens or creates the trees of the keyspace `name`; says whether they are new.
-pub(super) fn open_trees(engine: &Engine, name: &[u8]) -> Result<(Trees, bool)> {
+pub(crate) fn open_trees(engine: &Engine, name: &[u8]) -> Result<(Trees, bool)> {
     let [sidecar, pieces] = names_beside(name);
     let is_new = is_new(engine, name)?;
     if is_new {
@@ -132,7 +132,7 @@ pub(super) fn open_trees(engine: &Engine, name: &[u8]) -> Result<(Trees, bool)> 
 
 /// Whether there is no keyspace `name` yet. Refuses it if there is no room for one more; the caller
 /// keeps others from creating one meanwhile.
-pub(super) fn is_new(engine: &Engine, name: &[u8]) -> Result<bool> {
+pub(crate) fn is_new(engine: &Engine, name: &[u8]) -> Result<bool> {
     let known = engine.tree_names()?;
     if known.iter().any(|known| known == name) {
         return Ok(false);
@@ -152,7 +152,7 @@ pub(super) fn is_new(engine: &Engine, name: &[u8]) -> Result<bool> {
 
 /// Removes the trees of the keyspace `name`, which nobody uses. The rows go first: expiries without
 /// rows are harmless, rows without their expiries would come back to life.
-pub(super) fn remove_trees(engine: &Engine, name: &[u8]) -> Result<()> {
+pub(crate) fn remove_trees(engine: &Engine, name: &[u8]) -> Result<()> {
     engine.drop_tree(name)?;
     names_beside(name).iter().try_for_each(|beside| engine.drop_tree(beside).map(drop))
 }

@@ -16,15 +16,15 @@ pub const MAX_VALUE_LEN: usize = 1 << 30;
 pub const MAX_KEYSPACE_NAME_LEN: usize = 255;
 
 /// `longest` is what the store allows, if it is known already.
-pub(super) fn check_key(key: &[u8], longest: Option<usize>) -> Result<()> {
+pub(crate) fn check_key(key: &[u8], longest: Option<usize>) -> Result<()> {
     check("a key", key.len(), longest.unwrap_or(MAX_KEY_LEN).min(MAX_KEY_LEN))
 }
 
-pub(super) fn check_value(value: &[u8]) -> Result<()> {
+pub(crate) fn check_value(value: &[u8]) -> Result<()> {
     check("a value", value.len(), MAX_VALUE_LEN)
 }
 
-pub(super) fn check_name(name: &[u8]) -> Result<()> {
+pub(crate) fn check_name(name: &[u8]) -> Result<()> {
     let refuse = |why: &str| {
         let name = name.escape_ascii();
         Err(StoreError::Unsupported(format!("\"{name}\" cannot be a keyspace's name: {why}")))

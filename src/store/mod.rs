@@ -18,30 +18,17 @@
 
 #![forbid(unsafe_code)]
 
-mod batch;
-mod bounds;
 mod builder;
 mod clock;
-mod count;
-mod expiry;
 mod inner;
-mod iterator;
-mod key_count;
 mod keyspace;
-mod kv;
+mod kv_trait;
 mod limits;
 mod locks;
-mod point;
-mod purge;
 mod raw;
-mod read_set;
-mod read_view;
-mod retry;
+mod read;
 mod revivals;
-mod savepoint;
 mod settled;
-mod snapshot;
-mod snapshot_rows;
 mod sync;
 mod transaction;
 mod write;
@@ -49,16 +36,16 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use batch::SledBatch;
 pub use builder::{SledMode, SledStoreBuilder};
 pub use clock::Clock;
-pub(crate) use iterator::Move;
-pub use iterator::{Iter, IterOptions, Keys};
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
-pub(crate) use retry::retry;
-pub use savepoint::Savepoint;
-pub use snapshot::{SledSnapshot, SnapshotStats};
+pub(crate) use read::iterator::Move;
+pub use read::iterator::{Iter, IterOptions, Keys};
+pub use read::snapshot::{SledSnapshot, SnapshotStats};
+pub(crate) use transaction::retry::retry;
+pub use transaction::savepoint::Savepoint;
 pub use transaction::{SledTransaction, TransactionKeyspace};
+pub use write::batch::SledBatch;
 
 use crate::engine::Result;
 use inner::StoreInner;

@@ -1,7 +1,7 @@
 //! The raw door for callers who come from the reference.
 
-use super::SledStore;
 use crate::engine::{RawTree, Result};
+use crate::store::SledStore;
 
 impl SledStore {
     /// sled's own tree `name` of this store, created if it is not there.

@@ -25,9 +25,11 @@ const LIFE: Duration = Duration::from_secs(1_000_000);
 /// What a keyspace has: the number of the commit that put a row, and whether the row expires.
 type Rows = BTreeMap<u64, (u64, bool)>;
 type Model = [Rows; 2];
+/// A row of a keyspace, and what it becomes.
+type Change = (usize, u64, Option<(u64, bool)>);
 
 /// What one commit does: to which row of which keyspace, and what the row becomes.
-fn commit_of(number: u64, model: &Model) -> Vec<(usize, u64, Option<(u64, bool)>)> {
+fn commit_of(number: u64, model: &Model) -> Vec<Change> {
     let mut random = Random::new(number);
     let mut place = || (random.below(2) as usize, random.below(KEYS));
     let (space, key) = place();

@@ -10,16 +10,16 @@ use crate::engine::{Bytes, Cursor, Result, Row};
 const AT_ONCE: usize = 64;
 
 /// A row as the engine has it, with its expiry.
-pub(in crate::store) struct SettledRow {
-    pub(in crate::store) row: Row,
-    pub(in crate::store) expires_at: Option<u64>,
+pub(crate) struct SettledRow {
+    pub(crate) row: Row,
+    pub(crate) expires_at: Option<u64>,
 }
 
 /// Moves over the settled rows of a keyspace.
 ///
 /// A row and its expiry are read one after the other. Where the checkpoint comes in between, the read
 /// view knows the row from elsewhere.
-pub(in crate::store) struct SettledScan {
+pub(crate) struct SettledScan {
     data: Cursor,
     /// `None` where no row has an expiry.
     expiries: Option<Expiries>,
@@ -33,14 +33,14 @@ struct Expiries {
 }
 
 impl SettledScan {
-    pub(super) fn new(data: Cursor, expiries: Option<Cursor>) -> Self {
+    pub(crate) fn new(data: Cursor, expiries: Option<Cursor>) -> Self {
         let expiries =
             expiries.map(|cursor| Expiries { cursor, ahead: VecDeque::new(), has_more: true });
         Self { data, expiries }
     }
 
     /// Goes to where a range begins, see [`Cursor::begin`].
-    pub(in crate::store) fn begin(&mut self, edge: &Bound<Bytes>) {
+    pub(crate) fn begin(&mut self, edge: &Bound<Bytes>) {
         self.data.begin(edge.clone());
         if let Some(expiries) = &mut self.expiries {
             expiries.cursor.begin(edge.clone());
@@ -51,7 +51,7 @@ impl SettledScan {
 
     /// Adds the rows that follow to `rows`: at least one and at most `most`, fewer where they are
     /// large. Says whether there may be more.
-    pub(in crate::store) fn read_on(
+    pub(crate) fn read_on(
         &mut self,
         down: bool,
         most: usize,
@@ -92,19 +92,19 @@ impl Expiries {
 }
 
 /// Moves upwards over the keys of a keyspace whose settled rows have expiries.
-pub(in crate::store) struct ExpiryScan {
+pub(crate) struct ExpiryScan {
     cursor: Cursor,
     reached: Bytes,
 }
 
 impl ExpiryScan {
-    pub(super) fn new(cursor: Cursor) -> Self {
+    pub(crate) fn new(cursor: Cursor) -> Self {
         Self { cursor, reached: Bytes::default() }
     }
 
     /// Looks at up to `most` keys from `begin` on, and adds those to `keys` that have expired by
     /// `now`. Says whether there may be more.
-    pub(in crate::store) fn read_expired(
+    pub(crate) fn read_expired(
         &mut self,
         begin: &Bound<Bytes>,
         most: usize,
@@ -123,7 +123,7 @@ impl ExpiryScan {
     }
 
     /// The last key that was looked at.
-    pub(in crate::store) fn reached(&self) -> &Bytes {
+    pub(crate) fn reached(&self) -> &Bytes {
         &self.reached
     }
 }

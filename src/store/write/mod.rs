@@ -1,0 +1,338 @@
+//! The one way to write: every change of every key goes through this file to a commit.
+//!
+//! A write of one key that depends on what the key is, such as a swap, reads the key first, and is
+//! validated under the commit lock like a transaction: if the key was committed since, it reads again.
+//!
+//! # Conflicts
+//!
+//! Counts as a change for transactions: storing the same value, changing only the expiry, a put that
+//! is dead at once. Does not: deleting an absent key, an expiry passing, removing what has expired. A
+//! writer learns that a key is absent before it commits, and only while there are transactions; the
+//! log then has a purge in the place of the delete, which removes the key all the same.
+
+pub(crate) mod batch;
+pub(crate) mod expiry;
+pub(crate) mod point;
+pub(crate) mod purge;
+
+use std::cell::Cell;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxistore_core::StoreError;
+use smallvec::SmallVec;
+
+use crate::commit::{Basis, Change, Committed, Durability, KeyspaceId, Record, RowImage};
+use crate::engine::{Bytes, Result};
+use crate::store::inner::{Core, StoreInner};
+use crate::store::keyspace::Keyspace;
+use crate::store::limits::{check_key, check_value};
+use crate::store::SledStore;
+
+/// How often a writer looks again whether the keys that it deletes are absent.
+const LOOKS: usize = 3;
+
+/// What a write makes of a key. `V` holds the bytes of a value.
+#[derive(Clone)]
+pub(crate) enum Write<V> {
+    /// The time to live, if there is one, starts at the commit.
+    Put(V, Option<Duration>),
+    Delete,
+}
+
+/// A write and the key that it is for.
+pub(crate) struct KeyWrite<'a, V> {
+    pub(crate) keyspace: &'a Arc<Keyspace>,
+    pub(crate) key: &'a [u8],
+    pub(crate) write: &'a Write<V>,
+}
+
+/// A key as a writer sees it that decides what to do.
+pub(crate) struct Current {
+    /// The row, unless it has expired.
+    pub(crate) row: Option<RowImage>,
+    pub(crate) now: u64,
+    basis: Basis,
+    has_row: bool,
+}
+
+/// What a writer decides to make of a key.
+pub(crate) enum Decision<'a> {
+    Put(&'a [u8], Option<u64>),
+    /// The value stays, and expires then.
+    Expire(Option<u64>),
+    Delete,
+}
+
+impl<V: Deref<Target = [u8]>> Write<V> {
+    fn size(&self) -> usize {
+        match self {
+            Write::Put(value, _) => value.len(),
+            Write::Delete => 0,
+        }
+    }
+
+    /// Fails where the write of `key` is refused, also if it would be dead at once. A key that is too
+    /// long can be there all the same, from a program that does not go through this library, and can
+    /// be removed.
+    pub(crate) fn check(&self, key: &[u8], longest_key: usize) -> Result<()> {
+        match self {
+            Write::Put(value, _) => check_key(key, Some(longest_key)).and(check_value(value)),
+            Write::Delete => Ok(()),
+        }
+    }
+
+    /// What the log says if the commit is made `now`.
+    fn at<'a>(&'a self, keyspace: KeyspaceId, key: &'a [u8], now: u64) -> Change<'a> {
+        match self {
+            Write::Put(value, ttl) => {
+                put_until(keyspace, key, value, ttl.map(|ttl| deadline(now, ttl)), now)
+            }
+            Write::Delete => Change::Delete { keyspace, key },
+        }
+    }
+}
+
+/// A put that expires at `expires_at`; one that would be dead at once removes the key.
+fn put_until<'a>(
+    keyspace: KeyspaceId,
+    key: &'a [u8],
+    value: &'a [u8],
+    expires_at: Option<u64>,
+    now: u64,
+) -> Change<'a> {
+    match expires_at {
+        Some(at) if at <= now => Change::Delete { keyspace, key },
+        expires_at => Change::Put { keyspace, key, value, expires_at },
+    }
+}
+
+/// The millisecond since 1970 in which something that starts `now` and lives for `ttl` is over.
+pub(crate) fn deadline(now: u64, ttl: Duration) -> u64 {
+    let milliseconds = ttl.as_nanos().div_ceil(1_000_000);
+    now.saturating_add(u64::try_from(milliseconds).unwrap_or(u64::MAX))
+}
+
+impl Current {
+    pub(crate) fn value(&self) -> Option<&Bytes> {
+        self.row.as_ref().map(|row| &row.value)
+    }
+
+    /// When the key expires; `None` also for one that is absent.
+    pub(crate) fn expires_at(&self) -> Option<u64> {
+        self.row.as_ref().and_then(|row| row.expires_at)
+    }
+}
+
+impl StoreInner {
+    /// The key as it is now. The caller has a lease, and `core` from it.
+    pub(crate) fn current(&self, core: &Core, keyspace: &Keyspace, key: &[u8]) -> Result<Current> {
+        let look = || {
+            let (row, basis) = core.get(keyspace.id(), key)?;
+            Result::Ok((row, basis, self.now_ms()))
+        };
+        let (mut row, mut basis, mut now) = look()?;
+        if row.as_ref().is_some_and(|row| !row.is_live(now)) {
+            (row, basis, now) = self.revivals.look_between(|| core.between_commits(), look)?;
+        }
+        let has_row = row.is_some();
+        Ok(Current { row: row.filter(|row| row.is_live(now)), now, basis, has_row })
+    }
+}
+
+impl SledStore {
+    /// The row of `key`, unless it has expired; then the row goes, if no writer is in the way.
+    pub(crate) fn look_up(&self, core: &Core, key: &[u8]) -> Result<Option<RowImage>> {
+        let current = self.inner.current(core, &self.keyspace, key)?;
+        if current.row.is_none() && current.has_row {
+            self.evict(core, key, current.basis);
+        }
+        Ok(current.row)
+    }
+
+    /// It is not what the reader asked for, so an error is left alone: the key stays absent for every
+    /// reader.
+    fn evict(&self, core: &Core, key: &[u8], basis: Basis) {
+        let id = self.keyspace.id();
+        let mut record = Record::new();
+        record.push(Change::Purge { keyspace: id, key });
+        let _changing = self.keyspace.count.changing();
+        let _ = core.try_commit(record, |committed| match committed.has_changed(basis, id, key) {
+            true => Err(StoreError::TxnConflict),
+            false => Ok(()),
+        });
+    }
+
+    /// Makes one write that does not depend on what the key is.
+    pub(crate) fn write_one(&self, key: &[u8], write: &Write<&[u8]>) -> Result<()> {
+        write.check(key, self.inner.longest_key)?;
+        let lease = self.keyspace.lease(self.inner.path())?;
+        let core = lease.core();
+        core.wait_for_room(key.len() + write.size())?;
+        let mut record = Record::with_room(key.len() + write.size());
+        record.push(write.at(self.keyspace.id(), key, self.inner.now_ms()));
+        let _changing = self.keyspace.count.changing();
+        core.commit(record, self.inner.durability, |_| Ok(())).map(drop)
+    }
+
+    /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
+    /// key and answers with what to do, if anything, and with what the caller wants to know. It is
+    /// asked again if another writer comes in between.
+    pub(crate) fn write_key<'a, T>(
+        &self,
+        key: &[u8],
+        mut decide: impl FnMut(&Current) -> Result<(Option<Decision<'a>>, T)>,
+    ) -> Result<T> {
+        let lease = self.keyspace.lease(self.inner.path())?;
+        let core = lease.core();
+        loop {
+            let current = self.inner.current(core, &self.keyspace, key)?;
+            let (decision, answer) = decide(&current)?;
+            let Some(decision) = decision else { return Ok(answer) };
+            if matches!(decision, Decision::Delete) && !current.has_row {
+                return Ok(answer);
+            }
+            match self.commit_decision(core, key, &current, &decision) {
+                Err(StoreError::TxnConflict) => {}
+                made => return made.map(|()| answer),
+            }
+        }
+    }
+
+    /// Fails with a conflict if the key is not as the decision has it any more.
+    fn commit_decision(
+        &self,
+        core: &Core,
+        key: &[u8],
+        current: &Current,
+        decision: &Decision<'_>,
+    ) -> Result<()> {
+        let (id, inner) = (self.keyspace.id(), &*self.inner);
+        let mut record = Record::new();
+        record.push(match decision {
+            Decision::Put(value, expires_at) => {
+                Write::Put(*value, None).check(key, inner.longest_key)?;
+                put_until(id, key, value, *expires_at, current.now)
+            }
+            Decision::Expire(expires_at) => {
+                let value = current.value().map_or(&[][..], |value| &value[..]);
+                put_until(id, key, value, *expires_at, current.now)
+            }
+            // What is absent, or has expired, does not change for any reader.
+            Decision::Delete if current.row.is_none() => Change::Purge { keyspace: id, key },
+            Decision::Delete => Change::Delete { keyspace: id, key },
+        });
+        core.wait_for_room(record.len())?;
+        let ends = current.expires_at().filter(|_| !matches!(decision, Decision::Delete));
+        let revival = Cell::new(None);
+        let _changing = self.keyspace.count.changing();
+        let committed = core.commit(record, inner.durability, |committed| {
+            if committed.has_changed(current.basis, id, key) {
+                return Err(StoreError::TxnConflict);
+            }
+            if let Some(ends) = ends {
+                revival.set(Some(inner.revivals.begin()));
+                // A reader may have found the key absent by now.
+                if ends <= inner.now_ms() {
+                    return Err(StoreError::TxnConflict);
+                }
+            }
+            Ok(())
+        });
+        committed.map(drop)
+    }
+
+    /// Makes all `writes` in one commit, if `validate` allows it while no other commit is under way;
+    /// of several writes of one key the last counts. `keyspaces` have to be there too.
+    pub(crate) fn write_all<'a, V: Deref<Target = [u8]>>(
+        &'a self,
+        writes: &[KeyWrite<'a, V>],
+        mut keyspaces: Vec<&'a Arc<Keyspace>>,
+        durability: Durability,
+        validate: impl Fn(&Committed) -> Result<()>,
+    ) -> Result<()> {
+        for write in writes {
+            // Most often they are all of one keyspace.
+            if keyspaces.last().is_none_or(|last| last.id() != write.keyspace.id()) {
+                keyspaces.push(write.keyspace);
+            }
+            write.write.check(write.key, self.inner.longest_key)?;
+        }
+        if keyspaces.is_empty() {
+            keyspaces.push(&self.keyspace);
+        }
+        // Leases are taken by ascending number, each once: see the order of locks.
+        keyspaces.sort_by_key(|keyspace| keyspace.id());
+        keyspaces.dedup_by_key(|keyspace| keyspace.id());
+        let path = self.inner.path();
+        let leases: SmallVec<[_; 4]> =
+            keyspaces.iter().map(|keyspace| keyspace.lease(path)).collect::<Result<_>>()?;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let core = leases[0].core();
+        let size = writes.iter().map(|write| write.key.len() + write.write.size()).sum();
+        core.wait_for_room(size)?;
+        let _changing: SmallVec<[_; 4]> =
+            keyspaces.iter().map(|keyspace| keyspace.count.changing()).collect();
+        for looks in (0..=LOOKS).rev() {
+            let absent = if looks > 0 { self.absent(core, writes)? } else { Vec::new() };
+            let record = self.record_of(writes, size, &absent);
+            let looks_again = Cell::new(false);
+            let committed = core.commit(record, durability, |committed| {
+                let appeared = |(write, basis): &(usize, Basis)| {
+                    let write = &writes[*write];
+                    committed.has_changed(*basis, write.keyspace.id(), write.key)
+                };
+                match absent.iter().any(appeared) {
+                    true => {
+                        looks_again.set(true);
+                        Err(StoreError::TxnConflict)
+                    }
+                    false => validate(committed),
+                }
+            });
+            if !looks_again.get() {
+                return committed.map(drop);
+            }
+        }
+        unreachable!("without a look there is nothing to look at again")
+    }
+
+    fn record_of<V: Deref<Target = [u8]>>(
+        &self,
+        writes: &[KeyWrite<'_, V>],
+        size: usize,
+        absent: &[(usize, Basis)],
+    ) -> Record {
+        let now = self.inner.now_ms();
+        let mut record = Record::with_room_for(writes.len(), size);
+        let mut absent = absent.iter().peekable();
+        for (place, KeyWrite { keyspace, key, write }) in writes.iter().enumerate() {
+            let keyspace = keyspace.id();
+            record.push(match absent.next_if(|(absent, _)| *absent == place) {
+                Some(_) => Change::Purge { keyspace, key },
+                None => write.at(keyspace, key, now),
+            });
+        }
+        record
+    }
+
+    /// Which of `writes` delete keys that are absent, if there is a transaction that could conflict.
+    fn absent<V>(&self, core: &Core, writes: &[KeyWrite<'_, V>]) -> Result<Vec<(usize, Basis)>> {
+        let mut absent = Vec::new();
+        if !self.inner.has_transactions() {
+            return Ok(absent);
+        }
+        for (place, write) in writes.iter().enumerate() {
+            if matches!(write.write, Write::Delete) {
+                let current = self.inner.current(core, write.keyspace, write.key)?;
+                if current.row.is_none() {
+                    absent.push((place, current.basis));
+                }
+            }
+        }
+        Ok(absent)
+    }
+}
