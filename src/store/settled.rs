@@ -207,7 +207,10 @@ impl Settled for SettledRows {
             numbers.remove(&name);
             self.known.store(Arc::new(known));
         }
-        remove_trees(&self.engine, &name)
+        remove_trees(&self.engine, &name)?;
+        // The log does not tell of it any more. sled flushes when the last handle of a tree goes, and an
+        // iterator may still have one.
+        self.engine.flush()
     }
 }
 
