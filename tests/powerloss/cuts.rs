@@ -90,12 +90,14 @@ impl Run<'_> {
                     | Resize { .. }
             )
         });
+        // Rows are in the engine then, and what the log tells of them may not be there yet, or no more.
+        let settled = self.settled();
         let mut cuts = BTreeSet::new();
         while cuts.len() < count {
             // The moments at which most can go wrong: when something was just promised, when most
             // is unsynced, and among and soon after changes of names: a log file that was made is
             // then about to come into use, and one that was removed had all its rows settled.
-            let moment = match random.below(11) {
+            let moment = match random.below(12) {
                 0 | 1 => *random.pick(&promises),
                 2 | 3 if !syncs.is_empty() => random.pick(&syncs) - 1,
                 4 | 9 if !names.is_empty() => *random.pick(&names),
@@ -104,6 +106,9 @@ impl Run<'_> {
                 }
                 // The first of all is an opening.
                 5 | 6 => self.start + random.index((self.events.len() - self.start).min(80)),
+                11 if !settled.is_empty() => {
+                    (random.pick(&settled) + random.index(4)).min(self.events.len())
+                }
                 _ => self.start + random.index(self.events.len() - self.start + 1),
             };
             let model = *random.pick(&[
@@ -122,6 +127,23 @@ impl Run<'_> {
             cuts.insert((moment, model, if model.is_random() { seed } else { 0 }));
         }
         cuts.into_iter().collect()
+    }
+
+    /// The moments after the syncs of the engine's log.
+    fn settled(&self) -> Vec<usize> {
+        let mut logs = BTreeSet::new();
+        let mut moments = Vec::new();
+        for (place, event) in self.events.iter().enumerate() {
+            match event {
+                Event::CreateFile { node, name } if name.1 == "db" => drop(logs.insert(*node)),
+                Event::Sync { node } | Event::SyncData { node } if logs.contains(node) => {
+                    moments.push(place + 1);
+                }
+                _ => {}
+            }
+        }
+        moments.retain(|moment| *moment > self.start);
+        moments
     }
 
     fn describe(

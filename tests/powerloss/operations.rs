@@ -27,6 +27,14 @@ pub fn expiring_put(index: u64, random: &mut Random) -> Vec<Change> {
     vec![change]
 }
 
+/// What a drop of the keyspace comes to for [`batch_over_keyspaces`].
+pub fn drop_all(keyspace: usize) -> Vec<Change> {
+    (0..MOST_KEYS).map(|key| change(keyspace, key, true, Vec::new)).collect()
+}
+
+/// It has fewer keys.
+const MOST_KEYS: u64 = 60;
+
 pub fn batch_over_keyspaces(index: u64, random: &mut Random) -> Vec<Change> {
     let key = random.below(50);
     let mut changes = Vec::new();
@@ -66,6 +74,11 @@ pub fn large_put(index: u64, random: &mut Random) -> Vec<Change> {
     let mut change = change(0, key, removed, || value(index, key, length + index));
     expire(&mut change, random.chance(1, 3).then_some(1_000_000 + index));
     vec![change]
+}
+
+pub fn put_in_pieces(index: u64, random: &mut Random) -> Vec<Change> {
+    let (key, length) = (random.below(12), 1000 + random.below(20_000));
+    vec![change(0, key, random.chance(1, 10), || value(index, key, length))]
 }
 
 pub fn large_batch(index: u64, random: &mut Random) -> Vec<Change> {

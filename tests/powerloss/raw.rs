@@ -5,7 +5,8 @@ use std::path::Path;
 use super::log::Mark;
 use super::oracle::{Cell, Contents};
 use super::progress::MOST_THREADS;
-use super::workloads::{Action, Change, Target, Way, Workload};
+use super::target::{Target, Way};
+use super::workloads::{Action, Change, Workload};
 
 /// Does the workload in the empty directory `root`, with plain sled: its `flush` is what it
 /// acknowledges by.

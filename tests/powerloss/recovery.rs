@@ -90,7 +90,7 @@ fn recover_child() {
 fn a_cut_after_a_kill_loses_nothing_either() {
     let mut random = Random::new(seed("kills"));
     // A creation is made of few events, and each of them may be the last.
-    let kills = [("creation", 16, 50), ("bursts", 2, 3000)];
+    let kills = [("creation", 14, 50), ("bursts", 8, 3000)];
     let count = share("recovery").div_ceil(6);
     for (name, kills, range) in kills {
         let scratch = scratch_in_memory();

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use sledstore::{Clock, Durability, SledBatch, SledStore, SledStoreBuilder};
+use sledstore::{Clock, SledStore, SledStoreBuilder};
 
 use super::log::Mark;
 use super::operations;
 use super::progress::MOST_THREADS;
+use super::target::{Target, Way};
 use crate::common::random::Random;
 use crate::common::START;
 
@@ -30,6 +31,8 @@ pub struct Workload {
     transact_every: u64,
     /// Every so many operations, one is durable when it returns, without a flush.
     sync_every: u64,
+    /// Every so many operations, one drops the keyspace [`DROPPED`].
+    drop_every: u64,
     /// The store is closed and opened again after every so many operations.
     reopen_every: u64,
     /// Where the store is, below the recorded directory.
@@ -55,6 +58,9 @@ pub enum Action {
 
 pub const KEYSPACES: [&str; 4] = ["default", "users", "by mail", "visits"];
 
+/// The one that is dropped, as an index; its next use makes it anew.
+pub const DROPPED: usize = 1;
+
 const PLAIN: Workload = Workload {
     name: "",
     threads: 1,
@@ -62,6 +68,7 @@ const PLAIN: Workload = Workload {
     flush_every: 1,
     transact_every: u64::MAX,
     sync_every: u64::MAX,
+    drop_every: u64::MAX,
     reopen_every: u64::MAX,
     place: "store",
     segment_size: None,
@@ -74,7 +81,7 @@ const PLAIN: Workload = Workload {
 /// Of each thread: so many operations.
 pub type Counts = [u64; MOST_THREADS];
 
-pub const ALL: [Workload; 16] = [
+pub const ALL: [Workload; 18] = [
     Workload { name: "puts", length: 300, flush_every: 3, operation: operations::put, ..PLAIN },
     Workload {
         name: "batches",
@@ -96,6 +103,14 @@ pub const ALL: [Workload; 16] = [
         name: "keyspaces",
         length: 200,
         flush_every: 4,
+        operation: operations::batch_over_keyspaces,
+        ..PLAIN
+    },
+    Workload {
+        name: "drops",
+        length: 200,
+        flush_every: 5,
+        drop_every: 13,
         operation: operations::batch_over_keyspaces,
         ..PLAIN
     },
@@ -140,6 +155,15 @@ pub const ALL: [Workload; 16] = [
         flush_every: 9,
         reopen_every: 24,
         operation: operations::expiring_put,
+        ..PLAIN
+    },
+    Workload {
+        name: "pieces",
+        length: 400,
+        flush_every: 20,
+        // So that most values are in pieces.
+        segment_size: Some(64 << 10),
+        operation: operations::put_in_pieces,
         ..PLAIN
     },
     Workload { name: "large_batches", length: 24, operation: operations::large_batch, ..PLAIN },
@@ -208,9 +232,16 @@ impl Workload {
     pub fn operation(&self, thread: usize, index: u64) -> Vec<Change> {
         let own = self.name.bytes().fold(0, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(byte));
         let mut random = Random::new(own ^ (index << 32) ^ thread as u64);
-        let mut changes = (self.operation)(index, &mut random);
+        let mut changes = match self.drops(index) {
+            true => operations::drop_all(DROPPED),
+            false => (self.operation)(index, &mut random),
+        };
         changes.iter_mut().for_each(|change| change.key.extend([b' ', b'0' + thread as u8]));
         changes
+    }
+
+    fn drops(&self, index: u64) -> bool {
+        (index + 1) % self.drop_every == 0
     }
 
     /// Where the store is, below `root`.
@@ -297,6 +328,7 @@ impl Workload {
             let way = Way {
                 transact: count % self.transact_every == 0,
                 sync: count % self.sync_every == 0,
+                drop: self.drops(index),
             };
             let acknowledged = || made.each_ref().map(|made| made.load(Ordering::SeqCst));
             let mut before = acknowledged();
@@ -321,94 +353,4 @@ impl Workload {
         let counts = counts.into_iter().enumerate().take(self.threads);
         counts.for_each(|(thread, count)| mark(Mark::Durable { thread, count }));
     }
-}
-
-/// How to make the changes of one operation.
-#[derive(Debug, Clone, Copy)]
-pub struct Way {
-    /// By a transaction.
-    transact: bool,
-    /// So that they are durable when the call returns.
-    sync: bool,
-}
-
-impl Way {
-    fn durability(self) -> Durability {
-        match self.sync {
-            true => Durability::Synced,
-            false => Durability::Buffered,
-        }
-    }
-}
-
-/// What a workload writes to, from all its threads.
-pub trait Target: Sync {
-    type Error: Send;
-
-    /// Makes these changes at one moment.
-    fn perform(&self, changes: Vec<Change>, way: Way) -> Result<(), Self::Error>;
-
-    fn flush(&self) -> Result<(), Self::Error>;
-}
-
-impl Target for SledStore {
-    type Error = sledstore::StoreError;
-
-    fn perform(&self, changes: Vec<Change>, way: Way) -> sledstore::Result<()> {
-        match way.transact {
-            true => perform_by_transaction(self, &changes, way.durability()),
-            false => perform(self, changes, way.durability()),
-        }
-    }
-
-    fn flush(&self) -> sledstore::Result<()> {
-        SledStore::flush(self)
-    }
-}
-
-/// Nobody else writes these keys, so reading them first brings no conflict.
-fn perform_by_transaction(
-    store: &SledStore,
-    changes: &[Change],
-    durability: Durability,
-) -> sledstore::Result<()> {
-    let transaction = store.transaction()?;
-    for Change { keyspace, key, action } in changes {
-        let keyspace = transaction.keyspace(&store.keyspace(KEYSPACES[*keyspace])?)?;
-        keyspace.get(key)?;
-        match action {
-            Action::Put { value, ttl: None } => keyspace.put(key, value)?,
-            Action::Put { value, ttl: Some(ttl) } => keyspace.put_with_ttl(key, value, *ttl)?,
-            Action::Delete => keyspace.delete(key)?,
-        }
-    }
-    transaction.commit_with(durability)
-}
-
-fn perform(
-    store: &SledStore,
-    mut changes: Vec<Change>,
-    durability: Durability,
-) -> sledstore::Result<()> {
-    if changes.len() == 1 && durability == Durability::Buffered {
-        let Change { keyspace, key, action } = changes.remove(0);
-        let store = store.keyspace(KEYSPACES[keyspace])?;
-        return match action {
-            Action::Put { value, ttl: None } => store.put(&key, &value),
-            Action::Put { value, ttl: Some(ttl) } => store.put_with_ttl(&key, &value, ttl),
-            Action::Delete => store.delete(&key),
-        };
-    }
-    let mut batch = SledBatch::new();
-    for Change { keyspace, key, action } in changes {
-        let keyspace = store.keyspace(KEYSPACES[keyspace])?;
-        match action {
-            Action::Put { value, ttl: None } => batch.put_in(&keyspace, &key, &value)?,
-            Action::Put { value, ttl: Some(ttl) } => {
-                batch.put_with_ttl_in(&keyspace, &key, &value, ttl)?;
-            }
-            Action::Delete => batch.delete_in(&keyspace, &key)?,
-        }
-    }
-    store.apply_with(&batch, durability)
 }

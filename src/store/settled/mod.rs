@@ -29,13 +29,14 @@ const STORE: &[u8] = b"store";
 
 /// The settled rows of one open store.
 pub(crate) struct SettledRows {
-    engine: Engine,
     mark: Tree,
     /// The keyspaces that are there, by name.
     numbers: Mutex<HashMap<Vec<u8>, KeyspaceId>>,
     /// By number. A number is not used again after its keyspace was dropped. Exchanged under the lock
     /// of `numbers`.
     known: ArcSwap<Vec<Arc<Known>>>,
+    /// Dropped last: where a log is refused, the engine would wait for the trees to go.
+    engine: Engine,
 }
 
 struct Known {
@@ -213,7 +214,10 @@ impl Settled for SettledRows {
             numbers.remove(&name);
             self.known.store(Arc::new(known));
         }
-        remove_trees(&self.engine, &name)
+        remove_trees(&self.engine, &name)?;
+        // The log does not tell of it any more. sled flushes when the last handle of a tree goes, and an
+        // iterator may still have one.
+        self.engine.flush()
     }
 }
 
