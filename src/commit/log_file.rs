@@ -81,6 +81,11 @@ impl LogFile {
         self.write(&FileHead { id: self.id, first, boot }.encode(), 0)
     }
 
+    /// Removes the file, of which nothing is needed. Where that fails too, the next opening finds it.
+    pub(super) fn give_up(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         write_all_at(&self.file, bytes, offset)
     }
