@@ -11,7 +11,7 @@ use crate::common::child::{self, Process};
 use crate::common::scratch;
 
 /// Far above what any child of these tests takes, on a machine that has other things to do too.
-const HANG: Duration = Duration::from_secs(240);
+const HANG: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

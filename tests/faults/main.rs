@@ -2,23 +2,23 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-// mod corruption;
-// mod cycles;
-// mod disk;
-// mod forks;
+mod corruption;
+mod cycles;
+mod disk;
+mod forks;
 mod inject;
 mod interval;
 mod life;
-// mod limits;
-// mod page;
-// mod places;
+mod limits;
+mod page;
+mod places;
 mod poison;
-// mod pressure;
-// mod sandbox;
-// mod slow;
+mod pressure;
+mod sandbox;
+mod slow;
 mod sweep;
-// mod torn;
-// mod unread;
+mod torn;
+mod unread;
 mod waits;
-// mod wakes;
+mod wakes;
 mod workload;

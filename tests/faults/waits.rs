@@ -83,12 +83,13 @@ fn child_reads_while_a_write_hangs() {
     let Some(directory) = child::directory() else { return };
     let store = open(&directory);
     store.put(b"key", b"1").unwrap();
+    store.flush().unwrap();
     let snapshot = store.snapshot().unwrap();
     inject::begin();
     thread::scope(|scope| {
         scope.spawn(|| store.put(b"key", b"2").unwrap());
         inject::wait_for_a_hit();
-        store.flush().expect("what was acknowledged");
+        store.flush().expect("what was acknowledged is on the disk");
         assert_eq!(store.get(b"key").unwrap().as_deref(), Some(&b"1"[..]));
         assert_eq!(snapshot.get(b"key").unwrap().as_deref(), Some(&b"1"[..]));
         drop(snapshot);
