@@ -29,13 +29,14 @@ const STORE: &[u8] = b"store";
 
 /// The settled rows of one open store.
 pub(super) struct SettledRows {
-    engine: Engine,
     mark: Tree,
     /// The keyspaces that are there, by name.
     numbers: Mutex<HashMap<Vec<u8>, KeyspaceId>>,
     /// By number. A number is not used again after its keyspace was dropped. Exchanged under the lock
     /// of `numbers`.
     known: ArcSwap<Vec<Arc<Known>>>,
+    /// Declared last: where an opening fails, it waits until no tree of it is left.
+    engine: Engine,
 }
 
 struct Known {
@@ -54,7 +55,7 @@ struct Rows {
 impl SettledRows {
     pub(super) fn new(engine: Engine) -> Result<Self> {
         let mark = engine.tree(MARK)?;
-        Ok(Self { engine, mark, numbers: Mutex::default(), known: ArcSwap::default() })
+        Ok(Self { mark, numbers: Mutex::default(), known: ArcSwap::default(), engine })
     }
 
     pub(super) fn engine(&self) -> &Engine {

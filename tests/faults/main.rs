@@ -10,6 +10,7 @@ mod inject;
 mod interval;
 mod life;
 mod limits;
+mod log_files;
 mod page;
 mod places;
 mod poison;
