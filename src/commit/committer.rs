@@ -135,7 +135,8 @@ impl<S: Settled> Committer<S> {
         let end = replay(&directory, options.store, settlement, &mut replayed)?;
         // Also those without commits: their files have to go.
         let frozen: Vec<_> = replayed.tables.into_iter().map(Arc::new).collect();
-        let capacity = options.memtable as u64;
+        // Every record leaves this room for names, and a file has to take a full memtable beside it.
+        let capacity = (options.memtable + NAMES_ROOM) as u64;
         let log = Log::new(directory.clone(), options.store, capacity, end.sequence);
         let number = end.file + 1;
         let io = |source: io::Error| Failure::from_io("open", &directory, &source);

@@ -82,7 +82,7 @@ impl Log {
     /// Begins the file `number`, whose first commit is `first`.
     pub(super) fn begin(&self, number: u64, first: u64) -> io::Result<Tail> {
         let file = self.create(number, 0)?;
-        file.begin(first, self.boot)?;
+        file.begin(first, self.boot).inspect_err(|_| file.give_up())?;
         Ok(Tail {
             offset: RECORDS,
             capacity: file.capacity,
@@ -233,10 +233,12 @@ impl Log {
                 self.create(number, record as u64)?
             }
         };
-        next.begin(first, self.boot)?;
         let mut seal = Record::new();
         seal.push_seal(next.id.number);
-        self.write(tail, &mut seal.complete(), first)?;
+        // A later try makes another file, and this one would be between the two.
+        next.begin(first, self.boot)
+            .and_then(|()| self.write(tail, &mut seal.complete(), first))
+            .inspect_err(|_| next.give_up())?;
         let next = Arc::new(next);
         let number = next.id.number;
         tail.unsynced.push(std::mem::replace(&mut tail.file, next));

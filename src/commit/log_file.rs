@@ -84,6 +84,11 @@ impl LogFile {
         self.sync()
     }
 
+    /// Removes the file, of which nothing is needed. Where that fails too, the next opening finds it.
+    pub(super) fn give_up(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         write_all_at(&self.file, bytes, offset)
     }

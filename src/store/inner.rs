@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use oxistore_core::StoreError;
 
-use crate::commit::{Committer, Durability, Settled};
+use crate::commit::{Committer, Durability, KeyspaceId, Settled};
 use crate::engine::{Failure, RawTree, Reason, Result};
 use crate::store::clock::MonotonicClock;
 use crate::store::keyspace::{is_new, Keyspace, State, DEFAULT};
@@ -42,6 +42,8 @@ pub(crate) struct StoreInner {
 #[derive(Default)]
 struct Names {
     opened: HashMap<Vec<u8>, Arc<Keyspace>>,
+    /// Keyspaces that were made, and that the log did not take.
+    unannounced: HashSet<KeyspaceId>,
     /// Handed out as raw trees, which nobody gives back.
     raw: HashSet<Vec<u8>>,
 }
@@ -129,7 +131,12 @@ impl StoreInner {
             names.must_not_be_raw(name)?;
             let (id, is_new) = core.settled().open_keyspace(name)?;
             if is_new {
+                names.unannounced.insert(id);
+            }
+            // Whoever was refused it and tries again is not told that it is there before it is.
+            if names.unannounced.contains(&id) {
                 core.announce(id)?;
+                names.unannounced.remove(&id);
             }
             let keyspace = Arc::new(Keyspace::new(Arc::clone(core), self.id, id, name));
             names.opened.insert(name.to_vec(), Arc::clone(&keyspace));

@@ -2,14 +2,16 @@
    files below a directory; all from the environment:
 
    FAULT_DIRECTORY  the directory, as an absolute path without symbolic links
-   FAULT_KIND       open, read, pread, write, pwrite, fsync, ftruncate or rename; pread is also a read;
-                    periodic is a pread in the thread in which the engine flushes from time to time
+   FAULT_FILES      what the paths of these files begin with, below the directory; none is all files
+   FAULT_KIND       open, read, pread, write, pwrite, fallocate, fsync, fdatasync, ftruncate, rename or
+                    unlink; pread is also a read
    FAULT_FIRST      the number of the first call that fails, counted from 1
    FAULT_TIMES      how many calls fail from there on; 0 means all
    FAULT_ERRNO      the error number; 0 lets the call wait until fault_disarm() instead
    FAULT_LATE       after how many microseconds it fails; none is at once
+   FAULT_HALF       if it is there, a pwrite that fails has written the first half of its bytes
 
-   With the kind "slow" nothing fails: each fsync takes FAULT_FIRST microseconds more.
+   With the kind "slow" nothing fails: each fsync and fdatasync takes FAULT_FIRST microseconds more.
 
    With the kind "sector", FAULT_FIRST is a byte of the file `db`, and every read that covers it fails.
 
@@ -25,13 +27,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 static char directory[PATH_MAX];
-static char kind[16];
+static char kind[16], files[32];
 static long times, late;
+static int half;
 static atomic_long first;
 static int number;
 static atomic_long calls, hits, calls_before_rename = -1;
@@ -46,6 +48,9 @@ __attribute__((constructor)) static void start(void)
     snprintf(directory, sizeof directory, "%s/", wanted);
     snprintf(kind, sizeof kind, "%s", chosen);
     atomic_store(&first, atol(getenv("FAULT_FIRST")));
+    if (getenv("FAULT_FILES") != NULL)
+        snprintf(files, sizeof files, "%s", getenv("FAULT_FILES"));
+    half = getenv("FAULT_HALF") != NULL;
     late = getenv("FAULT_LATE") == NULL ? 0 : atol(getenv("FAULT_LATE"));
     times = atol(getenv("FAULT_TIMES"));
     number = atoi(getenv("FAULT_ERRNO"));
@@ -65,6 +70,8 @@ static int fails(const char *what, const char *path)
 {
     if (!atomic_load(&armed) || strcmp(what, kind) != 0
         || strncmp(path, directory, strlen(directory)) != 0)
+        return 0;
+    if (strncmp(path + strlen(directory), files, strlen(files)) != 0)
         return 0;
     long call = atomic_fetch_add(&calls, 1) + 1;
     long begin = atomic_load(&first);
@@ -147,35 +154,45 @@ OPEN(open64)
         return REAL(ssize_t (*) parameters, #name) arguments;                  \
     }
 
-static int fails_in_place(int fd, off64_t at, size_t size)
-{
-    char thread[16] = "";
-    if (fails_at("pread", fd) || hits_bad_sector(fd, at, size))
-        return 1;
-    prctl(PR_GET_NAME, thread);
-    return strcmp(thread, "log flusher") == 0 && fails_at("periodic", fd);
-}
-
 READ(read, (int fd, void *to, size_t size), (fd, to, size),
      hits_bad_sector(fd, lseek64(fd, 0, SEEK_CUR), size))
 READ(pread, (int fd, void *to, size_t size, off_t at), (fd, to, size, at),
-     fails_in_place(fd, at, size))
+     fails_at("pread", fd) || hits_bad_sector(fd, at, size))
 READ(pread64, (int fd, void *to, size_t size, off64_t at), (fd, to, size, at),
-     fails_in_place(fd, at, size))
+     fails_at("pread", fd) || hits_bad_sector(fd, at, size))
 ON_FD(ssize_t, write, "write", (int fd, const void *from, size_t size), (fd, from, size))
-ON_FD(ssize_t, pwrite, "pwrite", (int fd, const void *from, size_t size, off_t at),
-      (fd, from, size, at))
-ON_FD(ssize_t, pwrite64, "pwrite", (int fd, const void *from, size_t size, off64_t at),
-      (fd, from, size, at))
-int fsync(int fd)
-{
-    if (atomic_load(&armed) && strcmp(kind, "slow") == 0)
-        usleep(atomic_load(&first));
-    if (fails_at("fsync", fd))
-        return -1;
-    return REAL(int (*)(int), "fsync")(fd);
-}
-ON_FD(int, fdatasync, "fsync", (int fd), (fd))
+
+#define PWRITE(name, offset)                                                   \
+    ssize_t name(int fd, const void *from, size_t size, offset at)             \
+    {                                                                          \
+        typedef ssize_t call(int, const void *, size_t, offset);               \
+        if (!fails_at("pwrite", fd))                                           \
+            return REAL(call *, #name)(fd, from, size, at);                    \
+        int error = errno;                                                     \
+        if (half)                                                              \
+            REAL(call *, #name)(fd, from, size / 2, at);                       \
+        errno = error;                                                         \
+        return -1;                                                             \
+    }
+
+PWRITE(pwrite, off_t)
+PWRITE(pwrite64, off64_t)
+ON_FD(int, fallocate, "fallocate", (int fd, int mode, off_t at, off_t size), (fd, mode, at, size))
+ON_FD(int, fallocate64, "fallocate", (int fd, int mode, off64_t at, off64_t size),
+      (fd, mode, at, size))
+
+#define SYNC(name)                                                             \
+    int name(int fd)                                                           \
+    {                                                                          \
+        if (atomic_load(&armed) && strcmp(kind, "slow") == 0)                  \
+            usleep(atomic_load(&first));                                       \
+        if (fails_at(#name, fd))                                               \
+            return -1;                                                         \
+        return REAL(int (*)(int), #name)(fd);                                  \
+    }
+
+SYNC(fsync)
+SYNC(fdatasync)
 ON_FD(int, ftruncate, "ftruncate", (int fd, off_t size), (fd, size))
 ON_FD(int, ftruncate64, "ftruncate", (int fd, off64_t size), (fd, size))
 
@@ -189,4 +206,12 @@ int renameat(int from_directory, const char *from, int to_directory, const char 
         return -1;
     return REAL(int (*)(int, const char *, int, const char *), "renameat")(from_directory, from,
                                                                             to_directory, to);
+}
+
+/* The library's own unlink() ends here. */
+int unlinkat(int in_directory, const char *path, int flags)
+{
+    if (fails("unlink", path))
+        return -1;
+    return REAL(int (*)(int, const char *, int), "unlinkat")(in_directory, path, flags);
 }

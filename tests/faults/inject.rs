@@ -5,8 +5,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::common::child::{self, Process};
+use crate::common::scratch;
+
+/// Far above what any child of these tests takes, on a machine that has other things to do too.
+const HANG: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -14,17 +19,30 @@ pub enum Kind {
     Read,
     /// Reads at a place of a file, as the engine reads its log.
     Pread,
-    /// Such reads in the thread in which the engine flushes from time to time.
-    Periodic,
     Write,
     Pwrite,
+    /// What gives a file of the store's log its room.
+    Fallocate,
     Fsync,
+    /// What the store's log is synced with.
+    Fdatasync,
     Ftruncate,
     Rename,
+    Unlink,
     /// Reads of one byte of the log: `first` is its place.
     Sector,
     /// No failure: each sync takes `first` microseconds more.
     Slow,
+}
+
+/// Which files it goes wrong with, of a store in the directory `db` below the one that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    All,
+    /// Those of the store's log.
+    Log,
+    /// The engine's log, which the checkpoint writes to.
+    Engine,
 }
 
 /// What goes wrong in a child.
@@ -37,12 +55,23 @@ pub struct Fault {
     pub times: u64,
     /// 0 lets the call wait for ever.
     pub errno: i32,
+    pub files: Files,
 }
 
 impl Fault {
     /// Only counts.
     pub fn none(kind: Kind) -> Self {
-        Self { kind, first: u64::MAX >> 1, times: 1, errno: libc::EIO }
+        let files = Files::All;
+        Self { kind, first: u64::MAX >> 1, times: 1, errno: libc::EIO, files }
+    }
+
+    /// The same for a call that never comes back, where nothing fails before `begin_with`.
+    pub fn hang(kind: Kind) -> Self {
+        Self { errno: 0, times: 0, ..Self::none(kind) }
+    }
+
+    pub fn of(self, files: Files) -> Self {
+        Self { files, ..self }
     }
 }
 
@@ -64,6 +93,14 @@ pub fn start(
     command.env("FAULT_FIRST", fault.first.to_string());
     command.env("FAULT_TIMES", fault.times.to_string());
     command.env("FAULT_ERRNO", fault.errno.to_string());
+    command.env(
+        "FAULT_FILES",
+        match fault.files {
+            Files::All => "",
+            Files::Log => "db/sledstore.log.",
+            Files::Engine => "db/db",
+        },
+    );
     command.stderr(Stdio::from(File::create(complaints).expect("a file for what it prints")));
     child::start_command(command, &below)
 }
@@ -86,6 +123,11 @@ pub fn calls_before_rename() -> i64 {
     ask(c"fault_calls_before_rename")
 }
 
+/// In a child: the next call of the kind fails, and those after it that are to fail.
+pub fn begin() {
+    begin_with(calls_and_hits().0 + 1);
+}
+
 /// In a child: the first call that fails is number `call`.
 pub fn begin_with(call: i64) {
     let function = find(c"fault_begin_with");
@@ -100,6 +142,33 @@ pub fn disarm() {
     let function = find(c"fault_disarm");
     // SAFETY: `inject.c` defines it so.
     unsafe { std::mem::transmute::<*mut libc::c_void, extern "C" fn()>(function)() }
+}
+
+/// In a child: waits until a call was made to fail, or hangs.
+pub fn wait_for_a_hit() {
+    while calls_and_hits().1 == 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// Runs the child `part` in a directory of its own until it says that it has passed.
+#[track_caller]
+pub fn passes(part: &str, fault: Fault) {
+    passes_with(part, fault, &[]);
+}
+
+/// The same with settings for the child.
+#[track_caller]
+pub fn passes_with(part: &str, fault: Fault, settings: &[(&str, &str)]) {
+    let (directory, notes) = (scratch(), scratch());
+    let complaints = notes.path().join("stderr");
+    let mut process = start(part, directory.path(), fault, settings, &complaints);
+    let message = process.next_message_within(HANG);
+    let printed = std::fs::read_to_string(&complaints).expect("what the child printed");
+    let message = message.unwrap_or_else(|_| panic!("{part} hangs\n{printed}"));
+    assert_eq!(message.as_deref(), Some("passed"), "{part}\n{printed}");
+    assert!(process.finish().success(), "{part} ended badly after its last check");
+    assert_eq!(foreign_panics(&complaints), [""; 0]);
 }
 
 fn ask(name: &std::ffi::CStr) -> i64 {

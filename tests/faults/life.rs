@@ -1,6 +1,9 @@
 //! The life of a store in a child process in which some call fails, and what is found afterwards.
+//!
+//! What must hold, whatever fails: a write that is refused has changed nothing, and the store goes
+//! on with the next one, unless it is the store itself that is over; then every later write and
+//! flush says so. Reads show what was acknowledged and nothing else, before and after reopening.
 
-use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +16,10 @@ use crate::workload::{make, Content};
 pub const STEPS: u64 = 90;
 const STEPS_PER_FLUSH: u64 = 7;
 
-/// How often the engine flushes by itself in a child, in milliseconds.
+/// A disk that refuses so many writes one after the other takes no more.
+const REFUSALS: usize = 4;
+
+/// How often a child syncs by itself, in milliseconds.
 const FLUSH_EVERY: &str = "SLEDSTORE_TEST_FLUSH_EVERY";
 
 /// How long a child's flush waits. Far below what the parent takes for a hang, far above any honest
@@ -23,36 +29,36 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a child told of its store's life.
 #[derive(Debug, Default)]
 pub struct Life {
-    /// Steps that were acknowledged as durable.
-    pub durable: u64,
     /// Steps that were acknowledged.
     pub made: u64,
     /// The failures, in order: of which call, and why.
     pub failures: Vec<(String, String)>,
+    /// How often a write was refused and a later one was made.
+    pub revivals: u64,
     /// How many calls of the kind there were, and how many of them failed.
     pub calls: u64,
     pub hits: u64,
 }
 
-/// An error as one line: what tells errors apart, and the text.
-fn describe(error: &StoreError) -> String {
-    let kind = match (error, Failure::of(error)) {
+/// What tells errors apart.
+pub fn kind_of(error: &StoreError) -> String {
+    match (error, Failure::of(error)) {
         (_, Some(failure)) => format!("{:?} {:?}", failure.reason(), failure.os_code()),
         (StoreError::Corruption(_), _) => "Corruption".to_owned(),
         _ => "other kind".to_owned(),
-    };
-    format!("{kind}: {error}").replace('\n', " ")
+    }
 }
 
 fn tell_failure(what: &str, error: &StoreError) {
-    child::say(&format!("failed {what}: {}", describe(error)));
+    let why = format!("{}: {error}", kind_of(error)).replace('\n', " ");
+    child::say(&format!("failed {what}: {why}"));
 }
 
 fn builder() -> SledStoreBuilder {
     let every = std::env::var(FLUSH_EVERY).ok().and_then(|every| every.parse::<u64>().ok());
-    let builder = SledStoreBuilder::new().flush_every_ms(every.unwrap_or(500)).patience(PATIENCE);
-    // Small segments, so that even these few changes fill some, and begin others.
-    builder.segment_size(128 << 10)
+    let builder = SledStoreBuilder::new().flush_every_ms(every).patience(PATIENCE);
+    // Small segments and memtables, so that even these few changes fill some, and begin others.
+    builder.segment_size(128 << 10).memtable_size(64 << 10)
 }
 
 #[test]
@@ -81,45 +87,55 @@ fn child_lives() {
 fn live(path: &Path) -> Result<()> {
     let store = builder().build(path)?;
     let mirror = store.keyspace("mirror")?;
-    let before = Content::of(&store, &mirror)?.steps(0, STEPS).expect("some of the steps");
-    let mut made = before;
-    let mut first_error = None;
-    for step in before..STEPS {
-        if let Err(error) = make(&store, &mirror, step) {
-            first_error = Some(("write", error));
-            break;
-        }
-        made = step + 1;
-        child::say(&format!("made {made}"));
-        if made % STEPS_PER_FLUSH == 0 {
-            if let Err(error) = store.flush() {
-                first_error = Some(("flush", error));
-                break;
+    let mut made = Content::of(&store, &mirror)?.steps(0, STEPS).expect("some of the steps");
+    let mut refusals = 0;
+    let mut is_over = false;
+    while made < STEPS && refusals < REFUSALS && !is_over {
+        match make(&store, &mirror, made) {
+            Ok(()) => {
+                made += 1;
+                child::say(&format!("made {made}"));
+                if refusals > 0 {
+                    child::say("revived");
+                }
+                refusals = 0;
             }
-            child::say(&format!("durable {made}"));
+            Err(error) => {
+                tell_failure("write", &error);
+                refusals += 1;
+                shows(&store, &mirror, made);
+            }
+        }
+        if refusals > 0 || made % STEPS_PER_FLUSH == 0 {
+            if let Err(error) = store.flush() {
+                tell_failure("flush", &error);
+                is_poisoned(&store, &mirror, &error);
+                is_over = true;
+            }
         }
     }
-    if let Some((what, error)) = first_error {
-        tell_failure(what, &error);
-        is_poisoned(&store, &mirror, &error);
-    }
-    match Content::of(&store, &mirror) {
-        Ok(content) => {
-            let strange = content.strange(made);
-            assert!(strange.is_empty(), "reads are right after {made} steps: {strange:?}");
-        }
-        Err(error) => tell_failure("read", &error),
-    }
+    shows(&store, &mirror, made);
     drop(mirror);
     match store.close() {
-        Ok(()) => child::say(&format!("durable {made}")),
+        Ok(()) => assert!(!is_over, "close says nothing of what every flush has said"),
         Err(error) => tell_failure("close", &error),
     }
     Ok(())
 }
 
-/// Every way to write answers with the first error.
-pub fn is_poisoned(store: &SledStore, mirror: &SledStore, first: &impl Display) {
+/// What was acknowledged can be read, and nothing of what was refused. Reading itself may fail.
+fn shows(store: &SledStore, mirror: &SledStore, made: u64) {
+    match Content::of(store, mirror) {
+        Ok(content) => {
+            let shown = content.steps(0, STEPS);
+            assert!(content == Content::after(made), "{shown:?} of {made} steps are shown");
+        }
+        Err(error) => tell_failure("read", &error),
+    }
+}
+
+/// Every way to write answers with the first error, or with what it was about.
+pub fn is_poisoned(store: &SledStore, mirror: &SledStore, first: &StoreError) {
     let life = Duration::from_secs(1000);
     let mut batch = sledstore::SledBatch::new();
     batch.put(b"later", b"a").unwrap();
@@ -131,21 +147,21 @@ pub fn is_poisoned(store: &SledStore, mirror: &SledStore, first: &impl Display) 
         ("a put in place of another", store.put(&key, b"value")),
         ("a batch over two keyspaces", store.apply(&batch)),
         ("batch_write", store.batch_write(&[(b"later", b"value"), (b"even later", b"value")])),
+        ("a transaction", store.transact(|transaction| transaction.put(b"later", b"value"))),
         ("flush", store.flush()),
-        ("compact", store.compact()),
         ("put again", mirror.put(b"later", b"value")),
     ];
     for (what, answer) in answers {
         let error = answer.expect_err(what);
-        assert_eq!(error.to_string(), first.to_string(), "{what} answers with the first error");
+        assert_eq!(kind_of(&error), kind_of(first), "{what} answers with {error}, not {first}");
     }
-    // Reading can make the engine write, and then it can fail too; but it tells nothing wrong.
-    assert_ne!(
-        store.get(b"later").ok().flatten().as_deref(),
-        Some(&b"value"[..]),
-        "it was refused"
-    );
-    assert!(store.keyspace("made after the failure").is_err(), "a new keyspace is a write too");
+    // Reading the engine can fail too; but it tells nothing wrong.
+    let later = store.get(b"later").ok().flatten();
+    assert_ne!(later.as_deref(), Some(&b"value"[..]), "it was refused");
+    for _ in 0..2 {
+        let made = store.keyspace("made after the failure");
+        assert!(made.is_err(), "a new keyspace is a write too");
+    }
 }
 
 /// Makes the first `steps` steps in a store that nothing happens to.
@@ -157,21 +173,33 @@ pub fn prepare(directory: &Path, steps: u64) {
     store.close().unwrap();
 }
 
-/// Runs a life with `fault` in `directory`, after `prepared` steps, and checks afterwards, where nothing fails, that what
-/// was acknowledged as durable is there and that nothing is there by halves.
-pub fn run(directory: &Path, prepared: u64, fault: Fault, flush_every: u64) -> Life {
+/// How a store lives in [`run`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Habits {
+    /// Steps that are made before, by another process where nothing fails.
+    pub prepared: u64,
+    /// In milliseconds.
+    pub flush_every: Option<u64>,
+    /// Whether a write that fails has written its first half.
+    pub by_halves: bool,
+}
+
+/// Runs a life with `fault` in `directory`, and checks afterwards, where nothing fails, that all that was
+/// acknowledged is there and nothing else. The power stays on, so a flush is not needed for that.
+pub fn run(directory: &Path, habits: Habits, fault: Fault) -> Life {
     let notes = scratch();
     let complaints = notes.path().join("stderr");
-    let settings = [(FLUSH_EVERY, &*flush_every.to_string())];
+    let every = habits.flush_every.map(|every| every.to_string());
+    let mut settings: Vec<_> = every.iter().map(|every| (FLUSH_EVERY, &**every)).collect();
+    settings.extend(habits.by_halves.then_some(("FAULT_HALF", "1")));
     let mut process = inject::start("life::child_lives", directory, fault, &settings, &complaints);
-    let mut life = Life { durable: prepared, made: prepared, ..Life::default() };
+    let mut life = Life { made: habits.prepared, ..Life::default() };
     let mut done = false;
     while let Some(message) = process.next_message() {
         let (word, rest) = message.split_once(' ').unwrap_or((&message, ""));
-        let number = || rest.parse().expect("a number");
         match word {
-            "made" => life.made = number(),
-            "durable" => life.durable = number(),
+            "made" => life.made = rest.parse().expect("a number"),
+            "revived" => life.revivals += 1,
             "calls" => {
                 let (calls, hits) = rest.split_once(' ').expect("two numbers");
                 life.calls = calls.parse().expect("a number");
@@ -196,13 +224,9 @@ pub fn run(directory: &Path, prepared: u64, fault: Fault, flush_every: u64) -> L
     let store = builder().lock_timeout(PATIENCE).build(&path).expect("reopen in another process");
     let mirror = store.keyspace("mirror").unwrap();
     let content = Content::of(&store, &mirror).unwrap();
-    // The step after those that were acknowledged may have failed after it was made.
-    let steps = content.steps(life.durable, STEPS.min(life.made + 1));
-    let steps = steps.unwrap_or_else(|| {
-        let any = content.steps(0, STEPS);
-        panic!("{fault:?}: {any:?} steps are there of {life:?}\n{}", printed())
-    });
-    assert!(steps >= life.durable);
+    let steps = content.steps(0, STEPS);
+    let is_right = content == Content::after(life.made);
+    assert!(is_right, "{fault:?}: {steps:?} steps are there of {life:?}\n{}", printed());
     drop(mirror);
     store.close().unwrap();
     life

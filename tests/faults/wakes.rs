@@ -1,24 +1,19 @@
-//! Whoever waits for a buffer of the log that is never written is told. The engine alone sets a mark for
-//! its threads where a buffer fails that a batch has ended, and wakes nobody to look at it.
+//! Whoever waits for a buffer of the engine's log that is never written is told. The engine alone sets a mark
+//! for its threads where a buffer fails that a batch has ended, and wakes nobody to look at it.
 
 use std::time::Duration;
 
 use sledstore::SledStoreBuilder;
 
 use crate::common::{child, scratch};
-use crate::inject::{self, Fault, Kind};
+use crate::inject::{self, Fault, Files, Kind};
 use crate::life::is_poisoned;
 
 /// How long the failing write takes; the buffer behind it is on the disk by then, and wakes who waits.
 const LATE: Duration = Duration::from_secs(3);
 
 /// A flush that is not over so long after the write has failed waits for ever.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A batch ends two buffers. The first is the one that fails.
-fn let_the_first_buffer_fail() {
-    inject::begin_with(inject::calls_and_hits().0 + 1);
-}
+const PATIENCE: Duration = Duration::from_secs(15);
 
 #[test]
 #[ignore = "runs as a child process of the test below"]
@@ -27,7 +22,7 @@ fn child_flushes_with_the_engine_alone() {
     let db = sled::Config::new().path(directory.join("db")).flush_every_ms(None).open().unwrap();
     db.insert("a", "1").unwrap();
     db.flush().unwrap();
-    let_the_first_buffer_fail();
+    inject::begin();
     let mut batch = sled::Batch::default();
     batch.insert("a", "2");
     db.apply_batch(batch).unwrap();
@@ -38,31 +33,32 @@ fn child_flushes_with_the_engine_alone() {
 
 #[test]
 #[ignore = "runs as a child process of the test below"]
-fn child_flushes() {
+fn child_checkpoints() {
     let Some(directory) = child::directory() else { return };
     let builder = SledStoreBuilder::new().flush_every_ms(None).patience(2 * PATIENCE);
     let store = builder.build(directory.join("db")).unwrap();
     let mirror = store.keyspace("mirror").unwrap();
     store.put(b"a", b"1").unwrap();
-    store.flush().unwrap();
-    let_the_first_buffer_fail();
+    store.compact().unwrap();
+    inject::begin();
     store.batch_write(&[(b"a", b"2"), (b"b", b"2")]).unwrap();
-    child::say("flushes");
-    let error = store.flush().expect_err("a buffer was not written");
+    child::say("settles");
+    let error = store.compact().expect_err("a buffer was not written");
     assert_eq!(inject::calls_and_hits().1, 1);
-    child::say("has flushed");
-    // The engine holds a lock while it flushes that batches of all stores of a process wait for.
+    child::say("has settled");
+    // The engine's one lock is free: other stores of the process go on.
     let other = SledStoreBuilder::new().build(directory.join("other")).unwrap();
     other.batch_write(&[(b"a", b"1"), (b"b", b"1")]).unwrap();
+    other.close().unwrap();
     is_poisoned(&store, &mirror, &error);
     assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"2"[..]), "reads go on");
     drop(mirror);
-    let closed = store.close().expect_err("the batch is on no disk");
+    let closed = store.close().expect_err("the batch is not settled");
     assert_eq!(closed.to_string(), error.to_string());
     let builder = SledStoreBuilder::new().lock_timeout(PATIENCE);
     let store = builder.build(directory.join("db")).unwrap();
-    assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]), "what was durable");
-    assert_eq!(store.get(b"b").unwrap(), None, "the batch is gone as a whole");
+    assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"2"[..]), "it was acknowledged");
+    assert_eq!(store.get(b"b").unwrap().as_deref(), Some(&b"2"[..]), "the batch is whole");
     store.close().unwrap();
     child::say("passed");
 }
@@ -73,7 +69,7 @@ fn run(part: &str, late: Duration) -> (Vec<String>, String) {
     let complaints = notes.path().join("stderr");
     let late_in_micros = late.as_micros().to_string();
     let settings = [("FAULT_LATE", late_in_micros.as_str())];
-    let fault = Fault::none(Kind::Pwrite);
+    let fault = Fault::none(Kind::Pwrite).of(Files::Engine);
     let mut process = inject::start(part, directory.path(), fault, &settings, &complaints);
     let mut said = Vec::new();
     while let Ok(Some(message)) = process.next_message_within(late + PATIENCE) {
@@ -83,9 +79,9 @@ fn run(part: &str, late: Duration) -> (Vec<String>, String) {
 }
 
 #[test]
-fn a_flush_that_waits_for_a_buffer_that_fails_is_woken_and_told() {
-    let (said, printed) = run("wakes::child_flushes", LATE);
-    assert_eq!(said, ["flushes", "has flushed", "passed"], "{printed}");
+fn a_checkpoint_that_waits_for_a_buffer_that_fails_is_woken_and_told() {
+    let (said, printed) = run("wakes::child_checkpoints", LATE);
+    assert_eq!(said, ["settles", "has settled", "passed"], "{printed}");
 }
 
 /// If this fails, the test above proves nothing. Where the disk or the machine is so busy that the other buffer

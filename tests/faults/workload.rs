@@ -1,6 +1,6 @@
 //! A fixed row of changes of two keyspaces, and what the store holds after each of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sledstore::{SledBatch, SledStore};
@@ -125,28 +125,6 @@ impl Content {
             content.go_on(steps);
         }
         None
-    }
-
-    fn value(&self, key: &(bool, Vec<u8>)) -> Option<&Vec<u8>> {
-        self.0.get(key).map(|(value, _)| value)
-    }
-
-    /// The keys that are neither as after `steps` steps nor as after one more, with the beginnings of
-    /// what is there. Of a step that failed, the engine may show some keys and not others until the
-    /// store is opened again.
-    pub fn strange(&self, steps: u64) -> Vec<String> {
-        let (before, after) = (Self::after(steps), Self::after(steps + 1));
-        let keys: BTreeSet<_> =
-            [self, &before, &after].into_iter().flat_map(|it| it.0.keys()).collect();
-        let mut strange = Vec::new();
-        for key in keys {
-            let found = self.value(key);
-            if found != before.value(key) && found != after.value(key) {
-                let start = found.map(|value| (value.len(), &value[..value.len().min(8)]));
-                strange.push(format!("{key:?}: {start:?}"));
-            }
-        }
-        strange
     }
 
     pub fn len(&self) -> usize {

@@ -1,10 +1,14 @@
 //! A full disk and a read-only file system, made in a mount namespace of the child's own: errors
 //! with their reasons, nothing that hangs or panics, and nothing lost that had been flushed.
 
-use sledstore::{Failure, Reason, SledStore, StoreError};
+use sledstore::{Failure, Reason, SledStore, SledStoreBuilder, StoreError};
 
 use crate::common::small_disk::{in_a_small_file_system, remount};
 use crate::common::{assert_failed, child, reason, rows};
+
+/// Leaves a little of a disk of 48 MiB, and once it is gone as much as the engine takes to settle what the log has:
+/// it takes space by the 8 MiB.
+const BALLAST: usize = 42 << 20;
 
 /// Writes until the disk is full; returns the number of the last value that was flushed.
 fn fill(store: &SledStore, value_length: usize) -> (u64, StoreError) {
@@ -24,7 +28,7 @@ fn fill(store: &SledStore, value_length: usize) -> (u64, StoreError) {
 fn child_fills_the_disk() {
     let Some(directory) = child::directory() else { return };
     let ballast = directory.join("ballast");
-    std::fs::write(&ballast, vec![1; 6 << 20]).unwrap();
+    std::fs::write(&ballast, vec![1; BALLAST]).unwrap();
     let store = SledStore::open(directory.join("db")).unwrap();
     let named = store.keyspace("named").unwrap();
     named.put_with_ttl(b"mortal", b"value", std::time::Duration::from_secs(1_000_000)).unwrap();
@@ -42,13 +46,18 @@ fn child_fills_the_disk() {
             Err(error) => assert_eq!(reason(&error), Reason::DiskFull, "{error}"),
         }
     }
-    // What fails now says why; no write is acknowledged and then forgotten.
+    // What fails now says why; no write is acknowledged and then forgotten. A small one may find room in the log.
+    let large = store.put(b"large", &[1; 100_000]);
+    assert_eq!(reason(&large.expect_err("the disk is still full")), Reason::DiskFull);
     let more = store.put(b"more", b"value").and_then(|()| store.flush());
-    assert_eq!(reason(&more.expect_err("the disk is still full")), Reason::DiskFull);
+    if let Err(error) = &more {
+        assert_eq!(reason(error), Reason::DiskFull, "{error}");
+    }
     drop(named);
     let closed = store.close();
-    let told = closed.is_ok() || matches!(closed, Err(StoreError::Io(_)));
-    assert!(told, "{closed:?}");
+    if let Err(error) = &closed {
+        assert_eq!(reason(error), Reason::DiskFull, "{error}");
+    }
 
     std::fs::remove_file(&ballast).unwrap();
     let store = SledStore::open(directory.join("db")).expect("there is space again");
@@ -58,6 +67,9 @@ fn child_fills_the_disk() {
     }
     let named = store.keyspace("named").unwrap();
     assert!(named.ttl(b"mortal").unwrap().is_some());
+    assert_eq!(store.get(b"more").unwrap().is_some(), more.is_ok(), "acknowledged or refused");
+    assert_eq!(store.get(b"large").unwrap(), None, "it was refused");
+    assert_eq!(store.count().unwrap(), flushed + u64::from(more.is_ok()));
     assert_eq!(store.count().unwrap(), rows(&store).len() as u64);
     store.put(b"after", b"value").unwrap();
     store.flush().unwrap();
@@ -67,7 +79,7 @@ fn child_fills_the_disk() {
 
 #[test]
 fn on_a_full_disk_writes_say_so_and_what_was_flushed_is_there_afterwards() {
-    in_a_small_file_system("faults::child_fills_the_disk", 12);
+    in_a_small_file_system("faults::child_fills_the_disk", 48);
 }
 
 #[test]
@@ -75,7 +87,7 @@ fn on_a_full_disk_writes_say_so_and_what_was_flushed_is_there_afterwards() {
 fn child_drops_the_store_on_a_full_disk() {
     let Some(directory) = child::directory() else { return };
     let ballast = directory.join("ballast");
-    std::fs::write(&ballast, vec![1; 6 << 20]).unwrap();
+    std::fs::write(&ballast, vec![1; BALLAST]).unwrap();
     let store = SledStore::open(directory.join("db")).unwrap();
     let (flushed, error) = fill(&store, 3000);
     assert_eq!(reason(&error), Reason::DiskFull, "{error}");
@@ -83,7 +95,7 @@ fn child_drops_the_store_on_a_full_disk() {
     drop(store);
     drop(handles);
     // Full, it cannot be opened; that too is an error with a reason.
-    std::fs::write(directory.join("rest"), vec![1; 16 << 20]).expect_err("the disk is full");
+    std::fs::write(directory.join("rest"), vec![1; 2 * BALLAST]).expect_err("the disk is full");
     if let Err(error) = SledStore::open(directory.join("db")) {
         assert_eq!(reason(&error), Reason::DiskFull, "{error}");
     }
@@ -100,7 +112,7 @@ fn child_drops_the_store_on_a_full_disk() {
 
 #[test]
 fn dropping_on_a_full_disk_neither_hangs_nor_panics() {
-    in_a_small_file_system("faults::child_drops_the_store_on_a_full_disk", 12);
+    in_a_small_file_system("faults::child_drops_the_store_on_a_full_disk", 48);
 }
 
 #[test]
@@ -108,7 +120,7 @@ fn dropping_on_a_full_disk_neither_hangs_nor_panics() {
 fn child_fills_the_disk_with_batches() {
     let Some(directory) = child::directory() else { return };
     let ballast = directory.join("ballast");
-    std::fs::write(&ballast, vec![1; 6 << 20]).unwrap();
+    std::fs::write(&ballast, vec![1; BALLAST]).unwrap();
     let store = SledStore::open(directory.join("db")).unwrap();
     let named = store.keyspace("named").unwrap();
     let mut flushed = 0;
@@ -142,7 +154,34 @@ fn child_fills_the_disk_with_batches() {
 
 #[test]
 fn on_a_full_disk_batches_stay_whole() {
-    in_a_small_file_system("faults::child_fills_the_disk_with_batches", 12);
+    in_a_small_file_system("faults::child_fills_the_disk_with_batches", 48);
+}
+
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_goes_on_when_there_is_room() {
+    let Some(directory) = child::directory() else { return };
+    let ballast = directory.join("ballast");
+    std::fs::write(&ballast, vec![1; BALLAST]).unwrap();
+    let path = directory.join("db");
+    // Far more than the disk has, so that no checkpoint meets the full disk.
+    let store = SledStoreBuilder::new().memtable_size(256 << 20).build(&path).unwrap();
+    let (made, error) = fill(&store, 3000);
+    assert_eq!(reason(&error), Reason::DiskFull, "{error}");
+    assert_eq!(store.count().unwrap(), made, "what was refused has changed nothing");
+    std::fs::remove_file(&ballast).unwrap();
+    store.put(&(made + 1).to_be_bytes(), &[1; 3000]).expect("there is room again");
+    store.flush().unwrap();
+    store.close().unwrap();
+    let store = SledStore::open(&path).unwrap();
+    assert_eq!(store.count().unwrap(), made + 1);
+    store.close().unwrap();
+    child::say("passed");
+}
+
+#[test]
+fn a_store_whose_log_has_met_a_full_disk_goes_on_when_there_is_room() {
+    in_a_small_file_system("faults::child_goes_on_when_there_is_room", 48);
 }
 
 #[test]

@@ -55,7 +55,7 @@ struct Rows {
 impl SettledRows {
     pub(crate) fn new(engine: Engine) -> Result<Self> {
         let mark = engine.tree(MARK)?;
-        Ok(Self { engine, mark, numbers: Mutex::default(), known: ArcSwap::default() })
+        Ok(Self { mark, numbers: Mutex::default(), known: ArcSwap::default(), engine })
     }
 
     pub(crate) fn engine(&self) -> &Engine {

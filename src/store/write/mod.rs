@@ -186,6 +186,7 @@ impl SledStore {
     ) -> Result<T> {
         let lease = self.keyspace.lease(self.inner.path())?;
         let core = lease.core();
+        let mut may_wait = true;
         loop {
             let current = self.inner.current(core, &self.keyspace, key)?;
             let (decision, answer) = decide(&current)?;
@@ -193,20 +194,22 @@ impl SledStore {
             if matches!(decision, Decision::Delete) && !current.has_row {
                 return Ok(answer);
             }
-            match self.commit_decision(core, key, &current, &decision) {
+            let may_wait = std::mem::take(&mut may_wait);
+            match self.commit_decision(core, key, &current, &decision, may_wait) {
                 Err(StoreError::TxnConflict) => {}
                 made => return made.map(|()| answer),
             }
         }
     }
 
-    /// Fails with a conflict if the key is not as the decision has it any more.
+    /// Fails with a conflict if the key is not as the decision has it any more, or if it had to wait.
     fn commit_decision(
         &self,
         core: &Core,
         key: &[u8],
         current: &Current,
         decision: &Decision<'_>,
+        may_wait: bool,
     ) -> Result<()> {
         let (id, inner) = (self.keyspace.id(), &*self.inner);
         let mut record = Record::new();
@@ -223,7 +226,13 @@ impl SledStore {
             Decision::Delete if current.row.is_none() => Change::Purge { keyspace: id, key },
             Decision::Delete => Change::Delete { keyspace: id, key },
         });
-        core.wait_for_room(record.len())?;
+        if may_wait {
+            core.wait_for_room(record.len())?;
+            // A life begins now and not before the wait, so the writer has to decide anew.
+            if inner.now_ms() > current.now {
+                return Err(StoreError::TxnConflict);
+            }
+        }
         let ends = current.expires_at().filter(|_| !matches!(decision, Decision::Delete));
         let revival = Cell::new(None);
         let _changing = self.keyspace.count.changing();
