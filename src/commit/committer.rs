@@ -1,26 +1,25 @@
 //! Committing, and the state that all readers and writers of a store share.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use oxistore_core::StoreError;
 
+use super::basis::{Basis, Committed};
 use super::checkpoint::Checkpoints;
 use super::log::{Log, Tail};
 use super::log_file::size_of_all;
 use super::memtable::{Found, Memtable};
+use super::options::{Durability, Options};
 use super::pace::Pace;
 use super::record::{Change, CompleteRecord, KeyspaceId, Record, RowImage};
 use super::replay::{replay, Settlement, Target};
 use super::tables::Tables;
-use super::view::View;
-use super::views::{Ticket, Views};
-use super::{KeyRange, Settled};
+use super::views::Views;
+use super::Settled;
 use crate::engine::{Failure, Reason, Result};
 
 /// Stands for the number of an error where the disk has not answered in time.
@@ -32,84 +31,15 @@ const LONGEST_RECORD: usize = u32::MAX as usize;
 /// Room for the names of a commit's keyspaces.
 const NAMES_ROOM: usize = 64 << 10;
 
-/// How to commit.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    /// Where the log files are.
-    pub(crate) directory: PathBuf,
-    /// A number that no other store has.
-    pub(crate) store: u64,
-    /// Bytes of a memtable, and of its log file, from which on the next one begins.
-    pub(crate) memtable: usize,
-    /// Memtables that may wait for the checkpoint.
-    pub(crate) frozen: usize,
-    /// Bytes that are kept for views, at most.
-    pub(crate) view_memory: u64,
-    /// Bytes after which the checkpoint has the engine write out.
-    pub(crate) portion: usize,
-    /// The longest that a flush, or a close, waits for the disk.
-    pub(crate) patience: Duration,
-}
-
-/// When a commit returns, and so what it survives from then on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// When the operating system has it: it survives the end of the process, however that ends, and
-    /// the end of the machine once it was synced, which happens from time to time.
-    #[default]
-    Buffered,
-    /// When it is on the disk: it survives the end of the machine. Commits that wait at the same time
-    /// share a sync.
-    Synced,
-}
-
-/// What a decision was made on: the state after a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Basis {
-    pub(super) sequence: u64,
-    /// The number of the active memtable at that time.
-    pub(super) active: u64,
-}
-
-/// What has been committed, for a writer that holds the commit lock.
-pub(crate) struct Committed(Arc<Tables>);
-
-impl Committed {
-    pub(super) fn of<S: Settled>(committer: &Committer<S>) -> Self {
-        Self(committer.tables())
-    }
-
-    /// Whether `key` was changed after `basis`. It may also answer so where it was not, if the
-    /// memtables of that time are gone; for the basis of a registered view they are not.
-    pub(crate) fn has_changed(&self, basis: Basis, keyspace: KeyspaceId, key: &[u8]) -> bool {
-        self.0.has_changed(basis.active, basis.sequence, keyspace, key)
-    }
-
-    /// The same, where removing what has expired counts as a change.
-    pub(crate) fn was_written(&self, basis: Basis, keyspace: KeyspaceId, key: &[u8]) -> bool {
-        self.0.was_written(basis.active, basis.sequence, keyspace, key)
-    }
-
-    /// As [`Committed::has_changed`], for any key of a range.
-    pub(crate) fn range_has_changed(
-        &self,
-        basis: Basis,
-        keyspace: KeyspaceId,
-        range: KeyRange<'_>,
-    ) -> bool {
-        self.0.range_has_changed(basis.active, basis.sequence, keyspace, range)
-    }
-}
-
 /// The write path of one open store.
 pub(crate) struct Committer<S: Settled> {
     pub(super) options: Options,
     settled: S,
     log: Log,
-    tables: ArcSwap<Tables>,
+    pub(super) tables: ArcSwap<Tables>,
     /// The newest commit that readers see.
     published: AtomicU64,
-    views: Views,
+    pub(super) views: Views,
     writer: Mutex<Writer>,
     pub(super) pace: Pace,
     pub(super) checkpoints: Checkpoints,
@@ -173,10 +103,6 @@ impl<S: Settled> Committer<S> {
         self.tables.load_full()
     }
 
-    pub(super) fn views(&self) -> &Views {
-        &self.views
-    }
-
     pub(super) fn log(&self) -> &Log {
         &self.log
     }
@@ -228,22 +154,6 @@ impl<S: Settled> Committer<S> {
     /// memtable `from` needs.
     pub(super) fn has_written_over(&self, from: u64) -> bool {
         self.checkpoints.running() >= from
-    }
-
-    /// Registers a view of this moment.
-    pub(crate) fn view(self: &Arc<Self>) -> View<S> {
-        let (ticket, tables) = self.views.register(|| (self.published(), self.tables.load_full()));
-        View::new(Arc::clone(self), ticket, tables)
-    }
-
-    pub(super) fn end_view(&self, ticket: &Ticket) {
-        self.views.remove(ticket);
-        self.drop_unneeded();
-    }
-
-    /// Nothing is kept for the view any more; what was is dropped later. Takes no commit lock.
-    pub(super) fn leave_view(&self, ticket: &Ticket) {
-        self.views.remove(ticket);
     }
 
     /// Waits until no commit is under way, and keeps others out until the answer is dropped. Its
@@ -378,66 +288,9 @@ impl<S: Settled> Committer<S> {
         self.tables.store(Arc::new(tables));
     }
 
-    /// Drops the retired memtables that no view needs any more.
-    fn drop_unneeded(&self) {
-        if self.tables.load().retired.is_empty() {
-            return;
-        }
-        let _writer = self.writer();
-        let registered = self.views.lock();
-        let oldest = registered.oldest();
-        let mut tables = Tables::clone(&self.tables.load());
-        tables.retired.retain(|table| !table.is_unneeded(oldest));
-        let before = self.tables.swap(Arc::new(tables));
-        drop((registered, _writer));
-        // The last reference frees the rows, without a lock.
-        drop(before);
-    }
-
     /// The bytes that the log takes on the disk.
     pub(crate) fn log_size(&self) -> Result<u64> {
         size_of_all(&self.options.directory).map_err(|source| self.io("measure", &source))
-    }
-
-    /// How many rows are kept for views alone.
-    pub(crate) fn view_rows(&self) -> u64 {
-        let tables = self.tables.load();
-        let retired: usize = tables.retired.iter().map(|table| table.rows()).sum();
-        let pinned: usize = tables.all().map(|table| table.pinned_rows()).sum();
-        (retired + pinned) as u64
-    }
-
-    /// Bytes that are kept for views alone.
-    pub(crate) fn view_bytes(&self) -> u64 {
-        let tables = self.tables.load();
-        let retired: usize = tables.retired.iter().map(|table| table.bytes()).sum();
-        let pinned: usize = tables.all().map(|table| table.pinned_bytes()).sum();
-        (retired + pinned) as u64
-    }
-
-    /// How many views are registered.
-    pub(crate) fn view_count(&self) -> usize {
-        self.views.len()
-    }
-
-    /// Drops what was kept for views that have ended.
-    pub(crate) fn sweep_views(&self) {
-        self.drop_unneeded();
-        self.tables.load().all().for_each(|table| table.sweep(self.published(), &self.views));
-    }
-
-    /// Ends the oldest views if what is kept for views takes too much. Writers and the checkpoint
-    /// call this.
-    pub(super) fn limit_view_memory(&self) {
-        let most = self.options.view_memory;
-        if self.views.len() == 0 || self.view_bytes() <= most {
-            return;
-        }
-        self.sweep_views();
-        // A little less than is allowed, so that the next commits need not do this again.
-        while self.view_bytes() > most - most / 8 && self.views.end_oldest() {
-            self.sweep_views();
-        }
     }
 
     /// Waits until the commit `sequence` is on the disk.

@@ -27,14 +27,14 @@ use smallvec::SmallVec;
 use super::filter::{Filter, KeyHash};
 use super::record::{Change, KeyspaceId, RowImage};
 use super::sync::{
-    AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    AtomicU64, AtomicUsize, Mutex, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 use super::views::Views;
 use super::{Key, KeyRange};
 use crate::engine::Bytes;
 
 /// What a version costs in memory beside its key and its value, roughly.
-const OVERHEAD: usize = 96;
+pub(super) const OVERHEAD: usize = 96;
 
 /// Rows that one hold of the lock inserts at most.
 pub(super) const ROWS_AT_ONCE: usize = 64;
@@ -45,14 +45,14 @@ pub(crate) struct Version {
     pub(crate) sequence: u64,
     /// The commit that last changed the key for a reader: older than `sequence` where this version
     /// only purges what had expired.
-    changed: u64,
+    pub(super) changed: u64,
     /// `None` is a tombstone.
     pub(crate) row: Option<RowImage>,
     /// Whether its bytes are counted as kept for a registered view.
-    is_pinned: bool,
+    pub(super) is_pinned: bool,
     /// The first commit of the key after this one whose version was dropped. Nobody with this
     /// number or a higher one is to take this version for the newest.
-    gap: u64,
+    pub(super) gap: u64,
 }
 
 impl Version {
@@ -60,19 +60,19 @@ impl Version {
         Self { sequence, changed: sequence, row, is_pinned: false, gap: u64::MAX }
     }
 
-    fn size(&self, key: &[u8]) -> usize {
+    pub(super) fn size(&self, key: &[u8]) -> usize {
         key.len() + self.row.as_ref().map_or(0, |row| row.value.len()) + OVERHEAD
     }
 }
 
 /// The versions of one key.
 #[derive(Debug)]
-struct Chain {
+pub(super) struct Chain {
     /// The commit that entered the key into this memtable. A reader of an older number looks on in
     /// older memtables; one of a newer number that finds no version came too late.
-    first: u64,
+    pub(super) first: u64,
     /// The oldest first. Mostly there is one.
-    versions: SmallVec<[Version; 1]>,
+    pub(super) versions: SmallVec<[Version; 1]>,
 }
 
 /// The row that the engine had before the checkpoint wrote over it, for views that are older.
@@ -92,20 +92,20 @@ pub(crate) enum Found {
 pub(crate) struct Memtable {
     /// Grows from one memtable to the next; the number of its log file.
     pub(super) number: u64,
-    filter: Filter,
-    keyspaces: RwLock<BTreeMap<KeyspaceId, BTreeMap<Key, Chain>>>,
-    pre_images: RwLock<PreImages>,
-    rows: AtomicUsize,
-    bytes: AtomicUsize,
+    pub(super) filter: Filter,
+    pub(super) keyspaces: RwLock<BTreeMap<KeyspaceId, BTreeMap<Key, Chain>>>,
+    pub(super) pre_images: RwLock<PreImages>,
+    pub(super) rows: AtomicUsize,
+    pub(super) bytes: AtomicUsize,
     /// Bytes and rows that are kept for registered views alone.
-    pinned: AtomicUsize,
-    pinned_rows: AtomicUsize,
+    pub(super) pinned: AtomicUsize,
+    pub(super) pinned_rows: AtomicUsize,
     /// The keys that have pinned versions, or had.
-    pinned_keys: Mutex<Vec<(KeyspaceId, Key)>>,
+    pub(super) pinned_keys: Mutex<Vec<(KeyspaceId, Key)>>,
     /// The newest commit in it; 0 while there is none.
-    newest: AtomicU64,
+    pub(super) newest: AtomicU64,
     /// Once it is settled: views with a lower number than this may need it.
-    retired: AtomicU64,
+    pub(super) retired: AtomicU64,
 }
 
 impl Memtable {
@@ -146,16 +146,6 @@ impl Memtable {
         self.pinned_rows.load(Ordering::Relaxed)
     }
 
-    fn pin(&self, size: usize) {
-        self.pinned.fetch_add(size, Ordering::Relaxed);
-        self.pinned_rows.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn unpin(&self, size: usize) {
-        self.pinned.fetch_sub(size, Ordering::Relaxed);
-        self.pinned_rows.fetch_sub(1, Ordering::Relaxed);
-    }
-
     pub(super) fn newest(&self) -> u64 {
         self.newest.load(Ordering::Acquire)
     }
@@ -169,11 +159,11 @@ impl Memtable {
         oldest_view >= self.retired.load(Ordering::Acquire)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<KeyspaceId, BTreeMap<Key, Chain>>> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, BTreeMap<KeyspaceId, BTreeMap<Key, Chain>>> {
         self.keyspaces.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<KeyspaceId, BTreeMap<Key, Chain>>> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<KeyspaceId, BTreeMap<Key, Chain>>> {
         self.keyspaces.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -243,94 +233,6 @@ impl Memtable {
             _ => chain.versions.push(version),
         }
         (chain.versions.len() > 1).then_some(chain)
-    }
-
-    /// Drops the versions of `key` that nobody can see, see above; says whether it has pinned one.
-    fn collapse(&self, chain: &mut Chain, key: &[u8], published: u64, views: &Views) -> bool {
-        let versions = &mut chain.versions;
-        let is_published = |version: &Version| version.sequence <= published;
-        let Some(mut newest) = versions.iter().rposition(is_published) else { return false };
-        let mut place = 0;
-        let mut pins = false;
-        while place <= newest {
-            let size = versions[place].size(key);
-            let next = versions.get(place + 1).map_or(u64::MAX, |next| next.sequence);
-            let is_last = place + 1 == versions.len();
-            if !is_last && views.any_between(versions[place].sequence, next) {
-                if !versions[place].is_pinned {
-                    versions[place].is_pinned = true;
-                    self.pin(size);
-                    pins = true;
-                }
-                place += 1;
-            } else if place == newest {
-                break;
-            } else {
-                let dropped = versions.remove(place);
-                if dropped.is_pinned {
-                    self.unpin(size);
-                }
-                if let Some(before) = place.checked_sub(1) {
-                    versions[before].gap = versions[before].gap.min(dropped.sequence);
-                }
-                self.bytes.fetch_sub(size, Ordering::Relaxed);
-                newest -= 1;
-            }
-        }
-        pins
-    }
-
-    fn pinned_keys(&self) -> MutexGuard<'_, Vec<(KeyspaceId, Key)>> {
-        self.pinned_keys.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Drops what was kept for views that have ended since.
-    pub(super) fn sweep(&self, published: u64, views: &Views) {
-        if self.pinned_bytes() == 0 {
-            return;
-        }
-        let pinned = std::mem::take(&mut *self.pinned_keys());
-        for (keyspace, key) in pinned {
-            let mut keyspaces = self.write();
-            let Some(chain) = keyspaces.get_mut(&keyspace).and_then(|rows| rows.get_mut(&key))
-            else {
-                continue;
-            };
-            self.collapse(chain, &key, published, views);
-            if chain.versions.iter().any(|version| version.is_pinned) {
-                self.pinned_keys().push((keyspace, key));
-            }
-        }
-        let keyspaces = self.read();
-        let mut images = self.pre_images.write().unwrap_or_else(PoisonError::into_inner);
-        for (keyspace, images) in images.iter_mut() {
-            images.retain(|key, row| {
-                let chain = keyspaces.get(keyspace).and_then(|rows| rows.get(key));
-                let is_needed = chain.is_none_or(|chain| views.any_between(0, chain.first));
-                if !is_needed {
-                    self.unpin(RowImage::size(key, row.as_ref()) + OVERHEAD);
-                }
-                is_needed
-            });
-        }
-    }
-
-    /// Takes all rows of a keyspace out, while nobody reads.
-    pub(super) fn remove_keyspace(&self, keyspace: KeyspaceId) {
-        if let Some(rows) = self.write().remove(&keyspace) {
-            self.rows.fetch_sub(rows.len(), Ordering::Release);
-            for (key, chain) in &rows {
-                let versions = chain.versions.iter();
-                let pinned = versions.clone().filter(|version| version.is_pinned);
-                pinned.for_each(|version| self.unpin(version.size(key)));
-                let bytes = versions.map(|version| version.size(key)).sum();
-                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            }
-        }
-        let mut images = self.pre_images.write().unwrap_or_else(PoisonError::into_inner);
-        for (key, row) in images.remove(&keyspace).unwrap_or_default() {
-            self.unpin(RowImage::size(&key, row.as_ref()) + OVERHEAD);
-        }
     }
 
     /// The newest version of `key`, whose hash is `hash`, at or below `sequence`.
@@ -457,40 +359,6 @@ impl Memtable {
         let ends =
             |(key, chain): (&Key, &Chain)| Some((key.clone(), chain.first, last(chain)?.clone()));
         rows.filter_map(ends).take(ROWS_AT_ONCE).collect()
-    }
-
-    /// Keeps what the engine has under `key`, before the checkpoint writes over it.
-    pub(super) fn keep_pre_image(&self, keyspace: KeyspaceId, key: &Key, row: Option<RowImage>) {
-        let size = RowImage::size(key, row.as_ref()) + OVERHEAD;
-        let mut images = self.pre_images.write().unwrap_or_else(PoisonError::into_inner);
-        if images.entry(keyspace).or_default().insert(key.clone(), row).is_none() {
-            self.pin(size);
-        }
-    }
-
-    /// What the engine had under `key` before the checkpoint of this memtable wrote over it.
-    pub(super) fn pre_image(&self, keyspace: KeyspaceId, key: &[u8]) -> Option<Option<RowImage>> {
-        let images = self.pre_images.read().unwrap_or_else(PoisonError::into_inner);
-        images.get(&keyspace)?.get(key).cloned()
-    }
-
-    /// The same for the first `most` keys in `range`, or, going down, the last.
-    pub(super) fn pre_images(
-        &self,
-        keyspace: KeyspaceId,
-        range: KeyRange<'_>,
-        down: bool,
-        most: usize,
-    ) -> Vec<(Key, Option<RowImage>)> {
-        let images = self.pre_images.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(rows) = images.get(&keyspace).filter(|_| !is_empty_range(&range)) else {
-            return Vec::new();
-        };
-        let rows = rows.range::<[u8], _>(range).map(|(key, row)| (key.clone(), row.clone()));
-        match down {
-            false => rows.take(most).collect(),
-            true => rows.rev().take(most).collect(),
-        }
     }
 }
 

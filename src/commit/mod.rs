@@ -37,18 +37,23 @@
 
 #![forbid(unsafe_code)]
 
+mod basis;
 mod checkpoint;
 mod committer;
 mod filter;
 mod log;
 mod log_file;
 mod memtable;
+mod options;
 mod pace;
 mod record;
 mod replay;
+mod retained;
 mod sync;
 mod tables;
+mod threads;
 mod view;
+mod view_memory;
 mod views;
 
 #[cfg(test)]
@@ -58,9 +63,11 @@ use std::ops::Bound;
 
 use smallvec::SmallVec;
 
-pub use committer::Durability;
-pub(crate) use committer::{Basis, Committed, Committer, Options};
+pub(crate) use basis::{Basis, Committed};
+pub(crate) use committer::Committer;
 pub(crate) use memtable::is_empty_range;
+pub use options::Durability;
+pub(crate) use options::Options;
 pub(crate) use record::{Change, KeyspaceId, Record, RowImage};
 pub(crate) use replay::Settlement;
 pub(crate) use view::View;

@@ -341,7 +341,7 @@ fn a_purge_is_no_change_and_a_put_before_it_is_one() {
         fixture.committer.commit(record, Durability::Buffered, |_| Ok(())).unwrap();
     };
     let changed =
-        |basis: Basis| committer::Committed::of(&fixture.committer).has_changed(basis, 0, b"key");
+        |basis: Basis| basis::Committed::of(&fixture.committer).has_changed(basis, 0, b"key");
     let view = fixture.committer.view();
     purge();
     assert!(!changed(view.basis()));
@@ -360,7 +360,7 @@ fn a_range_has_changed_when_a_key_in_it_was_written_or_removed_also_in_a_settled
     fixture.put(0, b"b", b"old").unwrap();
     let view = fixture.committer.view();
     let changed = |lower: &[u8], upper: &[u8]| {
-        let committed = committer::Committed::of(&fixture.committer);
+        let committed = basis::Committed::of(&fixture.committer);
         let range = (Bound::Included(lower), Bound::Excluded(upper));
         committed.range_has_changed(view.basis(), 0, range)
     };

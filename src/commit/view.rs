@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use oxistore_core::StoreError;
 
-use super::committer::{Basis, Committer};
+use super::basis::Basis;
+use super::committer::Committer;
 use super::memtable::Found;
 use super::record::{KeyspaceId, RowImage};
 use super::tables::{merge, Tables};

@@ -14,6 +14,9 @@ mod memtable;
 #[path = "../../src/commit/record.rs"]
 mod record;
 #[allow(dead_code)]
+#[path = "../../src/commit/retained.rs"]
+mod retained;
+#[allow(dead_code)]
 #[path = "../../src/store/revivals.rs"]
 mod revivals;
 mod store;
