@@ -93,11 +93,14 @@ pub fn start(
     command.env("FAULT_FIRST", fault.first.to_string());
     command.env("FAULT_TIMES", fault.times.to_string());
     command.env("FAULT_ERRNO", fault.errno.to_string());
-    command.env("FAULT_FILES", match fault.files {
-        Files::All => "",
-        Files::Log => "db/sledstore.log.",
-        Files::Engine => "db/db",
-    });
+    command.env(
+        "FAULT_FILES",
+        match fault.files {
+            Files::All => "",
+            Files::Log => "db/sledstore.log.",
+            Files::Engine => "db/db",
+        },
+    );
     command.stderr(Stdio::from(File::create(complaints).expect("a file for what it prints")));
     child::start_command(command, &below)
 }

@@ -122,7 +122,8 @@ fn child_fills_its_log_without_a_file_descriptor_to_spare() {
 }
 
 #[test]
-fn an_open_store_without_a_file_descriptor_to_spare_refuses_what_it_cannot_take_and_loses_nothing() {
+fn an_open_store_without_a_file_descriptor_to_spare_refuses_what_it_cannot_take_and_loses_nothing()
+{
     passes("limits::child_works_without_a_file_descriptor_to_spare");
     passes("limits::child_fills_its_log_without_a_file_descriptor_to_spare");
 }

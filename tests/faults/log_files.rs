@@ -162,7 +162,9 @@ fn a_log_that_is_gone_is_told_and_can_be_brought_back() {
     for _ in 0..2 {
         // Nobody knows the number that it had; a file of the log is named all the same.
         match SledStore::open(&path) {
-            Err(StoreError::Corruption(text)) => assert!(text.contains("db/sledstore.log."), "{text}"),
+            Err(StoreError::Corruption(text)) => {
+                assert!(text.contains("db/sledstore.log."), "{text}")
+            }
             other => panic!("{:?}", other.map(|store| rows(&store).len())),
         }
     }

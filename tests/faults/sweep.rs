@@ -72,7 +72,13 @@ impl Sweep {
         let step = points.map_or(1, |points| clean.calls.div_ceil(points));
         let mut sum = Sum::default();
         for first in (1..=clean.calls).step_by(step as usize) {
-            let fault = Fault { kind: self.kind, first, times: self.times, errno: self.errno, files: self.files };
+            let fault = Fault {
+                kind: self.kind,
+                first,
+                times: self.times,
+                errno: self.errno,
+                files: self.files,
+            };
             let life = self.live(fault);
             sum.runs += 1;
             if life.hits == 0 {
@@ -296,7 +302,9 @@ fn every_sync_fails_in_turn() {
 #[test]
 #[ignore = "takes minutes"]
 fn every_other_change_fails_in_turn() {
-    [Kind::Write, Kind::Fallocate, Kind::Unlink].into_iter().for_each(|kind| fails_in_turn(kind, None));
+    [Kind::Write, Kind::Fallocate, Kind::Unlink]
+        .into_iter()
+        .for_each(|kind| fails_in_turn(kind, None));
 }
 
 #[test]
