@@ -33,9 +33,12 @@ fn place(test: &str) -> (PathBuf, String) {
         [target, module, name] => {
             (root.join(format!("tests/{target}/{module}.rs")), format!("\nfn {name}()"))
         }
-        // Inside the engine room itself.
-        ["engine", module, "tests", name] => {
-            (root.join(format!("src/engine/{module}.rs")), format!("fn {name}()"))
+        // Inside the engine itself.
+        ["engine", chapter, "tests", name] => {
+            (root.join(format!("src/engine/{chapter}/mod.rs")), format!("fn {name}()"))
+        }
+        ["engine", chapter, module, "tests", name] => {
+            (root.join(format!("src/engine/{chapter}/{module}.rs")), format!("fn {name}()"))
         }
         _ => panic!("`{test}` is no name of a test"),
     }
