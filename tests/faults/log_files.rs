@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sledstore::{SledBatch, SledStore, SledStoreBuilder, StoreError};
 
-use crate::common::{rows, scratch};
+use crate::common::{child, rows, scratch};
+use crate::inject::{self, passes_with, Fault, Files, Kind};
 
 const STEPS: u64 = 12;
 
@@ -185,4 +186,34 @@ fn a_log_of_another_store_is_told_and_neither_is_harmed() {
     fs::write(&file, whole).unwrap();
     has(&path, STEPS);
     has(&stranger, STEPS);
+}
+
+/// The half of the large record that was written reaches beyond the small one that comes in its place.
+#[test]
+#[ignore = "runs as a child process of the test below"]
+fn child_writes_less_where_a_large_write_has_failed() {
+    let Some(directory) = child::directory() else { return };
+    let path = directory.join("db");
+    let store = SledStoreBuilder::new().flush_every_ms(None).build(&path).unwrap();
+    store.put(b"before", b"value").unwrap();
+    inject::begin();
+    store.put(b"large", &[7; 5000]).expect_err("half of it is written");
+    store.put(b"after", b"value").expect("the disk takes it");
+    // As a kill leaves it.
+    let killed = directory.join("killed");
+    copy(&path, &killed);
+    store.close().unwrap();
+    for path in [path, killed] {
+        let store = SledStore::open(&path).expect("the half is not taken for damage");
+        let keys: Vec<_> = rows(&store).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, [&b"after"[..], b"before"]);
+        store.close().unwrap();
+    }
+    child::say("passed");
+}
+
+#[test]
+fn half_a_record_that_was_refused_is_not_there_behind_the_next_one() {
+    let part = "log_files::child_writes_less_where_a_large_write_has_failed";
+    passes_with(part, Fault::none(Kind::Pwrite).of(Files::Log), &[("FAULT_HALF", "1")]);
 }

@@ -153,8 +153,8 @@ fn a_store_of_the_engine_alone_whose_log_is_gone_is_refused_where_that_shows() {
     is_refused(&path);
 }
 
-/// A store that sled finds empty without its snapshot: what is written for long is nothing but marks, as
-/// the values are those that are there already.
+/// A store that sled finds empty without its snapshot: what the engine alone writes for long is nothing but
+/// one small key.
 fn store_that_needs_its_snapshot(path: &Path) {
     let put = |store: &SledStore, number: u64| {
         let value = [number as u8; 100];
@@ -163,14 +163,17 @@ fn store_that_needs_its_snapshot(path: &Path) {
     let store = SledStore::open(path).unwrap();
     (0..20_000).for_each(|number| put(&store, number));
     store.close().unwrap();
-    let store = SledStore::open(path).unwrap();
-    for number in 0..90_000 {
-        put(&store, number % 20_000);
+    let db = sled::Config::new().path(path).segment_size(8 << 20).open().unwrap();
+    let tree = db.open_tree("marks").unwrap();
+    for number in 0..150_000_u64 {
+        tree.insert(b"mark", &number.to_be_bytes()).unwrap();
         if number % 100 == 0 {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
-    store.close().unwrap();
+    drop((tree, db));
+    // Until it has let go of its log.
+    fs::File::open(path.join("db")).unwrap().lock().unwrap();
     SledStore::open(path).unwrap().close().unwrap();
 }
 
@@ -208,6 +211,7 @@ fn a_snapshot_that_the_log_cannot_do_without_is_missed_and_can_be_brought_back()
     fs::rename(name, second_name(name)).unwrap();
     assert_eq!(SledStore::open(&path).unwrap().count().unwrap(), 20_000);
     // A log that is not the snapshot's does not cost the snapshot either.
+    let log = fs::read(path.join("db")).unwrap();
     fs::write(path.join("db"), &log[..log.len() / 2]).unwrap();
     is_refused(&path);
     fs::write(path.join("db"), &log).unwrap();

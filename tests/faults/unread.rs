@@ -49,7 +49,8 @@ fn store_with_one_segment_more(path: &Path) -> u64 {
     let (before, mut rows) = (segments(), 1);
     while segments() == before {
         fill(&store, rows..rows + 1);
-        store.flush().unwrap();
+        // Into the engine.
+        store.compact().unwrap();
         rows += 1;
     }
     store.close().unwrap();
