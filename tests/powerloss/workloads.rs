@@ -94,7 +94,7 @@ pub const ALL: [Workload; 18] = [
     },
     Workload {
         name: "expiries",
-        length: 2400,
+        length: 1500,
         flush_every: 2,
         operation: operations::expiring_put,
         ..PLAIN
@@ -178,7 +178,7 @@ pub const ALL: [Workload; 18] = [
     },
     Workload {
         name: "synced",
-        length: 2400,
+        length: 1500,
         flush_every: u64::MAX,
         transact_every: 5,
         sync_every: 4,
