@@ -238,7 +238,7 @@ impl Workload {
     }
 
     fn drops(&self, index: u64) -> bool {
-        (index + 1) % self.drop_every == 0
+        (index + 1).is_multiple_of(self.drop_every)
     }
 
     /// Where the store is, below `root`.
