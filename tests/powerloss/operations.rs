@@ -5,13 +5,14 @@ use std::time::Duration;
 use super::workloads::{Action, Change, KEYSPACES};
 use crate::common::random::Random;
 
+/// More keys than a memtable takes, here and below: else a row of overwrites fills none.
 pub fn put(index: u64, random: &mut Random) -> Vec<Change> {
-    let key = random.below(60);
+    let key = random.below(200);
     vec![change(0, key, random.chance(1, 8), || value(index, key, 20 + index % 700))]
 }
 
 pub fn batch(index: u64, random: &mut Random) -> Vec<Change> {
-    let first = random.below(80);
+    let first = random.below(200);
     let length = 2 + random.below(30);
     (first..first + length)
         .map(|key| change(0, key, random.chance(1, 6), || value(index, key, 10 + key * 3)))
@@ -20,7 +21,7 @@ pub fn batch(index: u64, random: &mut Random) -> Vec<Change> {
 
 /// A value that expires, one that does not, or no value: each may follow on each.
 pub fn expiring_put(index: u64, random: &mut Random) -> Vec<Change> {
-    let key = random.below(40);
+    let key = random.below(300);
     let mut change = change(0, key, random.chance(1, 6), || value(index, key, 30 + index % 300));
     // A duration that no other operation has, so that it tells whose it is.
     expire(&mut change, random.chance(1, 2).then_some(1_000_000 + index));

@@ -72,8 +72,8 @@ const PLAIN: Workload = Workload {
     reopen_every: u64::MAX,
     place: "store",
     segment_size: None,
-    // So small that a log file takes few operations, and the checkpoint is always about.
-    memtable_size: 80 << 10,
+    // The least, so that a workload fills some log files, and the checkpoint is often about.
+    memtable_size: 64 << 10,
     flush_every_ms: None,
     operation: operations::put,
 };
@@ -82,10 +82,10 @@ const PLAIN: Workload = Workload {
 pub type Counts = [u64; MOST_THREADS];
 
 pub const ALL: [Workload; 18] = [
-    Workload { name: "puts", length: 300, flush_every: 3, operation: operations::put, ..PLAIN },
+    Workload { name: "puts", length: 900, flush_every: 3, operation: operations::put, ..PLAIN },
     Workload {
         name: "batches",
-        length: 200,
+        length: 600,
         flush_every: 7,
         // Its own flushes come in between; nothing is promised of them.
         flush_every_ms: Some(5),
@@ -94,21 +94,21 @@ pub const ALL: [Workload; 18] = [
     },
     Workload {
         name: "expiries",
-        length: 300,
+        length: 1500,
         flush_every: 2,
         operation: operations::expiring_put,
         ..PLAIN
     },
     Workload {
         name: "keyspaces",
-        length: 200,
+        length: 600,
         flush_every: 4,
         operation: operations::batch_over_keyspaces,
         ..PLAIN
     },
     Workload {
         name: "drops",
-        length: 200,
+        length: 500,
         flush_every: 5,
         drop_every: 13,
         operation: operations::batch_over_keyspaces,
@@ -178,12 +178,10 @@ pub const ALL: [Workload; 18] = [
     },
     Workload {
         name: "synced",
-        length: 300,
+        length: 1500,
         flush_every: u64::MAX,
         transact_every: 5,
         sync_every: 4,
-        // A log file for every few operations.
-        memtable_size: 66 << 10,
         operation: operations::expiring_put,
         ..PLAIN
     },
@@ -214,7 +212,6 @@ pub const ALL: [Workload; 18] = [
         flush_every: u64::MAX,
         transact_every: 7,
         sync_every: 3,
-        memtable_size: 72 << 10,
         operation: operations::batch_over_keyspaces,
         ..PLAIN
     },
