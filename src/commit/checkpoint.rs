@@ -209,14 +209,10 @@ impl<S: Settled> Committer<S> {
         self.pace.settled(table.bytes(), begun.elapsed());
         self.unfreeze(table);
         self.limit_view_memory();
-        let removed = fs::remove_file(path_of(&self.options.directory, table.number));
-        match removed {
-            // The mark says that the file is settled, so that it does no harm where it stays.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.io("remove a log file of", &error))
-            }
-            _ => Ok(()),
-        }
+        // Where the file cannot be removed it takes room and does no harm: the mark says that it is
+        // settled, and the next opening removes it.
+        let _ = fs::remove_file(path_of(&self.options.directory, table.number));
+        Ok(())
     }
 
     fn settle(&self, table: &Memtable, is_closed: bool) -> Result<()> {
