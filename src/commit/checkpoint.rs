@@ -205,6 +205,9 @@ impl<S: Settled> Committer<S> {
             }
             Result::Ok(())
         })?;
+        // No thread uses these, and the log tells of it until the mark does.
+        let drops = table.drops().clone();
+        drops.iter().try_for_each(|keyspace| self.settled().drop_keyspace(*keyspace))?;
         self.settle(table, false)?;
         self.pace.settled(table.bytes(), begun.elapsed());
         self.unfreeze(table);
@@ -243,7 +246,7 @@ impl<S: Settled> Committer<S> {
         let number = {
             let mut writer = self.writer();
             let active = Arc::clone(&self.tables().active);
-            if !active.is_empty() {
+            if active.newest() > 0 {
                 self.rotate(&mut writer, 0)?;
             }
             active.number
@@ -258,14 +261,18 @@ impl<S: Settled> Committer<S> {
     }
 
     /// Removes everything in a keyspace, at one moment for a crash too. No writer of it may be under
-    /// way, and none may come.
+    /// way, and none may come once this has returned without an error.
     pub(crate) fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
         let mut record = Record::new();
         record.push(Change::Drop { keyspace });
-        self.commit(record, Durability::Buffered, |_| Ok(()))?;
+        self.commit(record, Durability::Buffered, |_| Ok(())).map(drop)
+    }
+
+    /// The settled rows of a keyspace that was dropped are gone when this returns, and its name can be
+    /// used for another.
+    pub(crate) fn finish_drop(&self, keyspace: KeyspaceId) -> Result<()> {
         self.settle_all()?;
-        self.settled().drop_keyspace(keyspace)?;
-        // Views may still need these memtables, and nobody sees the keyspace any more.
+        // Views may still need these memtables, and no thread sees the keyspace any more.
         self.tables().all().for_each(|table| table.remove_keyspace(keyspace));
         Ok(())
     }

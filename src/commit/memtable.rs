@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 use super::filter::{Filter, KeyHash};
 use super::record::{Change, KeyspaceId, RowImage};
 use super::sync::{
-    AtomicU64, AtomicUsize, Mutex, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 use super::views::Views;
 use super::{Key, KeyRange};
@@ -100,6 +100,8 @@ pub(crate) struct Memtable {
     /// Bytes and rows that are kept for registered views alone.
     pub(super) pinned: AtomicUsize,
     pub(super) pinned_rows: AtomicUsize,
+    /// Keyspaces that were dropped, whose settled rows go with its checkpoint.
+    pub(super) drops: Mutex<Vec<KeyspaceId>>,
     /// The keys that have pinned versions, or had.
     pub(super) pinned_keys: Mutex<Vec<(KeyspaceId, Key)>>,
     /// The newest commit in it; 0 while there is none.
@@ -120,6 +122,7 @@ impl Memtable {
             bytes: AtomicUsize::new(0),
             pinned: AtomicUsize::new(0),
             pinned_rows: AtomicUsize::new(0),
+            drops: Mutex::default(),
             pinned_keys: Mutex::default(),
             newest: AtomicU64::new(0),
             retired: AtomicU64::new(0),
@@ -188,8 +191,10 @@ impl Memtable {
                     }
                     Change::Delete { keyspace, key } => (keyspace, key, None, false),
                     Change::Purge { keyspace, key } => (keyspace, key, None, true),
-                    // The store has frozen the keyspace; the checkpoint drops its rows.
-                    Change::Drop { .. } => continue,
+                    Change::Drop { keyspace } => {
+                        self.drops().push(keyspace);
+                        continue;
+                    }
                 };
                 self.filter.insert(KeyHash::of(keyspace, key));
                 let rows = keyspaces.entry(keyspace).or_default();
@@ -200,6 +205,10 @@ impl Memtable {
                 }
             }
         }
+    }
+
+    pub(super) fn drops(&self) -> MutexGuard<'_, Vec<KeyspaceId>> {
+        self.drops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters a version; answers with the versions of the key if there are others.

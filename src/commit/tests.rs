@@ -422,6 +422,7 @@ fn a_dropped_keyspace_is_gone_also_after_a_kill() {
     assert_eq!(fixture.get(1, b"key"), None);
     fixture.put(1, b"key", b"new").unwrap();
     fixture.committer.drop_keyspace(1).unwrap();
+    fixture.committer.finish_drop(1).unwrap();
     assert!(map.rows.lock().unwrap().keys().all(|(keyspace, _)| *keyspace == 0));
     fixture.close().unwrap();
 }

@@ -44,11 +44,22 @@ struct Names {
     opened: HashMap<Vec<u8>, Arc<Keyspace>>,
     /// Keyspaces that were made, and that the log did not take.
     unannounced: HashSet<KeyspaceId>,
+    /// Keyspaces that were dropped, and whose rows a full disk may have kept from going.
+    dropping: HashMap<Vec<u8>, KeyspaceId>,
     /// Handed out as raw trees, which nobody gives back.
     raw: HashSet<Vec<u8>>,
 }
 
 impl Names {
+    /// Sees that nothing is left of a keyspace `name` that was dropped.
+    fn finish_drop(&mut self, core: &Core, name: &[u8]) -> Result<()> {
+        if let Some(keyspace) = self.dropping.get(name) {
+            core.finish_drop(*keyspace)?;
+            self.dropping.remove(name);
+        }
+        Ok(())
+    }
+
     fn must_not_be_raw(&self, name: &[u8]) -> Result<()> {
         match self.raw.contains(name) {
             false => Ok(()),
@@ -129,6 +140,7 @@ impl StoreInner {
                 return Ok(Arc::clone(known));
             }
             names.must_not_be_raw(name)?;
+            names.finish_drop(core, name)?;
             let (id, is_new) = core.settled().open_keyspace(name)?;
             if is_new {
                 names.unannounced.insert(id);
@@ -154,26 +166,30 @@ impl StoreInner {
             let mut names = lock(&self.names);
             // sled loops for ever in some calls on a tree that was dropped.
             names.must_not_be_raw(name)?;
+            names.finish_drop(core, name)?;
             let engine = core.settled().engine();
             if !engine.tree_names()?.iter().any(|known| known == name) {
                 return Ok(false);
             }
-            let Some(keyspace) = names.opened.get(name).cloned() else {
-                let id = core.settled().keyspace(name)?;
-                return core.drop_keyspace(id).map(|()| true);
-            };
-            let mut exclusive = keyspace.exclusive();
-            // If this fails the keyspace is there as before, or is gone after the next opening.
-            core.drop_keyspace(keyspace.id())?;
-            exclusive.retire(State::Dropped);
+            let opened = names.opened.get(name).cloned();
+            let mut exclusive = opened.as_ref().map(|keyspace| keyspace.exclusive());
+            let id = core.settled().keyspace(name)?;
+            // If this fails the keyspace is there as before.
+            core.drop_keyspace(id)?;
+            if let Some(exclusive) = &mut exclusive {
+                exclusive.retire(State::Dropped);
+            }
             names.opened.remove(name);
-            Ok(true)
+            names.dropping.insert(name.to_vec(), id);
+            names.finish_drop(core, name).map(|()| true)
         })
     }
 
     pub(crate) fn keyspace_names(&self) -> Result<Vec<Vec<u8>>> {
         let mut names = self.with_core(|core| core.settled().engine().tree_names())?;
-        names.retain(|name| check_name(name).is_ok());
+        let dropping = lock(&self.names);
+        names.retain(|name| check_name(name).is_ok() && !dropping.dropping.contains_key(name));
+        drop(dropping);
         names.sort();
         Ok(names)
     }
@@ -185,6 +201,7 @@ impl StoreInner {
             if names.opened.contains_key(name) {
                 return Err(taken(name, "raw tree", "a keyspace"));
             }
+            names.finish_drop(core, name)?;
             // A tree that is made here is a keyspace for later openings, so the same holds for it.
             let engine = core.settled().engine();
             is_new(engine, name)?;

@@ -154,7 +154,8 @@ impl SledStore {
     ///
     /// # Errors
     ///
-    /// As [`SledStore::keyspace`]; the default keyspace cannot be dropped.
+    /// As [`SledStore::keyspace`]; the default keyspace cannot be dropped. After an error that names the
+    /// disk it may be gone all the same; then no handle of it works any more.
     pub fn drop_keyspace(&self, name: impl AsRef<[u8]>) -> Result<bool> {
         self.inner.drop_keyspace(name.as_ref())
     }

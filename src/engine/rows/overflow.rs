@@ -95,11 +95,14 @@ impl Overflow {
                 next = next.max(entry.number + 1);
             }
         }
-        // Also above pieces that no entry speaks of, if another program has left some.
-        if let Some((key, _)) = beside.last()? {
+        // A crash in the middle of a value has left pieces without an entry, with the highest number.
+        let orphans =
+            beside.range(piece_key(next, 0)..).keys().collect::<sled::Result<Vec<_>>>()?;
+        for key in orphans {
             if let Some(number) = key.get(1..9).filter(|_| key[0] == PIECE) {
                 next = next.max(u64::from_be_bytes(number.try_into().expect("8 bytes")) + 1);
             }
+            beside.remove(key)?;
         }
         self.next_number.store(next, Ordering::SeqCst);
         Ok(())

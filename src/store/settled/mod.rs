@@ -208,12 +208,14 @@ impl Settled for SettledRows {
         let mut numbers = lock(&self.numbers);
         let mut known = Vec::clone(&self.known.load());
         let Some(place) = known.get_mut(keyspace as usize) else { return Ok(()) };
+        if place.rows.is_none() {
+            // The replay has dropped it. Its name may be another's by now.
+            return Ok(());
+        }
         let name = place.name.clone();
         *place = Arc::new(Known { name: name.clone(), rows: None });
-        if numbers.get(&name) == Some(&keyspace) {
-            numbers.remove(&name);
-            self.known.store(Arc::new(known));
-        }
+        self.known.store(Arc::new(known));
+        numbers.remove(&name);
         remove_trees(&self.engine, &name)?;
         // The log does not tell of it any more. sled flushes when the last handle of a tree goes, and an
         // iterator may still have one.
