@@ -5,5 +5,5 @@ mod common;
 mod histories;
 mod isolation;
 mod model;
-mod portions;
 mod public_trait;
+mod read_ahead;
