@@ -80,7 +80,7 @@ fn run(part: &str, late: Duration) -> (Vec<String>, String) {
 
 #[test]
 fn a_checkpoint_that_waits_for_a_buffer_that_fails_is_woken_and_told() {
-    let (said, printed) = run("wakes::child_checkpoints", LATE);
+    let (said, printed) = run("lost_wakeups::child_checkpoints", LATE);
     assert_eq!(said, ["settles", "has settled", "passed"], "{printed}");
 }
 
@@ -89,7 +89,7 @@ fn a_checkpoint_that_waits_for_a_buffer_that_fails_is_woken_and_told() {
 #[test]
 fn the_engine_alone_waits_for_ever_for_a_buffer_that_fails() {
     let waits = |late| {
-        let (said, printed) = run("wakes::child_flushes_with_the_engine_alone", late);
+        let (said, printed) = run("lost_wakeups::child_flushes_with_the_engine_alone", late);
         assert_eq!(said.first().map(String::as_str), Some("flushes"), "{printed}");
         said.len() == 1
     };

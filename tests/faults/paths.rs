@@ -83,7 +83,7 @@ fn child_changes_its_working_directory() {
 #[test]
 fn a_store_opened_by_a_relative_path_stays_where_it_is() {
     let directory = scratch();
-    let part = "places::child_changes_its_working_directory";
+    let part = "paths::child_changes_its_working_directory";
     let mut process = child::start(part, directory.path());
     process.expect("passed");
     assert!(process.finish().success());
@@ -116,7 +116,7 @@ fn child_opens_in_a_directory_that_cannot_be_written() {
 #[test]
 fn a_directory_that_cannot_be_written_is_told_and_left_as_it_was() {
     let directory = scratch();
-    let part = "places::child_opens_in_a_directory_that_cannot_be_written";
+    let part = "paths::child_opens_in_a_directory_that_cannot_be_written";
     let mut process = child::start(part, directory.path());
     process.expect("passed");
     assert!(process.finish().success());
