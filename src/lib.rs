@@ -8,6 +8,10 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("sledstore answers panics with statuses and so needs panic = \"unwind\"");
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod capi;
 mod commit;
 mod engine;
