@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::committer::Committer;
+use super::memtable::Counts;
 use super::record::KeyspaceId;
 use super::tables::Tables;
 use super::{KeyRange, Settled};
@@ -26,12 +27,22 @@ impl Committed {
     /// Whether `key` was changed after `basis`. It may also answer so where it was not, if the
     /// memtables of that time are gone; for the basis of a registered view they are not.
     pub(crate) fn has_changed(&self, basis: Basis, keyspace: KeyspaceId, key: &[u8]) -> bool {
-        self.0.has_changed(basis.active, basis.sequence, keyspace, key)
+        self.has_commit_after(basis, keyspace, key, Counts::Changes)
     }
 
     /// The same, where removing what has expired counts as a change.
     pub(crate) fn was_written(&self, basis: Basis, keyspace: KeyspaceId, key: &[u8]) -> bool {
-        self.0.was_written(basis.active, basis.sequence, keyspace, key)
+        self.has_commit_after(basis, keyspace, key, Counts::Writes)
+    }
+
+    fn has_commit_after(
+        &self,
+        basis: Basis,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        counts: Counts,
+    ) -> bool {
+        self.0.has_commit_after(basis.active, basis.sequence, keyspace, key, counts)
     }
 
     /// As [`Committed::has_changed`], for any key of a range.

@@ -103,7 +103,7 @@ impl<S: Settled> Committer<S> {
     pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
         let size = self.options.memtable;
         let backlog = || {
-            let tables = self.tables();
+            let tables = self.tables.load();
             let frozen: usize = tables.frozen.iter().map(|table| table.bytes()).sum();
             (tables.frozen.len(), frozen + tables.active.bytes())
         };

@@ -18,7 +18,7 @@ use super::pace::Pace;
 use super::record::{Change, CompleteRecord, KeyspaceId, Record, RowImage};
 use super::replay::{replay, Settlement, Target};
 use super::tables::Tables;
-use super::views::Views;
+use super::views::{Registered, Views};
 use super::Settled;
 use crate::engine::{Failure, Reason, Result};
 
@@ -159,11 +159,7 @@ impl<S: Settled> Committer<S> {
     /// Waits until no commit is under way, and keeps others out until the answer is dropped. Its
     /// holder may read.
     pub(crate) fn between_commits(&self) -> impl Drop + '_ {
-        struct Between<'a>(#[allow(dead_code)] MutexGuard<'a, Writer>);
-        impl Drop for Between<'_> {
-            fn drop(&mut self) {}
-        }
-        Between(self.writer())
+        self.writer()
     }
 
     /// Commits `record`, if `validate` allows it while no other commit is under way; answers with
@@ -262,30 +258,35 @@ impl<S: Settled> Committer<S> {
             .log
             .rotate(&mut writer.tail, length + NAMES_ROOM, writer.sequence + 1)
             .map_err(|source| self.io("write to", &source))?;
-        let registered = self.views.lock();
-        let mut tables = Tables::clone(&self.tables.load());
-        let full = std::mem::replace(
-            &mut tables.active,
-            Arc::new(Memtable::new(number, self.options.memtable)),
-        );
-        tables.frozen.push(full);
-        self.tables.store(Arc::new(tables));
-        drop(registered);
+        let next = Arc::new(Memtable::new(number, self.options.memtable));
+        self.exchange_tables(|tables, _| {
+            tables.frozen.push(std::mem::replace(&mut tables.active, next));
+        });
         self.checkpoints.wake();
         Ok(())
     }
 
     /// The first of the frozen memtables is settled.
     pub(super) fn unfreeze(&self, settled: &Arc<Memtable>) {
-        let _writer = self.writer();
+        self.exchange_tables(|tables, registered| {
+            tables.frozen.retain(|table| !Arc::ptr_eq(table, settled));
+            settled.retire(registered.next());
+            if !settled.is_unneeded(registered.oldest()) {
+                tables.retired.push(Arc::clone(settled));
+            }
+        });
+    }
+
+    /// Lets another list of memtables take the place of the present one, under the lock under which
+    /// views are registered.
+    pub(super) fn exchange_tables(&self, change: impl FnOnce(&mut Tables, &Registered)) {
         let registered = self.views.lock();
         let mut tables = Tables::clone(&self.tables.load());
-        tables.frozen.retain(|table| !Arc::ptr_eq(table, settled));
-        settled.retire(registered.next());
-        if !settled.is_unneeded(registered.oldest()) {
-            tables.retired.push(Arc::clone(settled));
-        }
-        self.tables.store(Arc::new(tables));
+        change(&mut tables, &registered);
+        let before = self.tables.swap(Arc::new(tables));
+        drop(registered);
+        // The last reference frees the rows, without a lock.
+        drop(before);
     }
 
     /// The bytes that the log takes on the disk.

@@ -31,7 +31,7 @@ use super::sync::{
 };
 use super::views::Views;
 use super::{Key, KeyRange};
-use crate::engine::Bytes;
+use crate::engine::{is_empty_range, Bytes};
 
 /// What a version costs in memory beside its key and its value, roughly.
 pub(super) const OVERHEAD: usize = 96;
@@ -86,6 +86,15 @@ pub(crate) enum Found {
     Version(Version),
     /// The version was dropped: the reader's number is older than the two last commits of the key.
     TooLate,
+}
+
+/// Which commits of a key a look for them counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Counts {
+    /// Those that a reader can notice.
+    Changes,
+    /// Also those that purge what had expired.
+    Writes,
 }
 
 #[derive(Debug)]
@@ -267,36 +276,24 @@ impl Memtable {
         }
     }
 
-    /// Whether a commit after `sequence` changed `key` for a reader.
-    pub(super) fn has_changed(
+    /// Whether there was a commit of `key` after `sequence` that `counts`.
+    pub(super) fn has_commit_after(
         &self,
+        sequence: u64,
         keyspace: KeyspaceId,
         key: &[u8],
         hash: KeyHash,
-        sequence: u64,
+        counts: Counts,
     ) -> bool {
         if self.newest() <= sequence || !self.filter.may_have(hash) {
             return false;
         }
         let keyspaces = self.read();
         let chain = keyspaces.get(&keyspace).and_then(|rows| rows.get(key));
-        chain.and_then(last).is_some_and(|last| last.changed > sequence)
-    }
-
-    /// Whether a commit after `sequence` wrote `key`, a purge included.
-    pub(super) fn was_written(
-        &self,
-        keyspace: KeyspaceId,
-        key: &[u8],
-        hash: KeyHash,
-        sequence: u64,
-    ) -> bool {
-        if self.newest() <= sequence || !self.filter.may_have(hash) {
-            return false;
-        }
-        let keyspaces = self.read();
-        let chain = keyspaces.get(&keyspace).and_then(|rows| rows.get(key));
-        chain.and_then(last).is_some_and(|last| last.sequence > sequence)
+        chain.and_then(last).is_some_and(|last| match counts {
+            Counts::Changes => last.changed > sequence,
+            Counts::Writes => last.sequence > sequence,
+        })
     }
 
     /// Whether a commit after `sequence` changed any key in `range`.
@@ -334,10 +331,7 @@ impl Memtable {
         let visible = |(key, chain): (&Key, &Chain)| {
             Some((key.clone(), newest_at(chain, sequence)?.row.clone()))
         };
-        match down {
-            false => rows.filter_map(visible).take(most).collect(),
-            true => rows.rev().filter_map(visible).take(most).collect(),
-        }
+        take_first(rows.filter_map(visible), down, most)
     }
 
     /// Hands the newest version of each row to `apply`, in the order of keyspaces and keys, with
@@ -371,22 +365,22 @@ impl Memtable {
     }
 }
 
+/// The first `most` of `rows`, or, going down, the last, the very last in front.
+pub(super) fn take_first<T>(
+    rows: impl DoubleEndedIterator<Item = T>,
+    down: bool,
+    most: usize,
+) -> Vec<T> {
+    match down {
+        false => rows.take(most).collect(),
+        true => rows.rev().take(most).collect(),
+    }
+}
+
 fn last(chain: &Chain) -> Option<&Version> {
     chain.versions.last()
 }
 
 fn newest_at(chain: &Chain, sequence: u64) -> Option<&Version> {
     chain.versions.iter().rev().find(|version| version.sequence <= sequence)
-}
-
-/// The standard library's maps panic on a range that ends before it begins.
-pub(crate) fn is_empty_range(range: &KeyRange<'_>) -> bool {
-    match range {
-        (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
-        (
-            Bound::Included(lower) | Bound::Excluded(lower),
-            Bound::Included(upper) | Bound::Excluded(upper),
-        ) => lower >= upper,
-        _ => false,
-    }
 }

@@ -65,7 +65,6 @@ use smallvec::SmallVec;
 
 pub(crate) use basis::{Basis, Committed};
 pub(crate) use committer::Committer;
-pub(crate) use memtable::is_empty_range;
 pub use options::Durability;
 pub(crate) use options::Options;
 pub(crate) use record::{Change, KeyspaceId, Record, RowImage};

@@ -2,11 +2,12 @@
 
 use std::sync::PoisonError;
 
-use super::memtable::{is_empty_range, Chain, Memtable, Version, OVERHEAD};
+use super::memtable::{take_first, Chain, Memtable, Version, OVERHEAD};
 use super::record::{KeyspaceId, RowImage};
 use super::sync::{MutexGuard, Ordering};
 use super::views::Views;
 use super::{Key, KeyRange};
+use crate::engine::is_empty_range;
 
 impl Memtable {
     fn pin(&self, size: usize) {
@@ -141,9 +142,6 @@ impl Memtable {
             return Vec::new();
         };
         let rows = rows.range::<[u8], _>(range).map(|(key, row)| (key.clone(), row.clone()));
-        match down {
-            false => rows.take(most).collect(),
-            true => rows.rev().take(most).collect(),
-        }
+        take_first(rows, down, most)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::filter::KeyHash;
-use super::memtable::{Found, Memtable};
+use super::memtable::{Counts, Found, Memtable};
 use super::record::{KeyspaceId, RowImage};
 use super::{Key, KeyRange};
 
@@ -81,34 +81,23 @@ impl Tables {
         rows.reduce(|first, later| merge(first, later, down, most)).unwrap_or_default()
     }
 
-    /// Whether a commit after `sequence`, which a reader read when the active memtable was `from`,
-    /// changed `key`. Where the memtables since then are gone, nobody knows, and it counts as changed.
-    pub(super) fn has_changed(
+    /// Whether there was a commit of `key` that `counts` after `sequence`, which a reader read when the
+    /// active memtable was `from`. Where the memtables since then are gone, nobody knows, and there was.
+    pub(super) fn has_commit_after(
         &self,
         from: u64,
         sequence: u64,
         keyspace: KeyspaceId,
         key: &[u8],
+        counts: Counts,
     ) -> bool {
         let hash = KeyHash::of(keyspace, key);
-        !self.reach_back_to(from)
-            || self.all().any(|table| table.has_changed(keyspace, key, hash, sequence))
+        let has =
+            |table: &Arc<Memtable>| table.has_commit_after(sequence, keyspace, key, hash, counts);
+        !self.reach_back_to(from) || self.all().any(has)
     }
 
-    /// The same, where a purge counts too.
-    pub(super) fn was_written(
-        &self,
-        from: u64,
-        sequence: u64,
-        keyspace: KeyspaceId,
-        key: &[u8],
-    ) -> bool {
-        let hash = KeyHash::of(keyspace, key);
-        !self.reach_back_to(from)
-            || self.all().any(|table| table.was_written(keyspace, key, hash, sequence))
-    }
-
-    /// As [`Tables::has_changed`], for any key of a range.
+    /// The same for changes of any key of a range.
     pub(super) fn range_has_changed(
         &self,
         from: u64,

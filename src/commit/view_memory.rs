@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::committer::Committer;
-use super::tables::Tables;
 use super::view::View;
 use super::views::Ticket;
 use super::Settled;
@@ -30,15 +29,10 @@ impl<S: Settled> Committer<S> {
         if self.tables.load().retired.is_empty() {
             return;
         }
-        let _writer = self.writer();
-        let registered = self.views.lock();
-        let oldest = registered.oldest();
-        let mut tables = Tables::clone(&self.tables.load());
-        tables.retired.retain(|table| !table.is_unneeded(oldest));
-        let before = self.tables.swap(Arc::new(tables));
-        drop((registered, _writer));
-        // The last reference frees the rows, without a lock.
-        drop(before);
+        self.exchange_tables(|tables, registered| {
+            let oldest = registered.oldest();
+            tables.retired.retain(|table| !table.is_unneeded(oldest));
+        });
     }
 
     /// How many rows are kept for views alone.

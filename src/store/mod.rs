@@ -31,6 +31,7 @@ mod revivals;
 mod settled;
 mod sync;
 mod transaction;
+mod under_way;
 mod write;
 
 use std::path::Path;

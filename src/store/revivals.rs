@@ -10,29 +10,24 @@
 //! * Otherwise each such writer either had published before the reader read, or looks at the clock
 //!   after the reader did. The clock does not go back, so that writer finds the key expired as well.
 
-use super::sync::{fence, AtomicU64, Ordering};
+use super::sync::{fence, Ordering};
+use super::under_way::{UnderWay, Work};
 
 /// Readers try so often beside the writers, and then keep them out.
 const TRIES: usize = 4;
 
 #[derive(Default)]
-pub(super) struct Revivals {
-    begun: AtomicU64,
-    ended: AtomicU64,
-}
-
-/// One such writer; it has ended when this is dropped.
-pub(super) struct Revival<'a>(&'a Revivals);
+pub(super) struct Revivals(UnderWay);
 
 impl Revivals {
     /// The caller holds the commit lock, looks at the clock after this, and drops the answer after its
     /// commit is published.
-    pub(super) fn begin(&self) -> Revival<'_> {
-        self.begun.fetch_add(1, Ordering::SeqCst);
+    pub(super) fn begin(&self) -> Work<'_> {
+        let revival = self.0.begin();
         // Of this one and the reader's, one comes first: either the reader sees the number, or this
         // writer sees a clock that is not behind the reader's.
         fence(Ordering::SeqCst);
-        Revival(self)
+        revival
     }
 
     /// Lets `look` read, and then look at the clock, while no such writer is under way.
@@ -43,20 +38,14 @@ impl Revivals {
         mut look: impl FnMut() -> T,
     ) -> T {
         for _ in 0..TRIES {
-            let ended = self.ended.load(Ordering::SeqCst);
+            let ended = self.0.ended();
             let found = look();
             fence(Ordering::SeqCst);
-            if self.begun.load(Ordering::SeqCst) == ended {
+            if self.0.begun() == ended {
                 return found;
             }
         }
         let _kept_out = between_commits();
         look()
-    }
-}
-
-impl Drop for Revival<'_> {
-    fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -10,6 +10,8 @@ mod filter;
 #[allow(dead_code)]
 #[path = "../../src/commit/memtable.rs"]
 mod memtable;
+#[path = "../../src/engine/rows/range.rs"]
+mod range;
 #[allow(dead_code, unused_imports)]
 #[path = "../../src/commit/record.rs"]
 mod record;
@@ -24,6 +26,9 @@ mod sync;
 #[allow(dead_code)]
 #[path = "../../src/commit/tables.rs"]
 mod tables;
+#[allow(dead_code)]
+#[path = "../../src/store/under_way.rs"]
+mod under_way;
 #[allow(dead_code)]
 #[path = "../../src/commit/views.rs"]
 mod views;
@@ -40,6 +45,8 @@ type Key = SmallVec<[u8; 24]>;
 type KeyRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 mod engine {
+    pub(crate) use crate::range::is_empty_range;
+
     /// In the place of the engine's own.
     pub type Bytes = Vec<u8>;
 }

@@ -4,7 +4,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::memtable::{Found, Memtable};
+use super::memtable::{Counts, Found, Memtable};
 use super::record::{Change, RowImage};
 use super::sync::{AtomicU64, Mutex, Ordering};
 use super::tables::{merge, Tables};
@@ -179,6 +179,6 @@ impl Store {
     /// Whether `key` was changed after `view`, as a transaction is validated.
     pub fn has_changed(tables: &Tables, view: &View, key: usize) -> bool {
         let (from, sequence) = (view.tables.active.number, view.ticket.sequence);
-        tables.has_changed(from, sequence, KEYSPACE, &[key as u8])
+        tables.has_commit_after(from, sequence, KEYSPACE, &[key as u8], Counts::Changes)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Bound;
 
-use crate::engine::{Bytes, Result, Row, Tree};
+use crate::engine::{is_empty_range, Bytes, Result, Row, Tree};
 
 /// Moves over the rows of a tree between two bounds. It shows the tree as it is at each move.
 ///
@@ -201,16 +201,5 @@ impl Direction {
             None => return Ok(None),
         };
         Ok(Some(Row { key: Bytes::from(key), value: Bytes::from(value) }))
-    }
-}
-
-fn is_empty_range(range: &(Bound<Bytes>, Bound<Bytes>)) -> bool {
-    match range {
-        (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
-        (
-            Bound::Included(lower) | Bound::Excluded(lower),
-            Bound::Included(upper) | Bound::Excluded(upper),
-        ) => lower >= upper,
-        _ => false,
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod bytes;
 pub(crate) mod cursor;
 pub(crate) mod overflow;
+pub(crate) mod range;
 pub(crate) mod row;
 pub(crate) mod settle;
 pub(crate) mod tree;
@@ -11,5 +12,6 @@ pub use bytes::Bytes;
 pub use row::Row;
 
 pub(crate) use cursor::Cursor;
+pub(crate) use range::is_empty_range;
 pub(crate) use settle::{settle, Step};
 pub(crate) use tree::Tree;

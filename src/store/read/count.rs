@@ -8,7 +8,7 @@ use crate::store::transaction::TransactionKeyspace;
 use crate::store::SledStore;
 
 /// How many rows an iterator that has not moved shows.
-pub(crate) fn count_rows(mut rows: Iter) -> Result<u64> {
+pub(crate) fn count_rows(rows: &mut Iter) -> Result<u64> {
     let mut count = 0;
     while rows.next_row()?.is_some() {
         count += 1;
@@ -27,8 +27,8 @@ impl SledStore {
     pub fn count_range(&self, lo: Option<&[u8]>, hi: Option<&[u8]>) -> Result<u64> {
         let lower = lo.map_or(Bound::Unbounded, |key| Bound::Included(key.to_vec()));
         let upper = hi.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_vec()));
-        let options = IterOptions { lower, upper, keys_only: true, ..IterOptions::default() };
-        count_rows(self.cursor(options)?)
+        let options = IterOptions { lower, upper, ..IterOptions::of_keys() };
+        count_rows(&mut self.cursor(options)?)
     }
 }
 
@@ -36,7 +36,7 @@ impl TransactionKeyspace {
     /// The number of keys as the transaction sees them, with its own writes. It walks over them, so
     /// all of the keyspace counts as read.
     pub fn count(&self) -> Result<u64> {
-        count_rows(self.cursor(IterOptions { keys_only: true, ..IterOptions::default() })?)
+        count_rows(&mut self.cursor(IterOptions::of_keys())?)
     }
 }
 

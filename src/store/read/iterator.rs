@@ -35,6 +35,19 @@ impl Default for IterOptions {
     }
 }
 
+impl IterOptions {
+    /// Keys from `lo` up to, not including, `hi`.
+    pub(crate) fn between(lo: &[u8], hi: &[u8]) -> Self {
+        let (lower, upper) = (Bound::Included(lo.to_vec()), Bound::Excluded(hi.to_vec()));
+        Self { lower, upper, ..Self::default() }
+    }
+
+    /// All keys, without values.
+    pub(crate) fn of_keys() -> Self {
+        Self { keys_only: true, ..Self::default() }
+    }
+}
+
 /// Moves over the rows of a keyspace, in the order of their keys compared as bytes.
 ///
 /// It streams: however many rows there are, it holds a few of them, 64 or 64 KiB and one at most.
@@ -81,31 +94,43 @@ impl Move<'_> {
     }
 }
 
+/// The calls that a store, a snapshot and a transaction have in common: each a choice of options for their
+/// `cursor`.
+macro_rules! scans {
+    () => {
+        /// All rows with keys from `lo` up to, not including, `hi`, upwards.
+        pub fn range(&self, lo: &[u8], hi: &[u8]) -> crate::Result<crate::Iter> {
+            self.cursor(crate::IterOptions::between(lo, hi))
+        }
+
+        /// All rows with keys from `lo` up to, not including, `hi`, downwards.
+        pub fn range_rev(&self, lo: &[u8], hi: &[u8]) -> crate::Result<crate::Iter> {
+            let options = crate::IterOptions::between(lo, hi);
+            self.cursor(crate::IterOptions { reverse: true, ..options })
+        }
+
+        /// All rows whose keys start with `prefix`, upwards.
+        pub fn prefix_scan(&self, prefix: &[u8]) -> crate::Result<crate::Iter> {
+            let prefix = prefix.to_vec();
+            self.cursor(crate::IterOptions { prefix, ..crate::IterOptions::default() })
+        }
+
+        /// All rows, upwards.
+        pub fn iter(&self) -> crate::Result<crate::Iter> {
+            self.cursor(crate::IterOptions::default())
+        }
+
+        /// All keys, upwards.
+        pub fn keys(&self) -> crate::Result<crate::Keys> {
+            Ok(crate::Keys::new(self.cursor(crate::IterOptions::of_keys())?))
+        }
+    };
+}
+
+pub(crate) use scans;
+
 impl SledStore {
-    /// All rows with keys from `lo` up to, not including, `hi`, upwards.
-    pub fn range(&self, lo: &[u8], hi: &[u8]) -> Result<Iter> {
-        self.cursor(IterOptions { ..between(lo, hi) })
-    }
-
-    /// All rows with keys from `lo` up to, not including, `hi`, downwards.
-    pub fn range_rev(&self, lo: &[u8], hi: &[u8]) -> Result<Iter> {
-        self.cursor(IterOptions { reverse: true, ..between(lo, hi) })
-    }
-
-    /// All rows whose keys start with `prefix`, upwards.
-    pub fn prefix_scan(&self, prefix: &[u8]) -> Result<Iter> {
-        self.cursor(IterOptions { prefix: prefix.to_vec(), ..IterOptions::default() })
-    }
-
-    /// All rows, upwards.
-    pub fn iter(&self) -> Result<Iter> {
-        self.cursor(IterOptions::default())
-    }
-
-    /// All keys, upwards.
-    pub fn keys(&self) -> Result<Keys> {
-        Ok(Keys(self.all_keys()?))
-    }
+    scans!();
 
     /// An iterator with all its choices.
     pub fn cursor(&self, options: IterOptions) -> Result<Iter> {
@@ -130,11 +155,6 @@ impl SledStore {
         let rows = Box::new(SnapshotRows::new(settled, lower, upper, view));
         let (store, current, failed, finished) = (self.clone(), None, None, false);
         Ok(Iter { rows, scan, store, current, keys_only, reverse, failed, finished, _open })
-    }
-
-    /// An iterator over the keys.
-    pub(crate) fn all_keys(&self) -> Result<Iter> {
-        self.cursor(IterOptions { keys_only: true, ..IterOptions::default() })
     }
 }
 
@@ -262,11 +282,6 @@ impl Iterator for Keys {
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map(|row| row.map(|(key, _)| key))
     }
-}
-
-pub(crate) fn between(lo: &[u8], hi: &[u8]) -> IterOptions {
-    let (lower, upper) = (Bound::Included(lo.to_vec()), Bound::Excluded(hi.to_vec()));
-    IterOptions { lower, upper, ..IterOptions::default() }
 }
 
 /// The bounds that the options come to: the narrower of the bounds and the prefix on each side.

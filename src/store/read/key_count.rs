@@ -4,17 +4,18 @@
 //! commit was under way when its view was taken: then the view shows all of them that were begun. It
 //! holds until the next one is begun, or the first of the counted keys expires.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
 use crate::engine::Result;
 use crate::store::locks::lock;
+use crate::store::read::count::count_rows;
+use crate::store::read::iterator::IterOptions;
+use crate::store::under_way::{UnderWay, Work};
 use crate::store::SledStore;
 
 #[derive(Default)]
 pub(crate) struct KeyCount {
-    begun: AtomicU64,
-    made: AtomicU64,
+    commits: UnderWay,
     kept: Mutex<Option<Kept>>,
 }
 
@@ -26,26 +27,16 @@ struct Kept {
     until: u64,
 }
 
-/// A commit to a keyspace; it is made, or has failed, when this is dropped.
-pub(crate) struct Changing<'a>(&'a KeyCount);
-
 impl KeyCount {
-    /// A commit to the keyspace begins.
-    pub(crate) fn changing(&self) -> Changing<'_> {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        Changing(self)
+    /// A commit to the keyspace begins; it is made, or has failed, when the answer is dropped.
+    pub(crate) fn changing(&self) -> Work<'_> {
+        self.commits.begin()
     }
 
     fn kept(&self, now: u64) -> Option<u64> {
         let kept = (*lock(&self.kept))?;
-        let holds = kept.begun == self.begun.load(Ordering::SeqCst) && now < kept.until;
+        let holds = kept.begun == self.commits.begun() && now < kept.until;
         holds.then_some(kept.keys)
-    }
-}
-
-impl Drop for Changing<'_> {
-    fn drop(&mut self) {
-        self.0.made.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -63,13 +54,10 @@ impl SledStore {
         if let Some(keys) = count.kept(self.inner.now_ms()) {
             return Ok(keys);
         }
-        let made = count.made.load(Ordering::SeqCst);
-        let mut rows = self.all_keys()?;
-        let begun = count.begun.load(Ordering::SeqCst);
-        let mut keys = 0;
-        while rows.next_row()?.is_some() {
-            keys += 1;
-        }
+        let made = count.commits.ended();
+        let mut rows = self.cursor(IterOptions::of_keys())?;
+        let begun = count.commits.begun();
+        let keys = count_rows(&mut rows)?;
         let until = rows.first_expiry();
         if begun == made {
             *lock(&count.kept) = Some(Kept { begun, keys, until });

@@ -8,7 +8,7 @@ use crate::commit::RowImage;
 use crate::engine::{Bytes, Result};
 use crate::store::inner::{Kind, Open};
 use crate::store::read::count::count_rows;
-use crate::store::read::iterator::{between, Iter, IterOptions, Keys};
+use crate::store::read::iterator::{scans, Iter, IterOptions};
 use crate::store::read::ReadView;
 use crate::store::SledStore;
 
@@ -123,36 +123,11 @@ impl SledSnapshot {
         Ok(self.store.row_at(&self.view, key)?.is_some())
     }
 
-    /// All rows with keys from `lo` up to, not including, `hi`, upwards.
-    pub fn range(&self, lo: &[u8], hi: &[u8]) -> Result<Iter> {
-        self.cursor(between(lo, hi))
-    }
-
-    /// All rows with keys from `lo` up to, not including, `hi`, downwards.
-    pub fn range_rev(&self, lo: &[u8], hi: &[u8]) -> Result<Iter> {
-        self.cursor(IterOptions { reverse: true, ..between(lo, hi) })
-    }
-
-    /// All rows whose keys start with `prefix`, upwards.
-    pub fn prefix_scan(&self, prefix: &[u8]) -> Result<Iter> {
-        self.cursor(IterOptions { prefix: prefix.to_vec(), ..IterOptions::default() })
-    }
-
-    /// All rows, upwards.
-    pub fn iter(&self) -> Result<Iter> {
-        self.cursor(IterOptions::default())
-    }
-
-    /// All keys, upwards.
-    pub fn keys(&self) -> Result<Keys> {
-        let options = IterOptions { keys_only: true, ..IterOptions::default() };
-        Ok(Keys::new(self.cursor(options)?))
-    }
+    scans!();
 
     /// The number of keys. It walks over them.
     pub fn count(&self) -> Result<u64> {
-        let options = IterOptions { keys_only: true, ..IterOptions::default() };
-        count_rows(self.cursor(options)?)
+        count_rows(&mut self.cursor(IterOptions::of_keys())?)
     }
 
     /// An iterator with all its choices. It may outlive the snapshot.

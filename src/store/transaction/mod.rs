@@ -26,12 +26,12 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use crate::commit::{is_empty_range, Durability, KeyRange, KeyspaceId};
-use crate::engine::{Bytes, Failure, Reason, Result};
+use crate::commit::{Durability, KeyRange, KeyspaceId};
+use crate::engine::{is_empty_range, Bytes, Failure, Reason, Result};
 use crate::store::inner::{Kind, Open};
 use crate::store::keyspace::Keyspace;
 use crate::store::locks::lock;
-use crate::store::read::iterator::{between, Iter, IterOptions, Keys};
+use crate::store::read::iterator::{scans, Iter, IterOptions};
 use crate::store::read::ReadView;
 use crate::store::transaction::read_set::ReadSet;
 use crate::store::transaction::savepoint::{Savepoints, Undo};
@@ -357,31 +357,7 @@ impl TransactionKeyspace {
         self.transaction.write(&self.store.keyspace, key, write)
     }
 
-    /// All rows with keys from `lo` up to, not including, `hi`, upwards.
-    pub fn range(&self, lo: &[u8], hi: &[u8]) -> Result<Iter> {
-        self.cursor(between(lo, hi))
-    }
-
-    /// All rows with keys from `lo` up to, not including, `hi`, downwards.
-    pub fn range_rev(&self, lo: &[u8], hi: &[u8]) -> Result<Iter> {
-        self.cursor(IterOptions { reverse: true, ..between(lo, hi) })
-    }
-
-    /// All rows whose keys start with `prefix`, upwards.
-    pub fn prefix_scan(&self, prefix: &[u8]) -> Result<Iter> {
-        self.cursor(IterOptions { prefix: prefix.to_vec(), ..IterOptions::default() })
-    }
-
-    /// All rows, upwards.
-    pub fn iter(&self) -> Result<Iter> {
-        self.cursor(IterOptions::default())
-    }
-
-    /// All keys, upwards.
-    pub fn keys(&self) -> Result<Keys> {
-        let options = IterOptions { keys_only: true, ..IterOptions::default() };
-        Ok(Keys::new(self.cursor(options)?))
-    }
+    scans!();
 
     /// An iterator with all its choices. What it goes over counts as read, as far as it goes.
     pub fn cursor(&self, options: IterOptions) -> Result<Iter> {
