@@ -351,3 +351,20 @@ fn the_life_of_what_a_transaction_put_starts_at_its_commit() {
     clock.advance(Duration::from_millis(10));
     assert!(!store.contains(b"key").unwrap());
 }
+
+/// Short keys lie in the maps themselves, longer ones do not.
+#[test]
+fn a_key_of_any_length_conflicts_when_it_was_written_and_only_then() {
+    let store = SledStore::open_temporary().unwrap();
+    for length in [0, 1, 8, 9, 23, 24, 25, 400, 4096] {
+        let (key, other) = (vec![7; length], vec![8; length.max(1)]);
+        for (written, conflicts) in [(&key, true), (&other, false)] {
+            let transaction = store.transaction().unwrap();
+            transaction.get(&key).unwrap();
+            transaction.put(b"result", b"1").unwrap();
+            store.put(written, b"2").unwrap();
+            let is_conflict = matches!(transaction.commit(), Err(StoreError::TxnConflict));
+            assert_eq!(is_conflict, conflicts, "a key of {length} bytes");
+        }
+    }
+}
