@@ -620,9 +620,11 @@ typedef struct sledstore_open_options {
   uint64_t snapshot_memory;
   /**
    * How many bytes of recent writes to keep in memory before the library writes them into its main
-   * file, all at once: from 65536 to 1073741824. Two more of that size can wait, so that writes take
-   * three times as much memory at most, and as much again on the disk, for the log. Larger ones make
-   * writing faster, and closing longer. 0: 33554432 (32 MiB).
+   * file, all at once: from 65536 to 1073741824. A row takes 224 bytes beside its key and its value.
+   * Another part of that size can wait, so that writes take twice as much memory at most, and less
+   * than that on the disk, for the log. Fewer are kept where writing them would take about a second,
+   * so that closing takes two. Larger ones let longer bursts of writes go on at full speed.
+   * 0: 33554432 (32 MiB).
    */
   uint64_t memtable_size;
   /**

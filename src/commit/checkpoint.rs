@@ -20,8 +20,8 @@ use crate::engine::Result;
 /// How often the checkpoint looks whether a full disk has room again.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How many times more memtables may wait for the checkpoint where they are small.
-const SMALL: usize = 4;
+/// How many memtables may wait for the checkpoint where they are small.
+const SMALL: usize = 8;
 
 /// What the checkpoint thread and those who wait for it share.
 #[derive(Debug)]
@@ -101,30 +101,36 @@ impl<S: Settled> Committer<S> {
     /// Pauses a writer of `bytes` while the checkpoint is behind; see `pace.rs`. Called without
     /// locks.
     pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
-        let size = self.options.memtable;
+        let size = self.memtable_size();
         let backlog = || {
             let tables = self.tables.load();
             let frozen: usize = tables.frozen.iter().map(|table| table.bytes()).sum();
-            (tables.frozen.len(), frozen + tables.active.bytes())
+            (tables.frozen.len(), frozen, tables.active.bytes())
         };
-        let (frozen, total) = backlog();
-        if frozen == 0 {
+        let (count, frozen, active) = backlog();
+        if count == 0 {
             return Ok(());
         }
-        let pause = self.pace.pause(bytes, total, size, size * (self.options.frozen + 1));
+        let pause = self.pace.pause(bytes, frozen + active, size, 2 * size);
         if !pause.is_zero() {
             std::thread::sleep(pause);
         }
         let mut state = self.checkpoints.lock();
         loop {
-            let (frozen, total) = backlog();
-            // Commits that overwrite each other fill files and not memtables; few of those are large.
-            let is_small = total < size * (self.options.frozen + 1);
-            if frozen < self.options.frozen || is_small && frozen < SMALL * self.options.frozen {
+            let (count, frozen, active) = backlog();
+            // One may wait, of any size. Commits that overwrite each other fill files and not memtables;
+            // few of those are large.
+            let is_small = frozen + active < 2 * size && count < SMALL;
+            if count == 0 || count == 1 && active < size || is_small {
                 return Ok(());
             }
             state = self.wait_for_checkpoint(state)?;
         }
+    }
+
+    /// Bytes from which on the active memtable is full.
+    pub(super) fn memtable_size(&self) -> usize {
+        self.pace.memtable_size(self.options.memtable)
     }
 
     /// Waits until something has changed, unless the checkpoint does not come on.

@@ -244,7 +244,7 @@ impl<S: Settled> Committer<S> {
     /// Sees that the active memtable and its file take a record of `length` bytes.
     fn make_room(&self, writer: &mut Writer, length: usize) -> Result<()> {
         let active = &self.tables.load().active;
-        let is_full = active.newest() > 0 && active.bytes() >= self.options.memtable;
+        let is_full = active.newest() > 0 && active.bytes() >= self.memtable_size();
         let io = |source: io::Error| self.io("write to", &source);
         match !is_full && self.log.make_room(&mut writer.tail, length + NAMES_ROOM).map_err(io)? {
             true => Ok(()),

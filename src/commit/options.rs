@@ -12,8 +12,6 @@ pub(crate) struct Options {
     pub(crate) store: u64,
     /// Bytes of a memtable, and of its log file, from which on the next one begins.
     pub(crate) memtable: usize,
-    /// Memtables that may wait for the checkpoint.
-    pub(crate) frozen: usize,
     /// Bytes that are kept for views, at most.
     pub(crate) view_memory: u64,
     /// Bytes after which the checkpoint has the engine write out.

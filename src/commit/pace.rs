@@ -14,6 +14,13 @@ const SHORTEST: u64 = 100_000;
 /// The longest pause of one commit.
 const LONGEST: u64 = 20_000_000;
 
+/// A memtable is full when settling it would take so long: at closing, two of them may be left.
+const LONGEST_CHECKPOINT: u64 = 900_000_000;
+
+/// A memtable takes this part of its size in any case, so that slow flushes do not make memtables smaller,
+/// and those flushes more frequent.
+const SMALLEST_PART: usize = 8;
+
 /// At the bound a byte costs so many percent of the checkpoint's time for it.
 const MOST_PERCENT: u64 = 110;
 
@@ -41,6 +48,13 @@ impl Pace {
         }
     }
 
+    /// Bytes from which on a memtable is full, if it is never to have more than `most`.
+    pub(super) fn memtable_size(&self, most: usize) -> usize {
+        let cost = self.cost.load(Ordering::Relaxed).max(1);
+        let in_time = LONGEST_CHECKPOINT.saturating_mul(1024) / cost;
+        most.min(usize::try_from(in_time).unwrap_or(usize::MAX).max(most / SMALLEST_PART))
+    }
+
     /// How long a writer of `bytes` has to pause, with so much of a backlog between `low`, where
     /// nobody pauses, and `high`.
     pub(super) fn pause(&self, bytes: usize, backlog: usize, low: usize, high: usize) -> Duration {
@@ -63,6 +77,21 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_settles_slowly_makes_memtables_smaller() {
+        let pace = Pace::new();
+        let most = 32 << 20;
+        let size_at = |mib_in_a_second: u32| {
+            (0..40).for_each(|_| pace.settled(1 << 20, Duration::from_secs(1) / mib_in_a_second));
+            pace.memtable_size(most)
+        };
+        assert_eq!(size_at(1_000), most);
+        let slow = size_at(10);
+        assert!((8 << 20..10 << 20).contains(&slow), "{slow}");
+        assert_eq!(size_at(1), most / SMALLEST_PART);
+        assert_eq!(size_at(1_000), most);
+    }
 
     #[test]
     fn writers_pause_the_longer_the_larger_the_backlog_is() {

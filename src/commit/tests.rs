@@ -91,7 +91,6 @@ fn options(directory: &Path, memtable: usize) -> Options {
         directory,
         store: STORE,
         memtable,
-        frozen: 2,
         view_memory: u64::MAX,
         portion: 4096,
         patience: PATIENCE,

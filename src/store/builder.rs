@@ -58,9 +58,6 @@ const SMALLEST_MEMTABLE: usize = 64 << 10;
 /// The largest: its log file has about as many bytes.
 const LARGEST_MEMTABLE: usize = 1 << 30;
 
-/// Memtables that may wait for the checkpoint.
-const FROZEN: usize = 2;
-
 impl Default for SledStoreBuilder {
     fn default() -> Self {
         Self::new()
@@ -118,9 +115,11 @@ impl SledStoreBuilder {
     }
 
     /// The bytes of recent writes that are kept in memory before they are settled into the engine, all
-    /// at once; 32 MiB if not set, from 64 KiB to 1 GiB. Two more of that size can wait to be settled,
-    /// so that the store takes three times as much at most, and as much again on the disk for the log.
-    /// Larger ones make writing faster and closing longer.
+    /// at once; 32 MiB if not set, from 64 KiB to 1 GiB. A row takes 224 bytes beside its key and its
+    /// value. Another one of that size can wait to be settled, so that the store takes twice as much at
+    /// most, and less than that on the disk for the log. Fewer are kept where settling them would take
+    /// about a second, so that closing takes two. Larger ones let longer bursts of writes go on at full
+    /// speed.
     #[must_use]
     pub fn memtable_size(mut self, bytes: usize) -> Self {
         self.memtable_size = bytes.clamp(SMALLEST_MEMTABLE, LARGEST_MEMTABLE);
@@ -245,7 +244,6 @@ impl SledStoreBuilder {
             directory: directory.clone(),
             store,
             memtable: self.memtable_size,
-            frozen: FROZEN,
             view_memory: self.snapshot_memory.unwrap_or(u64::MAX),
             portion,
             patience: self.options.patience,

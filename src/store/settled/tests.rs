@@ -48,7 +48,6 @@ impl Store {
             directory,
             store,
             memtable: 80_000,
-            frozen: 2,
             view_memory: u64::MAX,
             portion: 16 << 10,
             patience: Duration::from_secs(60),
