@@ -332,6 +332,46 @@ TEST(temporary_store_never_takes_a_directory_that_is_there)
     check_close(store);
 }
 
+TEST(read_only_store_shows_what_is_there_and_refuses_writes)
+{
+    sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
+    options.flags = SLEDSTORE_OPEN_READ_ONLY;
+    CHECK_REFUSED(SLEDSTORE_IO, check_path("shown"), &options);
+    CHECK(access(check_path("shown"), F_OK) != 0);
+    sledstore *writer = check_open("shown");
+    check_put(writer, "key", "value");
+    CHECK_REFUSED(SLEDSTORE_LOCKED, check_path("shown"), &options);
+    check_close(writer);
+    unsigned before = entries_in(check_path("shown"));
+
+    sledstore *store, *other;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("shown"), &options, &store, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("shown"), &options, &other, &error));
+    CHECK_VALUE(store, "key", "value");
+    CHECK_VALUE(other, "key", "value");
+    CHECK_STATUS(SLEDSTORE_READ_ONLY, sledstore_put(store, "key", 3, "new", 3, &error));
+    CHECK_STATUS(SLEDSTORE_READ_ONLY, sledstore_delete(store, "key", 3, &error));
+    sledstore *made;
+    CHECK_STATUS(SLEDSTORE_READ_ONLY, sledstore_open_keyspace(store, "new", 3, &made, &error));
+    sledstore_txn *txn;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_begin(store, &txn, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, store, "key", 3, "new", 3, &error));
+    CHECK_STATUS(SLEDSTORE_READ_ONLY, sledstore_txn_commit(txn, 0, &error));
+    CHECK_VALUE(store, "key", "value");
+    writer = check_open("shown"); /* the readers have copies */
+    check_put(writer, "key", "later");
+    CHECK_VALUE(store, "key", "value");
+    check_close(writer);
+    check_close(store);
+    check_close(other);
+    CHECK_NUMBER(before, entries_in(check_path("shown")));
+
+    options.flags = SLEDSTORE_OPEN_READ_ONLY | SLEDSTORE_OPEN_MUST_CREATE;
+    CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("shown"), &options);
+    options.flags = SLEDSTORE_OPEN_READ_ONLY | SLEDSTORE_OPEN_TEMPORARY;
+    CHECK_REFUSED(SLEDSTORE_INVALID_ARGUMENT, check_path("shown"), &options);
+}
+
 TEST(temporary_store_refuses_bad_options)
 {
     sledstore *store = (sledstore *)(uintptr_t)0x1234;
@@ -342,6 +382,8 @@ TEST(temporary_store_refuses_bad_options)
     CHECK(store == NULL);
     options.struct_size = sizeof options;
     options.flags = SLEDSTORE_OPEN_MUST_EXIST;
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_open_temporary(&options, &store, &error));
+    options.flags = SLEDSTORE_OPEN_READ_ONLY;
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_open_temporary(&options, &store, &error));
     options.flags = SLEDSTORE_OPEN_COMPRESSION;
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_open_temporary(&options, &store, &error));

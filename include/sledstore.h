@@ -49,6 +49,7 @@
  *                         SLEDSTORE_CORRUPTION: the files are damaged
  *                         SLEDSTORE_DISK_FULL
  *                         SLEDSTORE_READ_ONLY_FILESYSTEM
+ *                         SLEDSTORE_READ_ONLY: a write, and SLEDSTORE_OPEN_READ_ONLY was asked for
  *                         SLEDSTORE_TIMEOUT: the disk did not answer
  *                         SLEDSTORE_OTHER: any other failure of the engine
  *
@@ -294,6 +295,20 @@
  * refused is left as it was.
  */
 #define SLEDSTORE_OPEN_SALVAGE 16
+
+/**
+ * For sledstore_open_options.flags: open a store that must not change. Not a byte of its directory is
+ * written, which may lie on a file system that is mounted read-only, or belong to another user; every
+ * write answers SLEDSTORE_READ_ONLY, a transaction's when it is committed. Cannot be combined with
+ * SLEDSTORE_OPEN_MUST_CREATE and SLEDSTORE_OPEN_TEMPORARY.
+ *
+ * What is opened is a private copy, made among the system's temporary files (TMPDIR) and removed when the
+ * store is closed; a process that is killed leaves it. So opening takes the time and the room of a copy,
+ * and the store shows what it held when it was opened, with lives going on. Any number of processes
+ * can open a store so at once. Writers are kept out (SLEDSTORE_LOCKED), and keep out, only while the store is
+ * copied. With SLEDSTORE_OPEN_SALVAGE it is a look at what a damaged store still has.
+ */
+#define SLEDSTORE_OPEN_READ_ONLY 32
 
 /**
  * For sledstore_open_options.flush_every_ms: never flush by itself.
@@ -967,8 +982,8 @@ sledstore_status sledstore_open(const char *path,
  * Opens a new, empty store in a directory of its own below the system's directory for temporary
  * files (the environment variable TMPDIR, or /tmp). Closing the store removes it.
  *
- * @param options  see sledstore_open_options; NULL: all defaults. SLEDSTORE_OPEN_MUST_EXIST is not
- *                 allowed.
+ * @param options  see sledstore_open_options; NULL: all defaults. SLEDSTORE_OPEN_MUST_EXIST and
+ *                 SLEDSTORE_OPEN_READ_ONLY are not allowed.
  * @param store    receives a handle to the default keyspace, to be given to sledstore_close() or
  *                 sledstore_release(); NULL on failure.
  * @param error    see sledstore_error; may be NULL.

@@ -25,12 +25,24 @@ pub const SLEDSTORE_OPEN_TEMPORARY: u64 = 8;
 /// which can be nothing, and the rest is written over: copy the directory first. A store that is
 /// refused is left as it was.
 pub const SLEDSTORE_OPEN_SALVAGE: u64 = 16;
+/// For sledstore_open_options.flags: open a store that must not change. Not a byte of its directory is
+/// written, which may lie on a file system that is mounted read-only, or belong to another user; every
+/// write answers SLEDSTORE_READ_ONLY, a transaction's when it is committed. Cannot be combined with
+/// SLEDSTORE_OPEN_MUST_CREATE and SLEDSTORE_OPEN_TEMPORARY.
+///
+/// What is opened is a private copy, made among the system's temporary files (TMPDIR) and removed when the
+/// store is closed; a process that is killed leaves it. So opening takes the time and the room of a copy,
+/// and the store shows what it held when it was opened, with lives going on. Any number of processes
+/// can open a store so at once. Writers are kept out (SLEDSTORE_LOCKED), and keep out, only while the store is
+/// copied. With SLEDSTORE_OPEN_SALVAGE it is a look at what a damaged store still has.
+pub const SLEDSTORE_OPEN_READ_ONLY: u64 = 32;
 
 const ALL_OPEN_FLAGS: u64 = SLEDSTORE_OPEN_MUST_EXIST
     | SLEDSTORE_OPEN_MUST_CREATE
     | SLEDSTORE_OPEN_COMPRESSION
     | SLEDSTORE_OPEN_TEMPORARY
-    | SLEDSTORE_OPEN_SALVAGE;
+    | SLEDSTORE_OPEN_SALVAGE
+    | SLEDSTORE_OPEN_READ_ONLY;
 
 /// For sledstore_open_options.flush_every_ms: never flush by itself.
 pub const SLEDSTORE_FLUSH_NEVER: u32 = 0xffff_ffff;
@@ -124,6 +136,11 @@ impl sledstore_open_options {
         if self.has(SLEDSTORE_OPEN_MUST_EXIST) && self.has(SLEDSTORE_OPEN_TEMPORARY) {
             return Err(Fail::invalid("flags: a temporary store cannot exist already"));
         }
+        if self.has(SLEDSTORE_OPEN_READ_ONLY)
+            && self.has(SLEDSTORE_OPEN_MUST_CREATE | SLEDSTORE_OPEN_TEMPORARY)
+        {
+            return Err(Fail::invalid("flags: a store that must not change cannot be created"));
+        }
         if self.mode > SLEDSTORE_MODE_HIGH_THROUGHPUT {
             let message = format!("mode: this version has no mode {}", self.mode);
             return Err(Fail::new(Status::SLEDSTORE_UNSUPPORTED, message));
@@ -139,6 +156,7 @@ impl sledstore_open_options {
             .must_create(self.has(SLEDSTORE_OPEN_MUST_CREATE))
             .use_compression(self.has(SLEDSTORE_OPEN_COMPRESSION))
             .temporary(self.has(SLEDSTORE_OPEN_TEMPORARY))
+            .read_only(self.has(SLEDSTORE_OPEN_READ_ONLY))
             .salvage(self.has(SLEDSTORE_OPEN_SALVAGE))
             .lock_timeout(Duration::from_millis(self.lock_timeout_ms.into()));
         if self.cache_capacity != 0 {

@@ -84,8 +84,8 @@ pub unsafe extern "C" fn sledstore_open(
 /// Opens a new, empty store in a directory of its own below the system's directory for temporary
 /// files (the environment variable TMPDIR, or /tmp). Closing the store removes it.
 ///
-/// @param options  see sledstore_open_options; NULL: all defaults. SLEDSTORE_OPEN_MUST_EXIST is not
-///                 allowed.
+/// @param options  see sledstore_open_options; NULL: all defaults. SLEDSTORE_OPEN_MUST_EXIST and
+///                 SLEDSTORE_OPEN_READ_ONLY are not allowed.
 /// @param store    receives a handle to the default keyspace, to be given to sledstore_close() or
 ///                 sledstore_release(); NULL on failure.
 /// @param error    see sledstore_error; may be NULL.

@@ -172,6 +172,7 @@ impl<S: Settled> Committer<S> {
         durability: Durability,
         validate: impl FnOnce(&Committed) -> Result<()>,
     ) -> Result<u64> {
+        self.check_writable()?;
         if record.len() > LONGEST_RECORD {
             let text = "all keys and values of one commit have 4 GiB at most";
             return Err(StoreError::Unsupported(text.into()));
@@ -184,13 +185,22 @@ impl<S: Settled> Committer<S> {
         Ok(sequence)
     }
 
-    /// The same, unless another commit is under way or writers have to wait: then nothing happens.
+    /// Fails where the store must not change.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match self.options.read_only {
+            true => Err(StoreError::ReadOnly),
+            false => Ok(()),
+        }
+    }
+
+    /// The same, unless another commit is under way, writers have to wait, or the store must not change:
+    /// then nothing happens.
     pub(crate) fn try_commit(
         &self,
         record: Record,
         validate: impl FnOnce(&Committed) -> Result<()>,
     ) -> Result<()> {
-        if !self.tables.load().frozen.is_empty() {
+        if self.options.read_only || !self.tables.load().frozen.is_empty() {
             return Ok(());
         }
         let record = record.complete();

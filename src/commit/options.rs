@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) store: u64,
     /// Bytes of a memtable, and of its log file, from which on the next one begins.
     pub(crate) memtable: usize,
+    /// Refuse every commit.
+    pub(crate) read_only: bool,
     /// Bytes that are kept for views, at most.
     pub(crate) view_memory: u64,
     /// Bytes after which the checkpoint has the engine write out.

@@ -91,6 +91,7 @@ fn options(directory: &Path, memtable: usize) -> Options {
         directory,
         store: STORE,
         memtable,
+        read_only: false,
         view_memory: u64::MAX,
         portion: 4096,
         patience: PATIENCE,

@@ -96,6 +96,16 @@ impl Failure {
         failure.into_store_error(source.kind())
     }
 
+    /// The same failure, of another path.
+    pub(crate) fn rename(error: StoreError, path: &Path) -> StoreError {
+        match (&error, Failure::of(&error).cloned()) {
+            (StoreError::Io(io), Some(failure)) => {
+                Failure { path: path.to_path_buf(), ..failure }.into_store_error(io.kind())
+            }
+            _ => error,
+        }
+    }
+
     fn into_store_error(self, kind: io::ErrorKind) -> StoreError {
         StoreError::Io(Arc::new(io::Error::new(kind, self)))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::{self, Committer, Durability};
-use crate::engine::{Engine, Failure, Options, Result, PATIENCE};
+use crate::engine::{Engine, Failure, Options, PrivateCopy, Reason, Result, PATIENCE};
 use crate::store::clock::{Clock, MonotonicClock};
 use crate::store::inner::StoreInner;
 use crate::store::keyspace::DEFAULT;
@@ -73,6 +73,7 @@ impl SledStoreBuilder {
             high_throughput: false,
             segment_size: None,
             temporary: false,
+            read_only: false,
             must_exist: false,
             must_create: false,
             lock_timeout: Duration::ZERO,
@@ -157,6 +158,22 @@ impl SledStoreBuilder {
         self
     }
 
+    /// A store that must not change. Not a byte of the directory is written, which may lie on a file
+    /// system that is mounted read-only, or belong to another user; every write is refused with
+    /// [`StoreError::ReadOnly`](crate::StoreError::ReadOnly).
+    ///
+    /// What is opened is a private copy, made among the system's temporary files (`TMPDIR`) and removed when
+    /// the store closes; a process that is killed leaves it. So opening takes the time and the room of
+    /// a copy, and the store shows what it held when it was opened, with expiries going on. Any
+    /// number of programs can open a store so at once. Writers are kept out, and keep out, only while the
+    /// store is copied. Together with [`SledStoreBuilder::salvage`] it is a look at what a damaged store still
+    /// has.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.options.read_only = read_only;
+        self
+    }
+
     /// Refuse to create: without a store at the path, `build` answers with the operating system's
     /// "not found".
     #[must_use]
@@ -234,7 +251,20 @@ impl SledStoreBuilder {
     }
 
     fn finish(self, path: Option<&Path>) -> Result<SledStore> {
-        let is_temporary = self.options.temporary;
+        let Some(original) = path.filter(|_| self.options.read_only) else {
+            return self.open(path, None);
+        };
+        if self.options.temporary || self.options.must_create {
+            let text = "a store that must not change cannot be created";
+            return Err(Failure::error("open", original, Reason::InvalidArgument, text));
+        }
+        let copy = PrivateCopy::make(original, self.options.lock_timeout)?;
+        self.open(Some(&copy.path), Some(&copy.original)).map_err(|error| copy.refuse(error))
+    }
+
+    /// `name` is the directory in the words of the caller, if it is another one than `path`.
+    fn open(self, path: Option<&Path>, name: Option<&Path>) -> Result<SledStore> {
+        let is_temporary = self.options.is_removed();
         let engine = Engine::open(path, &self.options)?;
         let (directory, portion) = (engine.path().to_path_buf(), engine.portion());
         let io = |source: std::io::Error| Failure::from_io("open", &directory, &source);
@@ -244,6 +274,7 @@ impl SledStoreBuilder {
             directory: directory.clone(),
             store,
             memtable: self.memtable_size,
+            read_only: self.options.read_only,
             view_memory: self.snapshot_memory.unwrap_or(u64::MAX),
             portion,
             patience: self.options.patience,
@@ -252,7 +283,8 @@ impl SledStoreBuilder {
         let sync_every = self.flush_every_ms.map(|every| Duration::from_millis(every.max(1)));
         core.start(sync_every).map_err(io)?;
         let clock = MonotonicClock::new(self.clock);
-        let inner = Arc::new(StoreInner::new(core, clock, self.durability, is_temporary));
+        let path = name.map_or(directory, Path::to_path_buf);
+        let inner = Arc::new(StoreInner::new(core, path, clock, self.durability, is_temporary));
         let keyspace = inner.keyspace(DEFAULT)?;
         Ok(SledStore { inner, keyspace })
     }

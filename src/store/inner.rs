@@ -92,6 +92,7 @@ const KINDS: [(Kind, &str); 3] = [
 impl StoreInner {
     pub(crate) fn new(
         core: Arc<Core>,
+        path: PathBuf,
         clock: MonotonicClock,
         durability: Durability,
         is_temporary: bool,
@@ -100,7 +101,7 @@ impl StoreInner {
         let engine = core.settled().engine();
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            path: engine.path().to_path_buf(),
+            path,
             clock,
             longest_key: engine.longest_key(),
             durability,
@@ -141,8 +142,12 @@ impl StoreInner {
             }
             names.must_not_be_raw(name)?;
             names.finish_drop(core, name)?;
+            let is_read_only = core.check_writable().is_err();
+            if is_read_only && name != DEFAULT && is_new(core.settled().engine(), name)? {
+                return Err(StoreError::ReadOnly);
+            }
             let (id, is_new) = core.settled().open_keyspace(name)?;
-            if is_new {
+            if is_new && !is_read_only {
                 names.unannounced.insert(id);
             }
             // Whoever was refused it and tries again is not told that it is there before it is.
@@ -197,6 +202,8 @@ impl StoreInner {
     pub(crate) fn raw_tree(&self, name: &[u8]) -> Result<RawTree> {
         check_name(name)?;
         self.with_core(|core| {
+            // Writes through it would be lost.
+            core.check_writable()?;
             let mut names = lock(&self.names);
             if names.opened.contains_key(name) {
                 return Err(taken(name, "raw tree", "a keyspace"));

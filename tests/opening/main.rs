@@ -7,4 +7,5 @@ mod faults;
 mod keyspaces;
 mod locks;
 mod paths;
+mod read_only;
 mod temporary;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{Failure, Reason, Result};
 
-const FILE_NAME: &str = "sledstore.lock";
+pub(crate) const FILE_NAME: &str = "sledstore.lock";
 pub(crate) const POLL: Duration = Duration::from_millis(2);
 
 /// sled's lock outlives its owner by some milliseconds; so long is always waited for it.
@@ -105,6 +105,12 @@ impl Drop for DirectoryLock {
 
 fn held_here() -> MutexGuard<'static, BTreeSet<FileId>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a shared lock on `file` cannot be had, which is not held by this call's thread.
+pub(crate) fn held_elsewhere(directory: &Path, file: &mut File) -> oxistore_core::StoreError {
+    let here = file.metadata().is_ok_and(|found| held_here().contains(&(found.dev(), found.ino())));
+    held(directory, file, here)
 }
 
 fn held(directory: &Path, file: &mut File, here: bool) -> oxistore_core::StoreError {

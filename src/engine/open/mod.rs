@@ -4,6 +4,7 @@ pub(crate) mod directory;
 pub(crate) mod journal;
 pub(crate) mod limits;
 pub(crate) mod lock;
+pub(crate) mod read_only;
 pub(crate) mod script;
 pub(crate) mod start;
 
@@ -49,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) high_throughput: bool,
     pub(crate) segment_size: Option<usize>,
     pub(crate) temporary: bool,
+    /// The directory is a `PrivateCopy`.
+    pub(crate) read_only: bool,
     pub(crate) must_exist: bool,
     pub(crate) must_create: bool,
     pub(crate) lock_timeout: Duration,
@@ -58,12 +61,20 @@ pub(crate) struct Options {
     pub(crate) patience: Duration,
 }
 
+impl Options {
+    /// Whether the directory goes when the engine closes.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.temporary || self.read_only
+    }
+}
+
 /// One open sled database and the lock on its directory.
 pub(crate) struct Engine {
     /// `None` only once `shut` has run.
     parts: Option<Parts>,
     engine_state: Arc<EngineState>,
-    temporary: bool,
+    /// Whether the directory goes when this closes.
+    is_removed: bool,
 }
 
 /// What has to go in this order when the engine closes.
@@ -77,7 +88,7 @@ struct Parts {
 
 impl Engine {
     /// Opens or creates the database in the directory `path`; `None` with `temporary` set means a
-    /// directory of the engine's own choice.
+    /// directory of the engine's own choice. With `read_only` set the directory is a `PrivateCopy`.
     pub(crate) fn open(path: Option<&Path>, options: &Options) -> Result<Self> {
         let path = match path {
             Some(path) => directory::absolute(path)?,
@@ -86,11 +97,13 @@ impl Engine {
         check(&path, options)?;
         let io = |source| Failure::from_io("open", &path, &source);
         directory::occupy_standard_streams().map_err(io)?;
-        directory::prepare(&path, options)?;
+        if !options.read_only {
+            directory::prepare(&path, options)?;
+        }
         let engine_state = Arc::new(EngineState::new(path, options.patience));
         let lock = lock(engine_state.path(), options)?;
-        let parts = Parts::open(&engine_state, options, lock);
-        Ok(Self { parts: Some(parts?), engine_state, temporary: options.temporary })
+        let parts = Some(Parts::open(&engine_state, options, lock)?);
+        Ok(Self { parts, engine_state, is_removed: options.is_removed() })
     }
 
     /// The directory, as an absolute path.
@@ -190,7 +203,7 @@ impl Engine {
         let deadline = Deadline::after(CLOSE_LIMIT.min(self.engine_state.patience()));
         let free =
             log.end(&deadline) && wait_for_sled(&directory::log_file(self.path()), &deadline);
-        if self.temporary {
+        if self.is_removed {
             lock.remove(self.path());
         }
         drop(lock);
@@ -207,7 +220,7 @@ impl Parts {
         lock: DirectoryLock,
     ) -> Result<Self> {
         let opened = Self::open_locked(engine_state, options);
-        if opened.is_err() && options.temporary {
+        if opened.is_err() && options.is_removed() {
             // The directory is of this opening's own making, and it alone has it open.
             lock.remove(engine_state.path());
         }

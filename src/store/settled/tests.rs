@@ -34,6 +34,7 @@ impl Store {
             // Small, so that values in pieces are frequent.
             segment_size: Some(64 << 10),
             temporary: false,
+            read_only: false,
             must_exist: false,
             must_create: false,
             lock_timeout: Duration::from_secs(10),
@@ -48,6 +49,7 @@ impl Store {
             directory,
             store,
             memtable: 80_000,
+            read_only: false,
             view_memory: u64::MAX,
             portion: 16 << 10,
             patience: Duration::from_secs(60),
