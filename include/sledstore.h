@@ -967,7 +967,7 @@ sledstore_status sledstore_live_handles(int32_t kind,
  * is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have,
  * or a segment_size that is not allowed; SLEDSTORE_TOO_MANY_HANDLES: too many live handles;
  * SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses, among them SLEDSTORE_IO with ENOENT for
- * SLEDSTORE_OPEN_MUST_EXIST, with ENOTDIR if path is a file, and with ENAMETOOLONG if the absolute
+ * SLEDSTORE_OPEN_TEMPORARY, with ENOTDIR if path is a file, and with ENAMETOOLONG if the absolute
  * path has more than 4,053 bytes.
  *
  * Threads: any number at once. Since 0.1.0.

@@ -9,7 +9,7 @@ use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
 use crate::capi::handles::store_handles::{StoreHandles, PATIENCE};
 use crate::capi::handles::{self, opaque, Token};
-use crate::capi::options::{sledstore_open_options, SLEDSTORE_OPEN_MUST_EXIST};
+use crate::capi::options::{sledstore_open_options, SLEDSTORE_OPEN_TEMPORARY};
 use crate::capi::status::sledstore_status;
 use crate::capi::value::{self, sledstore_value};
 use crate::{Bytes, SledStore};
@@ -58,7 +58,7 @@ opaque!(sledstore, Store, StoreObject);
 /// is empty, or an option is wrong; SLEDSTORE_UNSUPPORTED: an option that this build does not have,
 /// or a segment_size that is not allowed; SLEDSTORE_TOO_MANY_HANDLES: too many live handles;
 /// SLEDSTORE_FORKED; SLEDSTORE_PANIC; the engine statuses, among them SLEDSTORE_IO with ENOENT for
-/// SLEDSTORE_OPEN_MUST_EXIST, with ENOTDIR if path is a file, and with ENAMETOOLONG if the absolute
+/// SLEDSTORE_OPEN_TEMPORARY, with ENOTDIR if path is a file, and with ENAMETOOLONG if the absolute
 /// path has more than 4,053 bytes.
 ///
 /// Threads: any number at once. Since 0.1.0.
@@ -105,10 +105,8 @@ pub unsafe extern "C" fn sledstore_open_temporary(
     let store = Output::cleared(store);
     guard::enter(error, |call| {
         store.required("store")?;
-        let options = call.options(options)?;
-        if options.has(SLEDSTORE_OPEN_MUST_EXIST) {
-            return Err(Fail::invalid("flags: a temporary store cannot exist already"));
-        }
+        let mut options = call.options(options)?;
+        options.flags |= SLEDSTORE_OPEN_TEMPORARY;
         let builder = options.builder()?;
         watch_for_forks()?;
         let opened = builder.build_temporary()?;

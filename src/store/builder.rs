@@ -251,13 +251,14 @@ impl SledStoreBuilder {
     }
 
     fn finish(self, path: Option<&Path>) -> Result<SledStore> {
+        if self.options.read_only && (self.options.temporary || self.options.must_create) {
+            let given = path.unwrap_or(Path::new(""));
+            let text = "a store that must not change cannot be created";
+            return Err(Failure::error("open", given, Reason::InvalidArgument, text));
+        }
         let Some(original) = path.filter(|_| self.options.read_only) else {
             return self.open(path, None);
         };
-        if self.options.temporary || self.options.must_create {
-            let text = "a store that must not change cannot be created";
-            return Err(Failure::error("open", original, Reason::InvalidArgument, text));
-        }
         let copy = PrivateCopy::make(original, self.options.lock_timeout)?;
         self.open(Some(&copy.path), Some(&copy.original)).map_err(|error| copy.refuse(error))
     }

@@ -154,6 +154,7 @@ fn what_is_not_there_or_cannot_be_meant_is_refused_and_nothing_is_made() {
     let builder = || SledStoreBuilder::new().read_only(true);
     assert_failed(builder().must_create(true).build(&path), Reason::InvalidArgument);
     assert_failed(builder().temporary(true).build(&path), Reason::InvalidArgument);
+    assert_failed(builder().build_temporary(), Reason::InvalidArgument);
 }
 
 #[test]
