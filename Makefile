@@ -94,7 +94,7 @@ quickstart: build/quickstart
 	build/quickstart
 
 test: all build/quickstart examples
-	$(CARGO) test --locked
+	$(CARGO) test --locked --features typed
 	tests/install/run
 
 # What is quick, for work in progress: under two minutes on two cores once everything is built.

@@ -20,16 +20,23 @@ mod store;
 pub use commit::Durability;
 #[doc(hidden)]
 pub use engine::diverted_syncs;
-pub use engine::{Bytes, Failure, RawTree, Reason, Row};
+pub use engine::{Bytes, Failure, RawTree, Reason, Row, SledMode};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{
-    Clock, Iter, IterOptions, Keys, Savepoint, SledBatch, SledMode, SledSnapshot, SledStore,
+    Clock, Iter, IterOptions, Keys, Savepoint, SledBatch, SledSnapshot, SledStore,
     SledStoreBuilder, SledTransaction, SnapshotStats, TransactionKeyspace, MAX_KEYSPACE_NAME_LEN,
     MAX_KEY_LEN, MAX_VALUE_LEN,
 };
 
-/// What the store's functions answer with.
-pub type Result<T> = std::result::Result<T, StoreError>;
+#[cfg(feature = "typed")]
+pub use store::TypedSledStore;
+
+/// What the store's functions answer with. With a second parameter it is the standard library's, so that
+/// `use sledstore::*` takes nothing away.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// A transaction, by the name that oxistore-kv-sled gives it.
+pub type SledTxn = SledTransaction;
 
 /// Lets the examples of the README run as tests.
 #[cfg(doctest)]

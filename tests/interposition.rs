@@ -75,7 +75,7 @@ fn files_of_the_program_keep_every_call_while_stores_are_written_opened_and_clos
 fn calls_for_files_of_the_program_are_not_taken_for_the_stores() {
     let _alone = ALONE.lock();
     let directory = scratch();
-    let store = SledStoreBuilder::new().flush_every_ms(None).build(directory.path().join("store"));
+    let store = SledStoreBuilder::new().flush_never().build(directory.path().join("store"));
     let store = store.unwrap();
     store.put(b"a", b"1").unwrap();
     store.compact().unwrap();

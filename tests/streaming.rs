@@ -61,7 +61,7 @@ fn walk(mut step: impl FnMut() -> Result<Option<Row>>) -> u64 {
 }
 
 fn filled(path: &std::path::Path) -> SledStore {
-    let store = SledStoreBuilder::new().flush_every_ms(None).build(path).unwrap();
+    let store = SledStoreBuilder::new().flush_never().build(path).unwrap();
     let numbers: Vec<u64> = (0..ROWS).collect();
     for chunk in numbers.chunks(1000) {
         let keys: Vec<_> = chunk.iter().map(|number| number.to_be_bytes()).collect();

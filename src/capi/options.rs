@@ -177,7 +177,7 @@ impl sledstore_open_options {
         }
         builder = match self.flush_every_ms {
             0 => builder,
-            SLEDSTORE_FLUSH_NEVER => builder.flush_every_ms(None),
+            SLEDSTORE_FLUSH_NEVER => builder.flush_never(),
             period => builder.flush_every_ms(u64::from(period)),
         };
         Ok(match self.mode {

@@ -5,22 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::{self, Committer, Durability};
-use crate::engine::{Engine, Failure, Options, PrivateCopy, Reason, Result, PATIENCE};
+use crate::engine::{Engine, Failure, Options, PrivateCopy, Reason, Result, SledMode, PATIENCE};
 use crate::store::clock::{Clock, MonotonicClock};
 use crate::store::inner::StoreInner;
 use crate::store::keyspace::DEFAULT;
 use crate::store::settled::SettledRows;
 use crate::store::SledStore;
-
-/// What sled is to favour. sled 0.34 takes the setting and does not act on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SledMode {
-    /// Little space on disk.
-    #[default]
-    LowSpace,
-    /// Fast writes.
-    HighThroughput,
-}
 
 /// Opens a [`SledStore`] with settings of your own.
 ///
@@ -70,7 +60,7 @@ impl SledStoreBuilder {
         let options = Options {
             cache_capacity: None,
             compression: false,
-            high_throughput: false,
+            mode: SledMode::LowSpace,
             segment_size: None,
             temporary: false,
             read_only: false,
@@ -99,11 +89,18 @@ impl SledStoreBuilder {
     }
 
     /// How often what was committed is synced, in milliseconds, if there is anything; 500 if not set,
-    /// and 0 counts as 1. So much of the last commits a power cut can take. `None` means never by
-    /// itself: only [`SledStore::flush`], [`Durability::Synced`] and closing do.
+    /// and 0 counts as 1. So much of the last commits a power cut can take.
     #[must_use]
-    pub fn flush_every_ms(mut self, every: impl Into<Option<u64>>) -> Self {
-        self.flush_every_ms = every.into();
+    pub fn flush_every_ms(mut self, every: u64) -> Self {
+        self.flush_every_ms = Some(every);
+        self
+    }
+
+    /// What was committed is never synced by itself: only [`SledStore::flush`], [`Durability::Synced`]
+    /// and closing do.
+    #[must_use]
+    pub fn flush_never(mut self) -> Self {
+        self.flush_every_ms = None;
         self
     }
 
@@ -137,7 +134,7 @@ impl SledStoreBuilder {
     /// What the engine favours.
     #[must_use]
     pub fn mode(mut self, mode: SledMode) -> Self {
-        self.options.high_throughput = mode == SledMode::HighThroughput;
+        self.options.mode = mode;
         self
     }
 

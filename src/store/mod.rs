@@ -31,13 +31,15 @@ mod revivals;
 mod settled;
 mod sync;
 mod transaction;
+#[cfg(feature = "typed")]
+mod typed;
 mod under_way;
 mod write;
 
 use std::path::Path;
 use std::sync::Arc;
 
-pub use builder::{SledMode, SledStoreBuilder};
+pub use builder::SledStoreBuilder;
 pub use clock::Clock;
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
 pub(crate) use read::iterator::Move;
@@ -46,6 +48,8 @@ pub use read::snapshot::{SledSnapshot, SnapshotStats};
 pub(crate) use transaction::retry::retry;
 pub use transaction::savepoint::Savepoint;
 pub use transaction::{SledTransaction, TransactionKeyspace};
+#[cfg(feature = "typed")]
+pub use typed::TypedSledStore;
 pub use write::batch::SledBatch;
 
 use crate::engine::Result;

@@ -49,6 +49,14 @@ pub fn open_at(path: &Path, clock: &Clock) -> Result<SledStore> {
     SledStoreBuilder::new().clock(clock.clone()).build(path)
 }
 
+/// A builder whose store syncs by itself so often, or never.
+pub fn flushing(builder: SledStoreBuilder, every_ms: Option<u64>) -> SledStoreBuilder {
+    match every_ms {
+        Some(every) => builder.flush_every_ms(every),
+        None => builder.flush_never(),
+    }
+}
+
 /// A store of its own in a scratch directory, on a manual clock that stands at [`START`].
 pub struct Fixture {
     pub store: SledStore,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sledstore::{SledStore, SledStoreBuilder};
 
-use crate::common::{child, ms};
+use crate::common::{child, flushing, ms};
 use crate::inject::{self, passes, Fault, Files, Kind};
 use crate::life::is_poisoned;
 
@@ -14,7 +14,7 @@ use crate::life::is_poisoned;
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn open(directory: &Path, every: Option<u64>) -> SledStore {
-    let store = SledStoreBuilder::new().flush_every_ms(every).build(directory.join("db")).unwrap();
+    let store = flushing(SledStoreBuilder::new(), every).build(directory.join("db")).unwrap();
     drop(store.keyspace("mirror").unwrap());
     store
 }
@@ -44,7 +44,7 @@ fn child_waits_for_syncs() {
     assert_eq!(syncs(), before, "there is nothing to sync");
     store.close().unwrap();
 
-    let store = SledStoreBuilder::new().flush_every_ms(None).build(directory.join("db")).unwrap();
+    let store = SledStoreBuilder::new().flush_never().build(directory.join("db")).unwrap();
     let before = syncs();
     store.put(b"key", b"value").unwrap();
     sleep(ms(700));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sledstore::{Failure, SledStore, SledStoreBuilder, StoreError};
 
-use crate::common::{child, scratch, Result};
+use crate::common::{child, flushing, scratch, Result};
 use crate::inject::{self, Fault};
 use crate::workload::{make, Content};
 
@@ -56,7 +56,7 @@ fn tell_failure(what: &str, error: &StoreError) {
 
 fn builder() -> SledStoreBuilder {
     let every = std::env::var(FLUSH_EVERY).ok().and_then(|every| every.parse::<u64>().ok());
-    let builder = SledStoreBuilder::new().flush_every_ms(every).patience(PATIENCE);
+    let builder = flushing(SledStoreBuilder::new(), every).patience(PATIENCE);
     // Small segments and memtables, so that even these few changes fill some, and begin others.
     builder.segment_size(128 << 10).memtable_size(64 << 10)
 }

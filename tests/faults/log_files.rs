@@ -41,7 +41,7 @@ fn copy(from: &Path, to: &Path) {
 /// earlier file of the log was settled.
 fn killed(directory: &Path, settled: bool) -> PathBuf {
     let (alive, path) = (directory.join("alive"), directory.join("db"));
-    let store = SledStoreBuilder::new().flush_every_ms(None).build(&alive).unwrap();
+    let store = SledStoreBuilder::new().flush_never().build(&alive).unwrap();
     let mirror = store.keyspace("mirror").unwrap();
     (0..STEPS / 2).for_each(|step| make(&store, &mirror, step));
     if settled {
@@ -194,7 +194,7 @@ fn a_log_of_another_store_is_told_and_neither_is_harmed() {
 fn child_writes_less_where_a_large_write_has_failed() {
     let Some(directory) = child::directory() else { return };
     let path = directory.join("db");
-    let store = SledStoreBuilder::new().flush_every_ms(None).build(&path).unwrap();
+    let store = SledStoreBuilder::new().flush_never().build(&path).unwrap();
     store.put(b"before", b"value").unwrap();
     inject::begin();
     store.put(b"large", &[7; 5000]).expect_err("half of it is written");

@@ -35,7 +35,7 @@ fn child_flushes_with_the_engine_alone() {
 #[ignore = "runs as a child process of the test below"]
 fn child_checkpoints() {
     let Some(directory) = child::directory() else { return };
-    let builder = SledStoreBuilder::new().flush_every_ms(None).patience(2 * PATIENCE);
+    let builder = SledStoreBuilder::new().flush_never().patience(2 * PATIENCE);
     let store = builder.build(directory.join("db")).unwrap();
     let mirror = store.keyspace("mirror").unwrap();
     store.put(b"a", b"1").unwrap();

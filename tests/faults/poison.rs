@@ -14,7 +14,7 @@ use crate::life::{is_poisoned, kind_of};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 fn builder() -> SledStoreBuilder {
-    SledStoreBuilder::new().patience(PATIENCE).flush_every_ms(None)
+    SledStoreBuilder::new().patience(PATIENCE).flush_never()
 }
 
 fn open(directory: &Path) -> SledStore {

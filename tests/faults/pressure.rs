@@ -126,7 +126,7 @@ fn a_minute_of_small_batches_and_transactions_takes_bounded_memory() {
 fn child_commits_until_it_is_killed() {
     let Some(directory) = child::directory() else { return };
     // Nothing is synced unless it is asked for, and the checkpoint has much to do.
-    let builder = SledStoreBuilder::new().flush_every_ms(None).memtable_size(64 << 10);
+    let builder = SledStoreBuilder::new().flush_never().memtable_size(64 << 10);
     let store = builder.build(directory.join("db")).unwrap();
     let mirror = store.keyspace("mirror").unwrap();
     for number in 1_u64.. {

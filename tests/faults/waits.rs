@@ -14,7 +14,7 @@ use crate::inject::{self, passes, Fault, Files, Kind};
 const PATIENCE: Duration = Duration::from_secs(1_000);
 
 fn builder() -> SledStoreBuilder {
-    SledStoreBuilder::new().patience(PATIENCE).flush_every_ms(None)
+    SledStoreBuilder::new().patience(PATIENCE).flush_never()
 }
 
 fn open(directory: &Path) -> SledStore {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sledstore::{SledMode, SledStore, SledStoreBuilder};
 
-use crate::common::{assert_unsupported, rows, scratch, without_hanging};
+use crate::common::{assert_unsupported, flushing, rows, scratch, without_hanging};
 
 /// Builds a fresh store with this setting. Either it works, all through a reopen with the same
 /// setting, or it is refused with words; in both cases the directory opens with the defaults.
@@ -46,7 +46,7 @@ fn any_cache_capacity_works_or_is_refused() {
 #[test]
 fn any_flush_interval_works_or_is_refused() {
     for every in [None, Some(0), Some(1), Some(u64::from(u32::MAX)), Some(u64::MAX)] {
-        let builder = SledStoreBuilder::new().flush_every_ms(every);
+        let builder = flushing(SledStoreBuilder::new(), every);
         works_or_is_refused(&format!("flush_every_ms({every:?})"), builder);
     }
 }
@@ -114,7 +114,7 @@ fn an_existing_directory_keeps_its_segment_size_whatever_the_builder_says() {
 #[test]
 fn without_background_flushes_closing_and_dropping_write_everything() {
     let directory = scratch();
-    let builder = SledStoreBuilder::new().flush_every_ms(None);
+    let builder = SledStoreBuilder::new().flush_never();
     for (round, close) in [(0_u64, true), (1, false), (2, true)] {
         let store = builder.clone().build(directory.path()).unwrap();
         assert_eq!(store.count().unwrap(), round * 1000);

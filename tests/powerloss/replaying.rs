@@ -264,7 +264,7 @@ fn the_recorder_sees_what_is_done_to_log_files() {
 #[ignore = "the recorded part of the test above"]
 fn unclosed_child() {
     let Some((_, root)) = task() else { return };
-    let builder = sledstore::SledStoreBuilder::new().flush_every_ms(None);
+    let builder = sledstore::SledStoreBuilder::new().flush_never();
     let store = builder.build(root.join("store")).expect("a new store");
     store.put(b"key", b"value").expect("a put");
     store.flush().expect("a flush");

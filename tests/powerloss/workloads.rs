@@ -17,7 +17,7 @@ use super::operations;
 use super::progress::MOST_THREADS;
 use super::target::{Target, Way};
 use crate::common::random::Random;
-use crate::common::START;
+use crate::common::{flushing, START};
 
 pub struct Workload {
     pub name: &'static str,
@@ -248,11 +248,11 @@ impl Workload {
 
     /// Opens the store in this state of the recorded directory, as the workload does.
     pub fn open(&self, root: &Path) -> sledstore::Result<SledStore> {
-        let mut builder = SledStoreBuilder::new()
+        let builder = SledStoreBuilder::new()
             .clock(Clock::manual(START))
             .cache_capacity(64 << 20)
-            .memtable_size(self.memtable_size)
-            .flush_every_ms(self.flush_every_ms);
+            .memtable_size(self.memtable_size);
+        let mut builder = flushing(builder, self.flush_every_ms);
         if let Some(size) = self.segment_size {
             builder = builder.segment_size(size);
         }

@@ -42,12 +42,31 @@ const SLEDS_SEGMENT_SIZE: usize = 512 << 10;
 /// How long a close waits for sled's threads to let go of the log.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
+/// What sled is to favour. sled 0.34 takes the setting and does not act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SledMode {
+    /// Little space on disk.
+    #[default]
+    LowSpace,
+    /// Fast writes.
+    HighThroughput,
+}
+
+impl From<SledMode> for sled::Mode {
+    fn from(mode: SledMode) -> Self {
+        match mode {
+            SledMode::LowSpace => sled::Mode::LowSpace,
+            SledMode::HighThroughput => sled::Mode::HighThroughput,
+        }
+    }
+}
+
 /// How to open the engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) cache_capacity: Option<u64>,
     pub(crate) compression: bool,
-    pub(crate) high_throughput: bool,
+    pub(crate) mode: SledMode,
     pub(crate) segment_size: Option<usize>,
     pub(crate) temporary: bool,
     /// The directory is a `PrivateCopy`.

@@ -112,11 +112,9 @@ pub(crate) fn discard(path: &Path, db: sled::Db) {
 }
 
 fn configure(path: &Path, options: &Options, segment_size: usize) -> sled::Config {
-    let mode =
-        if options.high_throughput { sled::Mode::HighThroughput } else { sled::Mode::LowSpace };
     let mut config = sled::Config::new()
         .path(path)
-        .mode(mode)
+        .mode(options.mode.into())
         .segment_size(segment_size)
         // The checkpoint flushes, and nobody else writes.
         .flush_every_ms(None);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::commit::{self, Change, Committer, Durability, Record};
-use crate::engine::Options;
+use crate::engine::{Options, SledMode};
 
 const KILLS: u64 = 25;
 /// So many commits at least, over all rounds.
@@ -30,7 +30,7 @@ impl Store {
         let options = Options {
             cache_capacity: Some(16 << 20),
             compression: false,
-            high_throughput: false,
+            mode: SledMode::LowSpace,
             // Small, so that values in pieces are frequent.
             segment_size: Some(64 << 10),
             temporary: false,
