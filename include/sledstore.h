@@ -153,7 +153,8 @@
  * and nothing is harmed. A parameter that is a pointer to const may be used by many threads at
  * once. No function has to be called on a particular thread, but a thread needs 128 KiB of stack.
  * No function may be called from a signal handler, and no thread may be ended by pthread_cancel()
- * inside a call. The library's own threads block all signals. So a program may take its signals by
+ * inside a call. The library's own threads block all signals; seven of them stay, and wake up once a
+ * second, when the last store is closed. So a program may take its signals by
  * sigwait() or signalfd(), and may block them before or after it opens a store.
  *
  * CALLBACKS
