@@ -2,7 +2,7 @@
 # Needed: Rust (cargo), make, a C compiler. Everything that is built lands in build/ and in cargo's target directory.
 
 .DEFAULT_GOAL := help
-.PHONY: help all quickstart examples check test aarch64 bench bench-deps powerloss crash header install uninstall clean
+.PHONY: help all quickstart examples check format test aarch64 bench bench-deps powerloss crash header install uninstall clean
 
 # The version is written in Cargo.toml and nowhere else. The soname carries the first number: programs
 # linked with one release start with every other release of that number.
@@ -44,6 +44,7 @@ help:
 	@echo 'make all          build the shared and the static library into build/'
 	@echo 'make install      install both with header and pkg-config file below PREFIX ($(PREFIX))'
 	@echo 'make uninstall    remove what install installed'
+	@echo 'make format       format the Rust and the C files, as .ci/run wants them'
 	@echo 'make header       write include/sledstore.h anew from the Rust source'
 	@echo 'make clean        remove what was built'
 	@echo
@@ -102,6 +103,11 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked --lib --test model --test header --test c_suite
+
+# The header is generated, and stays as it is.
+format:
+	$(CARGO) fmt
+	clang-format -i c-tests/*.[ch] examples/*.c benches/peers/*.[ch]
 
 # Says aloud where it cannot be done.
 aarch64:

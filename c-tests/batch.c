@@ -30,7 +30,7 @@ TEST(batch_and_transaction_choose_what_they_survive)
     sledstore_batch *batch;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&batch, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, "a", 1, "1", 1, &error));
-    const uint32_t choices[] = { 0, SLEDSTORE_DURABILITY_BUFFERED, SLEDSTORE_DURABILITY_SYNCED };
+    const uint32_t choices[] = {0, SLEDSTORE_DURABILITY_BUFFERED, SLEDSTORE_DURABILITY_SYNCED};
     for (size_t choice = 0; choice < 3; choice++) {
         sledstore_txn *txn;
         CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_apply(store, batch, choices[choice], &error));
@@ -185,8 +185,7 @@ TEST(batch_does_not_hold_a_store_open)
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("a"), TEXT("1"), &error));
     check_close(store);
-    CHECK_STATUS(SLEDSTORE_CLOSED,
-                 sledstore_batch_put(batch, words, TEXT("b"), TEXT("1"), &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_put(batch, words, TEXT("b"), TEXT("1"), &error));
     CHECK_NUMBER(1, length(batch));
     store = check_open("store"); /* another store now, although in the same directory */
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_batch_apply(store, batch, 0, &error));
@@ -233,8 +232,7 @@ TEST(refused_write_leaves_the_batch_as_it_was)
                  sledstore_batch_put_with_ttl(batch, NULL, "k", SIZE_MAX, "v", 1, 9, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_batch_put_with_ttl(batch, NULL, "k", 1, "v", SIZE_MAX, 9, &error));
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_batch_delete(batch, NULL, NULL, 1, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_delete(batch, NULL, NULL, 1, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_batch_delete(batch, NULL, "k", SIZE_MAX, &error));
     CHECK_NUMBER(0, length(batch));
@@ -337,8 +335,7 @@ TEST(array_with_one_bad_entry_changes_nothing)
         sledstore_bytes keys[2] = {{"keep", 4}, bad};
         CHECK_STATUS(entries[at].status, sledstore_put_many(store, pairs, 2, &error));
         if (entries[at].status == SLEDSTORE_INVALID_ARGUMENT) {
-            CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                         sledstore_delete_many(store, keys, 2, &error));
+            CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_delete_many(store, keys, 2, &error));
         }
         CHECK_COUNT(store, 1);
     }
@@ -370,8 +367,7 @@ TEST(arrays_need_a_pointer_and_a_possible_count)
     sledstore *store = check_open("store");
     sledstore_pair pair = {{"a", 1}, {"1", 1}};
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_put_many(store, NULL, 1, &error));
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_put_many(store, &pair, SIZE_MAX, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_put_many(store, &pair, SIZE_MAX, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_put_many(store, &pair, SIZE_MAX / sizeof pair, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_delete_many(store, NULL, 1, &error));

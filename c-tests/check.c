@@ -318,8 +318,8 @@ static int list(void)
  * forgotten one. The library's own count does. */
 static void check_that_nothing_is_left(void)
 {
-    static const char *const kinds[] = {"handles", "stores", "batches", "iterators", "values",
-                                        "errors"};
+    static const char *const kinds[] = {"handles",   "stores", "batches",
+                                        "iterators", "values", "errors"};
     if (check_live(0) == 0) {
         return;
     }

@@ -78,8 +78,7 @@ TEST(count_range_has_its_lower_end_and_not_its_upper_one)
     check_put(store, "b", "1");
     check_put(store, "bb", "1");
     check_put(store, "c", "1");
-    CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_put_with_ttl(store, TEXT("ba"), TEXT("over"), 0, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_put_with_ttl(store, TEXT("ba"), TEXT("over"), 0, &error));
     expect_range(store, NULL, NULL, 5);
     expect_range(store, "", NULL, 5);
     expect_range(store, "b", NULL, 3);
@@ -103,8 +102,7 @@ TEST(count_range_refuses_bad_arguments)
     CHECK_STATUS(invalid, sledstore_count_range(NULL, NULL, 0, NULL, 0, &count, &error));
     check_close(store);
     count = 7;
-    CHECK_STATUS(SLEDSTORE_CLOSED,
-                 sledstore_count_range(store, NULL, 0, NULL, 0, &count, &error));
+    CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_count_range(store, NULL, 0, NULL, 0, &count, &error));
     CHECK_NUMBER(0, count);
 }
 

@@ -23,7 +23,8 @@ static void run_in_small_file_system(const char *part)
     }
     CHECK(mkdir(check_path("disk"), 0700) == 0);
     snprintf(command, sizeof command,
-             "unshare -rm sh -c 'mount -t tmpfs -o size=40m none \"$1\" && exec \"$0\" --as %s \"$1\"'"
+             "unshare -rm sh -c 'mount -t tmpfs -o size=40m none \"$1\" && exec \"$0\" --as %s "
+             "\"$1\"'"
              " '%s' '%s'",
              part, program, check_path("disk"));
     int status = system(command);

@@ -259,8 +259,7 @@ TEST(bad_arguments_of_expiry_are_refused)
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_expire(store, "k", SIZE_MAX, 1, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_ttl(store, NULL, 1, &ttl_ms, &error));
     CHECK_NUMBER(0, ttl_ms);
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_ttl(store, "k", SIZE_MAX, &ttl_ms, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_ttl(store, "k", SIZE_MAX, &ttl_ms, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_ttl(store, TEXT("key"), NULL, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_get_with_ttl(store, TEXT("key"), NULL, &ttl_ms, &error));

@@ -25,11 +25,11 @@ struct function {
     size_t result; /* how many bytes of `out` it writes */
 };
 
-#define CALL(type, name, call)                                                                   \
-    static int32_t name(void *handle, sledstore_error **why)                                     \
-    {                                                                                            \
-        type *it = handle;                                                                       \
-        return call;                                                                             \
+#define CALL(type, name, call)                               \
+    static int32_t name(void *handle, sledstore_error **why) \
+    {                                                        \
+        type *it = handle;                                   \
+        return call;                                         \
     }
 
 static const sledstore_bytes key = {"key", 3};
@@ -64,19 +64,32 @@ CALL(sledstore, batch_delete_many, sledstore_delete_many(it, &key, 1, why))
 CALL(sledstore, iter_new, sledstore_iter_new(it, NULL, &out.iter, why))
 
 static const struct function store_functions[] = {
-    {"close", close_store, 0}, {"release", release, 0},
-    {"open_tree", open_tree, HANDLE}, {"drop_tree", drop_tree, 0},
-    {"tree_names", tree_names, SIZE}, {"flush", flush, 0},
-    {"flush_sync", flush_sync, 0}, {"compact", compact, 0},
-    {"size_on_disk", size_on_disk, NUMBER}, {"count", count, NUMBER},
-    {"get", get, HANDLE}, {"get_into", get_into, SIZE},
-    {"get_many", get_many, HANDLE}, {"contains", contains, 0},
-    {"put", put, 0}, {"delete", delete_key, 0},
-    {"compare_and_swap", swap, 0}, {"put_with_ttl", put_with_ttl, 0},
-    {"expire", expire, 0}, {"ttl", ttl, NUMBER},
-    {"persist", persist, 0}, {"purge_expired", purge_expired, NUMBER},
-    {"batch_apply", batch_apply, 0}, {"batch_write", batch_write, 0},
-    {"batch_delete_many", batch_delete_many, 0}, {"iter_new", iter_new, HANDLE},
+    {"close", close_store, 0},
+    {"release", release, 0},
+    {"open_tree", open_tree, HANDLE},
+    {"drop_tree", drop_tree, 0},
+    {"tree_names", tree_names, SIZE},
+    {"flush", flush, 0},
+    {"flush_sync", flush_sync, 0},
+    {"compact", compact, 0},
+    {"size_on_disk", size_on_disk, NUMBER},
+    {"count", count, NUMBER},
+    {"get", get, HANDLE},
+    {"get_into", get_into, SIZE},
+    {"get_many", get_many, HANDLE},
+    {"contains", contains, 0},
+    {"put", put, 0},
+    {"delete", delete_key, 0},
+    {"compare_and_swap", swap, 0},
+    {"put_with_ttl", put_with_ttl, 0},
+    {"expire", expire, 0},
+    {"ttl", ttl, NUMBER},
+    {"persist", persist, 0},
+    {"purge_expired", purge_expired, NUMBER},
+    {"batch_apply", batch_apply, 0},
+    {"batch_write", batch_write, 0},
+    {"batch_delete_many", batch_delete_many, 0},
+    {"iter_new", iter_new, HANDLE},
     {NULL, NULL, 0},
 };
 
@@ -88,9 +101,9 @@ CALL(sledstore_batch, batch_len, sledstore_batch_len(it, &out.size, why))
 CALL(sledstore_batch, batch_clear, sledstore_batch_clear(it, why))
 
 static const struct function batch_functions[] = {
-    {"batch_put", batch_put, 0}, {"batch_put_with_ttl", batch_put_with_ttl, 0},
+    {"batch_put", batch_put, 0},       {"batch_put_with_ttl", batch_put_with_ttl, 0},
     {"batch_delete", batch_delete, 0}, {"batch_len", batch_len, SIZE},
-    {"batch_clear", batch_clear, 0}, {NULL, NULL, 0},
+    {"batch_clear", batch_clear, 0},   {NULL, NULL, 0},
 };
 
 CALL(sledstore_iter, iter_first, sledstore_iter_first(it, &out.row, why))
@@ -111,10 +124,14 @@ static int32_t iter_next_batch(void *handle, sledstore_error **why)
 }
 
 static const struct function iter_functions[] = {
-    {"iter_first", iter_first, ROW}, {"iter_last", iter_last, ROW},
-    {"iter_next", iter_next, ROW}, {"iter_prev", iter_prev, ROW},
-    {"iter_seek", iter_seek, ROW}, {"iter_seek_for_prev", iter_seek_for_prev, ROW},
-    {"iter_next_batch", iter_next_batch, ROW}, {NULL, NULL, 0},
+    {"iter_first", iter_first, ROW},
+    {"iter_last", iter_last, ROW},
+    {"iter_next", iter_next, ROW},
+    {"iter_prev", iter_prev, ROW},
+    {"iter_seek", iter_seek, ROW},
+    {"iter_seek_for_prev", iter_seek_for_prev, ROW},
+    {"iter_next_batch", iter_next_batch, ROW},
+    {NULL, NULL, 0},
 };
 
 static const struct function *const tables[] = {store_functions, batch_functions, iter_functions};
@@ -219,8 +236,14 @@ TEST(pointer_that_never_was_a_handle_is_refused_everywhere)
 {
     int on_the_stack = 0;
     const uintptr_t forged[] = {
-        1, 8, 4096, (uintptr_t)&on_the_stack, (uintptr_t)"text", (uintptr_t)&tables,
-        (uintptr_t)UINT64_C(0x00007fff12345678), (uintptr_t)UINT64_C(0x7fffffffffffffff),
+        1,
+        8,
+        4096,
+        (uintptr_t)&on_the_stack,
+        (uintptr_t) "text",
+        (uintptr_t)&tables,
+        (uintptr_t)UINT64_C(0x00007fff12345678),
+        (uintptr_t)UINT64_C(0x7fffffffffffffff),
         UINTPTR_MAX,
     };
     make_live_handles();
@@ -266,7 +289,8 @@ TEST(freed_handle_is_closed_everywhere)
     sledstore *keyspace;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&batch, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(live.store, NULL, &iter, &error));
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(live.store, TEXT("words"), &keyspace, &error));
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_open_keyspace(live.store, TEXT("words"), &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(batch));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(iter));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(keyspace, &error));

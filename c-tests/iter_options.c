@@ -188,8 +188,8 @@ TEST(bad_options_are_refused)
     sledstore *store = open_with_rows();
     sledstore_iter_options options = defaults;
     sledstore_iter *iter = (sledstore_iter *)(uintptr_t)0x1234;
-#define REFUSED(status, options)                                                                 \
-    CHECK_STATUS(status, sledstore_iter_new(store, options, &iter, &error));                     \
+#define REFUSED(status, options)                                             \
+    CHECK_STATUS(status, sledstore_iter_new(store, options, &iter, &error)); \
     CHECK(iter == NULL)
     options.flags = 8;
     REFUSED(SLEDSTORE_UNSUPPORTED, &options);

@@ -44,7 +44,10 @@ static const struct {
     int32_t number;
     const char *name;
 } statuses[] = {
-#define STATUS(status, number) {status, number, #status}
+#define STATUS(status, number)  \
+    {                           \
+        status, number, #status \
+    }
     STATUS(SLEDSTORE_OK, 0),
     STATUS(SLEDSTORE_IO, -1),
     STATUS(SLEDSTORE_CORRUPTION, -2),
@@ -101,8 +104,8 @@ TEST(every_status_has_its_name_and_a_message_of_its_own)
 
 TEST(numbers_that_are_no_status_are_named_unknown)
 {
-    static const int32_t numbers[] = {1, 2, 11, 99, 102, 12345, -3, -99, -114, INT32_MAX,
-                                      INT32_MIN};
+    static const int32_t numbers[] = {1,  2,   11,   99,        102,      12345,
+                                      -3, -99, -114, INT32_MAX, INT32_MIN};
     const char *unknown = sledstore_status_name(54321);
     CHECK(strcmp(unknown, "SLEDSTORE_UNKNOWN_STATUS") == 0);
     for (size_t at = 0; at < sizeof numbers / sizeof numbers[0]; at++) {
@@ -130,9 +133,13 @@ TEST(retryable_and_misuse_tell_failures_apart)
 {
     static const int32_t retryable[] = {SLEDSTORE_TXN_CONFLICT, SLEDSTORE_TIMEOUT, SLEDSTORE_BUSY,
                                         SLEDSTORE_LOCKED};
-    static const int32_t misuse[] = {SLEDSTORE_INVALID_ARGUMENT, SLEDSTORE_WRONG_HANDLE,
-                                     SLEDSTORE_CLOSED, SLEDSTORE_KEYSPACE_DROPPED, SLEDSTORE_TXN_OVER,
-                                     SLEDSTORE_REENTRANT, SLEDSTORE_FORKED};
+    static const int32_t misuse[] = {SLEDSTORE_INVALID_ARGUMENT,
+                                     SLEDSTORE_WRONG_HANDLE,
+                                     SLEDSTORE_CLOSED,
+                                     SLEDSTORE_KEYSPACE_DROPPED,
+                                     SLEDSTORE_TXN_OVER,
+                                     SLEDSTORE_REENTRANT,
+                                     SLEDSTORE_FORKED};
     for (size_t at = 0; at < STATUS_COUNT; at++) {
         int32_t status = statuses[at].number;
         CHECK(sledstore_status_is_retryable(status) == is_one_of(status, retryable, 4));
@@ -262,8 +269,7 @@ TEST(live_handles_refuses_kinds_that_do_not_exist)
     static const int32_t kinds[] = {-1, 99, INT32_MAX, INT32_MIN};
     for (size_t at = 0; at < sizeof kinds / sizeof kinds[0]; at++) {
         size_t count = 77;
-        CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                     sledstore_live_handles(kinds[at], &count, &error));
+        CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_live_handles(kinds[at], &count, &error));
         CHECK_NUMBER(0, count);
     }
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_live_handles(0, NULL, &error));

@@ -41,15 +41,10 @@ static size_t stores;
 static void *handle_of(size_t kind)
 {
     switch (below(12)) {
-    case 0:
-        return NULL;
-    case 1:
-        return (void *)(uintptr_t)chance();
-    case 2:
-        return stale[below(STALE)];
-    case 3:
-        kind = 1 + below(KINDS - 1);
-        break;
+    case 0: return NULL;
+    case 1: return (void *)(uintptr_t)chance();
+    case 2: return stale[below(STALE)];
+    case 3: kind = 1 + below(KINDS - 1); break;
     }
     return counts[kind] == 0 ? NULL : live[kind][below(counts[kind])].handle;
 }
@@ -85,20 +80,13 @@ static void forget_handle(size_t kind, const void *handle)
 static int32_t free_handle(size_t kind, void *handle)
 {
     switch (kind) {
-    case SLEDSTORE_KIND_STORE:
-        return sledstore_release(handle, NULL);
-    case SLEDSTORE_KIND_BATCH:
-        return sledstore_batch_free(handle);
-    case SLEDSTORE_KIND_ITER:
-        return sledstore_iter_free(handle);
-    case SLEDSTORE_KIND_VALUE:
-        return sledstore_value_free(handle);
-    case SLEDSTORE_KIND_SNAPSHOT:
-        return sledstore_snapshot_free(handle);
-    case SLEDSTORE_KIND_TXN:
-        return sledstore_txn_rollback(handle, NULL);
-    default:
-        return sledstore_error_free(handle);
+    case SLEDSTORE_KIND_STORE: return sledstore_release(handle, NULL);
+    case SLEDSTORE_KIND_BATCH: return sledstore_batch_free(handle);
+    case SLEDSTORE_KIND_ITER: return sledstore_iter_free(handle);
+    case SLEDSTORE_KIND_VALUE: return sledstore_value_free(handle);
+    case SLEDSTORE_KIND_SNAPSHOT: return sledstore_snapshot_free(handle);
+    case SLEDSTORE_KIND_TXN: return sledstore_txn_rollback(handle, NULL);
+    default: return sledstore_error_free(handle);
     }
 }
 
@@ -150,19 +138,13 @@ static sledstore_bytes bytes(void)
     static const char letters[] = "abcdefgh";
     sledstore_bytes some = {letters + below(8), 1};
     switch (below(24)) {
-    case 0:
-        some.data = NULL;
-        break;
-    case 1:
-        some.len = SIZE_MAX - below(2);
-        break;
+    case 0: some.data = NULL; break;
+    case 1: some.len = SIZE_MAX - below(2); break;
     case 2:
         some.data = longest;
         some.len = 4096 + below(2);
         break;
-    case 3:
-        some.len = 0;
-        break;
+    case 3: some.len = 0; break;
     case 4:
         some.data = NULL;
         some.len = 0;
@@ -233,8 +215,8 @@ static void tree_names(void)
     sledstore_value *names[4], **place = OUT(names);
     size_t count = 0;
     /* Without a place for names it tells how many there are. */
-    if (settle(sledstore_keyspace_names(STORE, place, below(5), OUT(&count), why)) &&
-        place != NULL) {
+    if (settle(sledstore_keyspace_names(STORE, place, below(5), OUT(&count), why))
+        && place != NULL) {
         for (size_t at = 0; at < count; at++) {
             remember(SLEDSTORE_KIND_VALUE, names[at], 0);
         }
@@ -326,8 +308,8 @@ static void batch_call(void)
     switch (below(8)) {
     case 0: settle(sledstore_batch_put(BATCH, keyspace, BYTES(*keys), BYTES(value), why)); break;
     case 1:
-        settle(sledstore_batch_put_with_ttl(BATCH, keyspace, BYTES(*keys), BYTES(value), ttl(),
-                                            why));
+        settle(
+            sledstore_batch_put_with_ttl(BATCH, keyspace, BYTES(*keys), BYTES(value), ttl(), why));
         break;
     case 2: settle(sledstore_batch_delete(BATCH, keyspace, BYTES(*keys), why)); break;
     case 3: settle(sledstore_batch_len(BATCH, OUT(&len), why)); break;
@@ -407,8 +389,8 @@ static void read_moment(void)
         break;
     case 1: done = settle(sledstore_txn_get(TXN, KEYSPACE, BYTES(*keys), OUT(values), why)); break;
     case 2:
-        done = settle(sledstore_snapshot_get_many(SNAPSHOT, KEYSPACE, OUT(keys), below(4),
-                                                  OUT(values), why));
+        done = settle(
+            sledstore_snapshot_get_many(SNAPSHOT, KEYSPACE, OUT(keys), below(4), OUT(values), why));
         break;
     case 3:
         done = settle(sledstore_txn_get_many(TXN, KEYSPACE, OUT(keys), below(4), OUT(values), why));
@@ -477,8 +459,8 @@ static void look(void)
     }
     CHECK(sledstore_error_message(other) != NULL);
     CHECK(sledstore_error_os_code(other) >= 0);
-    CHECK(strcmp(sledstore_status_name(sledstore_error_status(other)),
-                 sledstore_status_name(54321)) != 0);
+    CHECK(strcmp(sledstore_status_name(sledstore_error_status(other)), sledstore_status_name(54321))
+          != 0);
 }
 
 static void free_something(void)
@@ -495,11 +477,11 @@ static void free_something(void)
 
 static void step(void)
 {
-    static void (*const calls[])(void) = {point_call, point_call, get,  get_many, batch_call,
-                                          batch_call, move,       move, look,     new_batch,
-                                          new_iter,   tree_names, free_something, open_tree,
-                                          begin,      commit,     read_moment,    read_moment,
-                                          write_moment};
+    static void (*const calls[])(void) = {point_call,     point_call,  get,         get_many,
+                                          batch_call,     batch_call,  move,        move,
+                                          look,           new_batch,   new_iter,    tree_names,
+                                          free_something, open_tree,   begin,       commit,
+                                          read_moment,    read_moment, write_moment};
     static void (*const slow_calls[])(void) = {open_store, open_store, close_store, rare_call};
     failure = NULL;
     why = below(3) == 0 ? NULL : &failure;

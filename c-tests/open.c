@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 /* Opens and expects a failure, and that no handle comes with it. */
-#define CHECK_REFUSED(expected, path, options)                                                   \
-    do {                                                                                         \
-        sledstore *refused = (sledstore *)(uintptr_t)0x1234;                                     \
-        CHECK_STATUS(expected, sledstore_open(path, options, &refused, &error));                 \
-        CHECK(refused == NULL);                                                                  \
+#define CHECK_REFUSED(expected, path, options)                                   \
+    do {                                                                         \
+        sledstore *refused = (sledstore *)(uintptr_t)0x1234;                     \
+        CHECK_STATUS(expected, sledstore_open(path, options, &refused, &error)); \
+        CHECK(refused == NULL);                                                  \
     } while (0)
 
 /* ---- paths ------------------------------------------------------------------------------- */

@@ -136,8 +136,7 @@ TEST(longest_key_works_and_a_longer_one_is_refused)
     /* Such a key cannot be there, and that is the answer to everything else. */
     CHECK_STATUS(SLEDSTORE_OK, sledstore_delete(store, key, MOST_KEY + 1, &error));
     sledstore_value *value;
-    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND,
-                 sledstore_get(store, key, MOST_KEY + 1, &value, &error));
+    CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_get(store, key, MOST_KEY + 1, &value, &error));
     CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_contains(store, key, MOST_KEY + 1, &error));
     CHECK_COUNT(store, 1);
     check_close(store);
@@ -175,8 +174,8 @@ TEST(get_into_fills_the_callers_buffer)
                                                   &error)); /* exactly as large as needed */
     CHECK_NUMBER(5, needed);
     CHECK_BYTES(TEXT("#value##"), buffer, 8);
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_get_into(store, TEXT("key"), buffer, sizeof buffer,
-                                                  &needed, &error));
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_get_into(store, TEXT("key"), buffer, sizeof buffer, &needed, &error));
     CHECK_NUMBER(5, needed);
     CHECK_BYTES(TEXT("valuee##"), buffer, 8); /* nothing behind the value is touched */
     check_close(store);
@@ -243,15 +242,12 @@ TEST(get_many_with_a_bad_key_gives_nothing)
     sledstore_value *guard = (sledstore_value *)(uintptr_t)0x1234;
     sledstore_value *values[3] = {guard, guard, guard};
     sledstore_bytes keys[] = {check_text("a"), {NULL, 1}, check_text("a")};
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_get_many(store, keys, 2, values, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_get_many(store, keys, 2, values, &error));
     CHECK(values[0] == NULL && values[1] == NULL && values[2] == guard);
     keys[1].data = "k";
     keys[1].len = SIZE_MAX;
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_get_many(store, keys, 3, values, &error));
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_get_many(store, NULL, 1, values, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_get_many(store, keys, 3, values, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_get_many(store, NULL, 1, values, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_get_many(store, keys, 1, NULL, &error));
     CHECK_NUMBER(0, check_live(SLEDSTORE_KIND_VALUE));
     check_close(store);
@@ -321,8 +317,7 @@ TEST(swap_with_nothing_deletes_the_expected_value)
 TEST(swap_of_nothing_with_nothing_checks_absence)
 {
     sledstore *store = check_open("store");
-    CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_compare_and_swap(store, TEXT("key"), NULL, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_compare_and_swap(store, TEXT("key"), NULL, NULL, &error));
     check_put(store, "key", "value");
     CHECK_STATUS(SLEDSTORE_CAS_MISMATCH,
                  sledstore_compare_and_swap(store, TEXT("key"), NULL, NULL, &error));

@@ -16,12 +16,9 @@ OTHER_PROCESS(open_it)
 {
     sledstore *other;
     switch (sledstore_open(path, NULL, &other, NULL)) {
-    case SLEDSTORE_OK:
-        return sledstore_close(other, NULL) == SLEDSTORE_OK ? 10 : 11;
-    case SLEDSTORE_LOCKED:
-        return 12;
-    default:
-        return 13;
+    case SLEDSTORE_OK: return sledstore_close(other, NULL) == SLEDSTORE_OK ? 10 : 11;
+    case SLEDSTORE_LOCKED: return 12;
+    default: return 13;
     }
 }
 

@@ -188,8 +188,7 @@ TEST(past_the_bound_the_oldest_snapshot_ends_and_says_so)
     sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
     sledstore *store;
     options.snapshot_memory = 4096;
-    CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_open(check_path("store"), &options, &store, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), &options, &store, &error));
     for (int row = 0; row < 100; row++) {
         char key[16];
         snprintf(key, sizeof key, "%03d", row);
@@ -277,14 +276,13 @@ TEST(snapshot_refuses_keyspaces_of_other_stores)
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_snapshot_get(snapshot, other, TEXT("a"), &value, &error));
     CHECK(value == NULL);
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_snapshot_get_into(snapshot, other, TEXT("a"),
-                                                                    NULL, 0, &needed, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+                 sledstore_snapshot_get_into(snapshot, other, TEXT("a"), NULL, 0, &needed, &error));
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_snapshot_get_many(snapshot, other, &key, 1, &value, &error));
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_snapshot_contains(snapshot, other, TEXT("a"), &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_snapshot_count(snapshot, other, &number, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_snapshot_count(snapshot, other, &number, &error));
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_snapshot_iter_new(snapshot, other, NULL, &iter, &error));
     CHECK(iter == NULL);
@@ -309,12 +307,12 @@ TEST(snapshot_functions_refuse_bad_arguments)
     CHECK_STATUS(invalid, sledstore_snapshot_new(store, NULL, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_get(snapshot, NULL, TEXT("a"), NULL, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_get(snapshot, NULL, NULL, 1, &value, &error));
-    CHECK_STATUS(invalid, sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), small, 2, NULL,
-                                                      &error));
-    CHECK_STATUS(invalid, sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), NULL, 2, &needed,
-                                                      &error));
-    CHECK_STATUS(invalid, sledstore_snapshot_get_into(snapshot, NULL, NULL, 2, small, 2, &needed,
-                                                      &error));
+    CHECK_STATUS(invalid,
+                 sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), small, 2, NULL, &error));
+    CHECK_STATUS(invalid,
+                 sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), NULL, 2, &needed, &error));
+    CHECK_STATUS(invalid,
+                 sledstore_snapshot_get_into(snapshot, NULL, NULL, 2, small, 2, &needed, &error));
     CHECK_STATUS(SLEDSTORE_BUFFER_TOO_SMALL,
                  sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), small, 2, &needed, &error));
     CHECK_NUMBER(4, needed);
@@ -324,8 +322,7 @@ TEST(snapshot_functions_refuse_bad_arguments)
     CHECK_STATUS(invalid, sledstore_snapshot_get_many(snapshot, NULL, &bad, 1, &value, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_get_many(snapshot, NULL, NULL, 1, &value, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_get_many(snapshot, NULL, &bad, 1, NULL, &error));
-    CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_snapshot_get_many(snapshot, NULL, NULL, 0, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_snapshot_get_many(snapshot, NULL, NULL, 0, NULL, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_contains(snapshot, NULL, NULL, 1, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_count(snapshot, NULL, NULL, &error));
     CHECK_STATUS(invalid, sledstore_snapshot_iter_new(snapshot, NULL, NULL, NULL, &error));
@@ -357,8 +354,8 @@ TEST(freed_snapshot_says_closed)
     CHECK(sledstore_snapshot_free(NULL) == SLEDSTORE_OK);
     CHECK(sledstore_snapshot_free((sledstore_snapshot *)store) == SLEDSTORE_WRONG_HANDLE);
     CHECK_STATUS(closed, sledstore_snapshot_get(snapshot, NULL, TEXT("a"), &value, &error));
-    CHECK_STATUS(closed, sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), NULL, 0, &needed,
-                                                     &error));
+    CHECK_STATUS(closed,
+                 sledstore_snapshot_get_into(snapshot, NULL, TEXT("a"), NULL, 0, &needed, &error));
     CHECK_STATUS(closed, sledstore_snapshot_get_many(snapshot, NULL, &key, 1, &value, &error));
     CHECK_STATUS(closed, sledstore_snapshot_contains(snapshot, NULL, TEXT("a"), &error));
     CHECK_STATUS(closed, sledstore_snapshot_count(snapshot, NULL, &number, &error));

@@ -11,8 +11,8 @@ TEST(reopened_store_has_everything)
     sledstore *words = check_open_tree(store, "words");
     check_put(store, "U+2603", "SNOWMAN");
     check_put(words, "snowman", "U+2603");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_put_with_ttl(store, TEXT("session"), TEXT("token"),
-                                                      3600000, &error));
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_put_with_ttl(store, TEXT("session"), TEXT("token"), 3600000, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_close(store, &error));
 
     CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), NULL, &store, &error));
@@ -156,7 +156,8 @@ TEST(keyspaces_keep_their_keys_apart)
 {
     sledstore *store = check_open("store");
     sledstore *words = check_open_tree(store, "words");
-    sledstore *defaults = check_open_tree(store, "default"); /* another handle of the same keyspace */
+    sledstore *defaults =
+        check_open_tree(store, "default"); /* another handle of the same keyspace */
     check_put(store, "key", "in default");
     check_put(words, "key", "in words");
     CHECK_VALUE(defaults, "key", "in default");
@@ -194,8 +195,7 @@ TEST(reserved_and_empty_keyspace_names_are_refused)
                      sledstore_open_keyspace(store, TEXT(names[at]), &keyspace, &error));
         CHECK(keyspace == NULL);
     }
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_open_keyspace(store, NULL, 0, &keyspace, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_open_keyspace(store, NULL, 0, &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_open_keyspace(store, NULL, 5, &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
@@ -274,7 +274,8 @@ TEST(keyspace_names_fill_all_or_nothing)
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_keyspace_names(store, NULL, 1, &count, &error));
     CHECK_NUMBER(0, count);
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_keyspace_names(store, names, 1, NULL, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_keyspace_names(store, names, 1, NULL, &error));
     check_close(store);
 }
 

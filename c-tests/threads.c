@@ -154,7 +154,8 @@ static void *fill_batch(void *result)
     size_t *accepted = result;
     for (int round = 0; round < 4 * ROUNDS; round++) {
         if (CHECK_ONE_OF(sledstore_batch_put(batch, NULL, TEXT("key"), TEXT("value"), &error),
-                         SLEDSTORE_OK, SLEDSTORE_BUSY) == SLEDSTORE_OK) {
+                         SLEDSTORE_OK, SLEDSTORE_BUSY)
+            == SLEDSTORE_OK) {
             ++*accepted;
         }
     }
@@ -206,7 +207,8 @@ static void *walk_until_freed(void *unused)
     sledstore_pair row;
     (void)unused;
     while (CHECK_ONE_OF(sledstore_iter_first(iter, &row, &error), SLEDSTORE_OK, SLEDSTORE_BUSY,
-                        SLEDSTORE_CLOSED) != SLEDSTORE_CLOSED) {
+                        SLEDSTORE_CLOSED)
+           != SLEDSTORE_CLOSED) {
     }
     return NULL;
 }
@@ -296,12 +298,14 @@ static void *use_until_closed(void *number)
         sledstore_iter *own;
         sledstore_pair row;
         if (CHECK_ONE_OF(sledstore_put(store, TEXT("key"), TEXT("value"), &error), SLEDSTORE_OK,
-                         SLEDSTORE_CLOSED) == SLEDSTORE_CLOSED) {
+                         SLEDSTORE_CLOSED)
+            == SLEDSTORE_CLOSED) {
             return NULL;
         }
         count_acknowledged(1);
         if (CHECK_ONE_OF(sledstore_get(store, TEXT("key"), &found, &error), SLEDSTORE_OK,
-                         SLEDSTORE_CLOSED) == SLEDSTORE_CLOSED) {
+                         SLEDSTORE_CLOSED)
+            == SLEDSTORE_CLOSED) {
             return NULL;
         }
         CHECK_BYTES(TEXT("value"), sledstore_value_data(found), sledstore_value_len(found));
@@ -310,7 +314,8 @@ static void *use_until_closed(void *number)
             continue; /* half of the threads open iterators, which keep a close BUSY */
         }
         if (CHECK_ONE_OF(sledstore_iter_new(store, NULL, &own, &error), SLEDSTORE_OK,
-                         SLEDSTORE_CLOSED) == SLEDSTORE_CLOSED) {
+                         SLEDSTORE_CLOSED)
+            == SLEDSTORE_CLOSED) {
             return NULL;
         }
         CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_next(own, &row, &error));
@@ -344,7 +349,10 @@ static void *close_store(void *unused)
 {
     (void)unused;
     return CHECK_ONE_OF(sledstore_close(store, &error), SLEDSTORE_OK, SLEDSTORE_CLOSED,
-                        SLEDSTORE_BUSY) == SLEDSTORE_OK ? &store : NULL;
+                        SLEDSTORE_BUSY)
+                   == SLEDSTORE_OK
+               ? &store
+               : NULL;
 }
 
 TEST(store_is_closed_by_exactly_one_of_many_threads)

@@ -109,7 +109,7 @@ TEST(changed_key_that_was_read_is_a_conflict)
     CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(two, 0, &error));
     CHECK_VALUE(store, "balance", "11");
     CHECK_STATUS(SLEDSTORE_TXN_OVER, sledstore_txn_commit(two, 0, &error)); /* gone all the same */
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(blind, 0, &error)); /* it only wrote */
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(blind, 0, &error));     /* it only wrote */
     CHECK_VALUE(store, "balance", "13");
     check_close(store);
 }
@@ -259,14 +259,13 @@ TEST(transaction_functions_refuse_bad_arguments)
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_txn_put(txn, NULL, longest, sizeof longest, TEXT("1"), &error));
     CHECK_STATUS(invalid, sledstore_txn_put_with_ttl(txn, NULL, NULL, 1, TEXT("1"), 9, &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_txn_put_with_ttl(txn, NULL, longest,
-                                                                   sizeof longest, TEXT("1"), 9,
-                                                                   &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+                 sledstore_txn_put_with_ttl(txn, NULL, longest, sizeof longest, TEXT("1"), 9,
+                                            &error));
     CHECK_STATUS(invalid, sledstore_txn_delete(txn, NULL, NULL, 1, &error));
     CHECK_STATUS(invalid, sledstore_txn_iter_new(txn, NULL, NULL, NULL, &error));
     options.flags = 8;
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_txn_iter_new(txn, NULL, &options, &iter, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_txn_iter_new(txn, NULL, &options, &iter, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_commit((sledstore_txn *)store, 0, &error));
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_txn_rollback((sledstore_txn *)store, &error));
     CHECK_STATUS(invalid, sledstore_txn_commit(NULL, 0, &error));
@@ -338,7 +337,7 @@ TEST(transaction_used_by_two_threads_is_busy_and_not_harmed)
 struct work {
     sledstore *store;
     int calls, destroyed;
-    int conflicts;  /* in how many calls another writer comes in between */
+    int conflicts; /* in how many calls another writer comes in between */
     int32_t answer;
 };
 

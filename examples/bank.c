@@ -22,27 +22,33 @@ struct transfer {
     int refused;
 };
 
-static void fail(const char *task, sledstore_status status) {
+static void fail(const char *task, sledstore_status status)
+{
     fprintf(stderr, "bank: cannot %s: %s\n", task, sledstore_status_name(status));
     exit(1);
 }
 
-static void check(const char *task, sledstore_status status) {
+static void check(const char *task, sledstore_status status)
+{
     if (status < 0) fail(task, status);
 }
 
-static sledstore_status balance(sledstore_txn *txn, uint32_t account, int64_t *money) {
+static sledstore_status balance(sledstore_txn *txn, uint32_t account, int64_t *money)
+{
     size_t len;
-    return sledstore_txn_get_into(txn, accounts, &account, sizeof account, money, sizeof *money, &len, NULL);
+    return sledstore_txn_get_into(txn, accounts, &account, sizeof account, money, sizeof *money,
+                                  &len, NULL);
 }
 
-static sledstore_status set_balance(sledstore_txn *txn, uint32_t account, int64_t money) {
+static sledstore_status set_balance(sledstore_txn *txn, uint32_t account, int64_t money)
+{
     return sledstore_txn_put(txn, accounts, &account, sizeof account, &money, sizeof money, NULL);
 }
 
 /* SLEDSTORE_OK commits, anything else rolls back. Another teller who changes one of the two accounts
  * meanwhile makes the commit a conflict, and then this is called again. */
-static int32_t transfer(void *ctx, sledstore_txn *txn) {
+static int32_t transfer(void *ctx, sledstore_txn *txn)
+{
     struct transfer *job = ctx;
     int64_t from, to;
     sledstore_status status = balance(txn, job->from, &from);
@@ -52,10 +58,12 @@ static int32_t transfer(void *ctx, sledstore_txn *txn) {
     if (job->refused) return SLEDSTORE_OK; /* nothing was written, so nothing is changed */
     if ((status = set_balance(txn, job->from, from - job->amount)) < 0) return status;
     if ((status = set_balance(txn, job->to, to + job->amount)) < 0) return status;
-    return sledstore_txn_put(txn, journal, &job->number, sizeof job->number, job, sizeof *job, NULL);
+    return sledstore_txn_put(txn, journal, &job->number, sizeof job->number, job, sizeof *job,
+                             NULL);
 }
 
-static void *teller(void *number) {
+static void *teller(void *number)
+{
     uint32_t chance = 12345 + *(uint32_t *)number;
     for (uint64_t i = 0; i < TRANSFERS; i++) {
         struct transfer job = {0, 0, 0, 0, 0};
@@ -73,7 +81,8 @@ static void *teller(void *number) {
 }
 
 /* All accounts at one moment: an iterator shows the keyspace as it was when it was made. */
-static int64_t audit(void) {
+static int64_t audit(void)
+{
     sledstore_iter *rows;
     sledstore_pair row;
     sledstore_status status;
@@ -89,7 +98,8 @@ static int64_t audit(void) {
     return sum;
 }
 
-int main(void) {
+int main(void)
+{
     pthread_t threads[TELLERS];
     uint32_t numbers[TELLERS];
     uint64_t transfers = 0;
@@ -103,13 +113,14 @@ int main(void) {
     }
     for (uint32_t i = 0; i < TELLERS; i++) {
         numbers[i] = i;
-        if (pthread_create(&threads[i], NULL, teller, &numbers[i]) != 0) fail("start a teller", SLEDSTORE_OTHER);
+        if (pthread_create(&threads[i], NULL, teller, &numbers[i]) != 0)
+            fail("start a teller", SLEDSTORE_OTHER);
     }
     for (; audits < 200; audits++) wrong += audit() != (int64_t)ACCOUNTS * OPENING;
     for (int i = 0; i < TELLERS; i++) pthread_join(threads[i], NULL);
     check("count transfers", sledstore_count(journal, &transfers, NULL));
-    printf("%u tellers made %llu transfers of %u wishes; %d audits meanwhile, %d of them wrong\n", TELLERS,
-           (unsigned long long)transfers, TELLERS * TRANSFERS, audits, wrong);
+    printf("%u tellers made %llu transfers of %u wishes; %d audits meanwhile, %d of them wrong\n",
+           TELLERS, (unsigned long long)transfers, TELLERS * TRANSFERS, audits, wrong);
     wrong += audit() != (int64_t)ACCOUNTS * OPENING;
     check("close the bank", sledstore_close(accounts, NULL));
     return wrong != 0;

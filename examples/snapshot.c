@@ -10,13 +10,15 @@
 
 enum { ROWS = 10000 };
 
-static void check(const char *task, sledstore_status status) {
+static void check(const char *task, sledstore_status status)
+{
     if (status >= 0) return;
     fprintf(stderr, "snapshot: cannot %s: %s\n", task, sledstore_status_name(status));
     exit(1);
 }
 
-static void write_all(sledstore *store, const char *value) {
+static void write_all(sledstore *store, const char *value)
+{
     for (int row = 0; row < ROWS; row++) {
         char key[16];
         int len = snprintf(key, sizeof key, "row %05d", row);
@@ -25,18 +27,21 @@ static void write_all(sledstore *store, const char *value) {
 }
 
 /* How many rows of an iterator have this value. */
-static int rows_with(sledstore_iter *rows, const char *value) {
+static int rows_with(sledstore_iter *rows, const char *value)
+{
     sledstore_pair row;
     sledstore_status status;
     int count = 0;
     while ((status = sledstore_iter_next(rows, &row, NULL)) == SLEDSTORE_OK)
-        count += row.value.len == strlen(value) && memcmp(row.value.data, value, row.value.len) == 0;
+        count +=
+            row.value.len == strlen(value) && memcmp(row.value.data, value, row.value.len) == 0;
     check("go on", status);
     check("free an iterator", sledstore_iter_free(rows));
     return count;
 }
 
-int main(void) {
+int main(void)
+{
     sledstore *store;
     sledstore_snapshot *before;
     sledstore_iter *rows;

@@ -2126,6 +2126,52 @@ sledstore_status sledstore_txn_begin(const struct sledstore *store,
                                      struct sledstore_error **error);
 
 /**
+ * Makes all writes of a transaction, or none, and ends it. What was written is seen by every read
+ * that begins afterwards.
+ *
+ * @param txn         the transaction. It is gone after every status but SLEDSTORE_BUSY,
+ *                    SLEDSTORE_REENTRANT, SLEDSTORE_FORKED, those that say that it is no live
+ *                    transaction, and SLEDSTORE_UNSUPPORTED for a durability that this version does
+ *                    not know.
+ * @param durability  as in sledstore_batch_apply().
+ * @param error       see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: this version does not know the durability, or the
+ * writes have more than 4 GiB in all, and nothing was written; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and
+ * nothing of it was; begin a new one and do all of it again. To write the same value, or the
+ * expiry alone, is to write; to delete a key that is not there, or that a key expires, is not; and
+ * what it reads of its own writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
+ * had read has ended, see sledstore_txn_get(), and nothing was written; without reads, or without
+ * writes, it has no need of that moment. SLEDSTORE_BUSY: another thread is using it;
+ * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
+ * SLEDSTORE_TXN_OVER: it was committed or rolled back before; SLEDSTORE_KEYSPACE_DROPPED: it wrote,
+ * and a keyspace that it used was dropped, and nothing was written; the handle statuses; the engine statuses.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_commit(struct sledstore_txn *txn,
+                                      uint32_t durability,
+                                      struct sledstore_error **error);
+
+/**
+ * Forgets all writes of a transaction, and ends it.
+ *
+ * @param txn    the transaction; NULL does nothing. It is gone after SLEDSTORE_OK.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: another thread is using it;
+ * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
+ * SLEDSTORE_TXN_OVER: it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE;
+ * SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
+                                        struct sledstore_error **error);
+
+/**
  * Reads the value of a key, without copying it.
  *
  * @param txn       the transaction.
@@ -2235,6 +2281,50 @@ sledstore_status sledstore_txn_contains(struct sledstore_txn *txn,
                                         struct sledstore_error **error);
 
 /**
+ * Counts the keys of a keyspace as a transaction sees them, with its own writes. It walks over
+ * them, so it takes as long as there are many, and all of the keyspace counts as read.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param count     receives the number; 0 on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; otherwise as
+ * sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_count(struct sledstore_txn *txn,
+                                     const struct sledstore *keyspace,
+                                     uint64_t *count,
+                                     struct sledstore_error **error);
+
+/**
+ * Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those
+ * that it makes while the iterator is open. What it goes over counts as read, as far as it goes.
+ * When the transaction has ended its moves answer SLEDSTORE_TXN_OVER, and it still has to be freed.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param options   see sledstore_iter_options; NULL: all rows.
+ * @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_UNSUPPORTED: also if keyspace is one of another store; SLEDSTORE_BUSY:
+ * another thread is using the transaction; otherwise as sledstore_iter_new(). Its moves answer
+ * SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
+                                        const struct sledstore *keyspace,
+                                        const struct sledstore_iter_options *options,
+                                        struct sledstore_iter **iter,
+                                        struct sledstore_error **error);
+
+/**
  * Writes the value of a key, like sledstore_put(), once the transaction is committed.
  *
  * @param txn        the transaction.
@@ -2312,108 +2402,6 @@ sledstore_status sledstore_txn_delete(struct sledstore_txn *txn,
                                       struct sledstore_error **error);
 
 /**
- * Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those
- * that it makes while the iterator is open. What it goes over counts as read, as far as it goes.
- * When the transaction has ended its moves answer SLEDSTORE_TXN_OVER, and it still has to be freed.
- *
- * @param txn       the transaction.
- * @param keyspace  as in sledstore_txn_get().
- * @param options   see sledstore_iter_options; NULL: all rows.
- * @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
- * @param error     see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_UNSUPPORTED: also if keyspace is one of another store; SLEDSTORE_BUSY:
- * another thread is using the transaction; otherwise as sledstore_iter_new(). Its moves answer
- * SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
- *
- * Threads: one at a time for each transaction. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
-                                        const struct sledstore *keyspace,
-                                        const struct sledstore_iter_options *options,
-                                        struct sledstore_iter **iter,
-                                        struct sledstore_error **error);
-
-/**
- * Makes all writes of a transaction, or none, and ends it. What was written is seen by every read
- * that begins afterwards.
- *
- * @param txn         the transaction. It is gone after every status but SLEDSTORE_BUSY,
- *                    SLEDSTORE_REENTRANT, SLEDSTORE_FORKED, those that say that it is no live
- *                    transaction, and SLEDSTORE_UNSUPPORTED for a durability that this version does
- *                    not know.
- * @param durability  as in sledstore_batch_apply().
- * @param error       see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: this version does not know the durability, or the
- * writes have more than 4 GiB in all, and nothing was written; SLEDSTORE_TXN_CONFLICT: something that it had read was written, and
- * nothing of it was; begin a new one and do all of it again. To write the same value, or the
- * expiry alone, is to write; to delete a key that is not there, or that a key expires, is not; and
- * what it reads of its own writes it has not read. SLEDSTORE_CAPACITY_EXCEEDED: the moment that it
- * had read has ended, see sledstore_txn_get(), and nothing was written; without reads, or without
- * writes, it has no need of that moment. SLEDSTORE_BUSY: another thread is using it;
- * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
- * SLEDSTORE_TXN_OVER: it was committed or rolled back before; SLEDSTORE_KEYSPACE_DROPPED: it wrote,
- * and a keyspace that it used was dropped, and nothing was written; the handle statuses; the engine statuses.
- *
- * Threads: one at a time for each transaction. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_txn_commit(struct sledstore_txn *txn,
-                                      uint32_t durability,
-                                      struct sledstore_error **error);
-
-/**
- * Forgets all writes of a transaction, and ends it.
- *
- * @param txn    the transaction; NULL does nothing. It is gone after SLEDSTORE_OK.
- * @param error  see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_BUSY: another thread is using it;
- * SLEDSTORE_REENTRANT: it is the transaction of a callback, see sledstore_txn_run();
- * SLEDSTORE_TXN_OVER: it was committed or rolled back before; SLEDSTORE_WRONG_HANDLE;
- * SLEDSTORE_FORKED; SLEDSTORE_PANIC.
- *
- * Threads: one at a time for each transaction. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
-                                        struct sledstore_error **error);
-
-/**
- * Runs a callback in a transaction and commits it; if another writer came in between, begins
- * again, with growing pauses: the callback is called 100 times at most, which takes about a
- * second. There is an example under CALLBACKS in the head of this file.
- *
- * Inside of the callback, txn is used like any other transaction, but is not committed or rolled
- * back: sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone
- * when the callback has returned. The callback may use the library in every other way, but cannot
- * close or release the handle that this call was given; what it writes past the transaction stays.
- * If it forks and returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on
- * in the parent.
- *
- * @param store     as in sledstore_txn_begin().
- * @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once,
- *                  unless the status is SLEDSTORE_FORKED or the struct itself is not valid.
- * @param error     see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither
- * SLEDSTORE_OK nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status:
- * nothing was written; SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was
- * written; SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is
- * wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
- * SLEDSTORE_REENTRANT also if 12 calls of it are under way on this thread, each in the
- * callback of the one before; otherwise as sledstore_txn_begin() and sledstore_txn_commit().
- *
- * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_txn_run(const struct sledstore *store,
-                                   const struct sledstore_txn_callback *callback,
-                                   struct sledstore_error **error);
-
-/**
  * Marks what a transaction has written so far, in all keyspaces, so that it can be rolled back to
  * it. A transaction may have any number of savepoints. There is nothing to be freed: they end with
  * the transaction. From the first savepoint on, the transaction keeps in memory what it overwrites
@@ -2456,6 +2444,38 @@ sledstore_status sledstore_txn_rollback_to(struct sledstore_txn *txn,
                                            struct sledstore_error **error);
 
 /**
+ * Runs a callback in a transaction and commits it; if another writer came in between, begins
+ * again, with growing pauses: the callback is called 100 times at most, which takes about a
+ * second. There is an example under CALLBACKS in the head of this file.
+ *
+ * Inside of the callback, txn is used like any other transaction, but is not committed or rolled
+ * back: sledstore_txn_commit() and sledstore_txn_rollback() answer SLEDSTORE_REENTRANT. It is gone
+ * when the callback has returned. The callback may use the library in every other way, but cannot
+ * close or release the handle that this call was given; what it writes past the transaction stays.
+ * If it forks and returns in the child too, the call answers SLEDSTORE_FORKED there, and goes on
+ * in the parent.
+ *
+ * @param store     as in sledstore_txn_begin().
+ * @param callback  see sledstore_txn_callback. The struct is copied. destroy is called once,
+ *                  unless the status is SLEDSTORE_FORKED or the struct itself is not valid.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it was committed; whatever the callback answered, if that is neither
+ * SLEDSTORE_OK nor SLEDSTORE_TXN_CONFLICT, and SLEDSTORE_OTHER for a number that is no status:
+ * nothing was written; SLEDSTORE_TXN_CONFLICT: every attempt met another writer, and nothing was
+ * written; SLEDSTORE_INVALID_ARGUMENT: callback or its function run is NULL, or struct_size is
+ * wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
+ * SLEDSTORE_REENTRANT also if 12 calls of it are under way on this thread, each in the
+ * callback of the one before; otherwise as sledstore_txn_begin() and sledstore_txn_commit().
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_run(const struct sledstore *store,
+                                   const struct sledstore_txn_callback *callback,
+                                   struct sledstore_error **error);
+
+/**
  * Counts the keys from one key up to, not including, another one, exactly, as they are at the moment
  * of the call; expired keys are not there. It walks over them, so it takes as long as there are many,
  * while writers go on. NULL means that there is no such limit; not NULL with length 0 is the empty
@@ -2483,26 +2503,6 @@ sledstore_status sledstore_count_range(const struct sledstore *store,
                                        size_t hi_len,
                                        uint64_t *count,
                                        struct sledstore_error **error);
-
-/**
- * Counts the keys of a keyspace as a transaction sees them, with its own writes. It walks over
- * them, so it takes as long as there are many, and all of the keyspace counts as read.
- *
- * @param txn       the transaction.
- * @param keyspace  as in sledstore_txn_get().
- * @param count     receives the number; 0 on failure.
- * @param error     see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; otherwise as
- * sledstore_txn_get().
- *
- * Threads: one at a time for each transaction. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_txn_count(struct sledstore_txn *txn,
-                                     const struct sledstore *keyspace,
-                                     uint64_t *count,
-                                     struct sledstore_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

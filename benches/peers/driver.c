@@ -87,43 +87,52 @@ static const struct peer *const peers[] = {
 
 enum { PEERS = sizeof peers / sizeof *peers };
 
-void must(int ok, const char *store, const char *words) {
+void must(int ok, const char *store, const char *words)
+{
     if (ok) return;
     fprintf(stderr, "%s: %s\n", store, words ? words : "failed");
     exit(1);
 }
 
-static double now(void) {
+static double now(void)
+{
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
-static uint64_t mix(uint64_t x) {
+static uint64_t mix(uint64_t x)
+{
     x += 0x9e3779b97f4a7c15;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
     x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
     return x ^ (x >> 31);
 }
 
-static void make_key(char *key, uint64_t number) {
+static void make_key(char *key, uint64_t number)
+{
     uint64_t halves[2] = {mix(number), mix(~number)};
     memcpy(key, halves, KEY);
 }
 
 /* Bytes that no store can compress. */
-static void make_value(char *value, uint64_t number) {
+static void make_value(char *value, uint64_t number)
+{
     for (size_t at = 0; at < VALUE; at += 8) {
         uint64_t part = mix(number * 31 + at);
         memcpy(value + at, &part, VALUE - at < 8 ? VALUE - at : 8);
     }
 }
 
-static int by_key(const void *left, const void *right) { return memcmp(left, right, KEY); }
+static int by_key(const void *left, const void *right)
+{
+    return memcmp(left, right, KEY);
+}
 
 /* Puts rows by batches or transactions of `size`; new keys from `from` on. Answers with the time a row. */
 static double in_batches(const struct peer *peer, void *store, uint64_t from, long rows, int size,
-                         int transaction, int sorted) {
+                         int transaction, int sorted)
+{
     char value[VALUE], *keys = malloc((size_t)rows * KEY);
     double begun;
     rows -= rows % size;
@@ -149,7 +158,8 @@ struct writer {
     long rows;
 };
 
-static void *write_durably(void *argument) {
+static void *write_durably(void *argument)
+{
     struct writer *writer = argument;
     char key[KEY], value[VALUE];
     for (long row = 0; row < writer->rows; row++) {
@@ -160,21 +170,23 @@ static void *write_durably(void *argument) {
     return NULL;
 }
 
-static double durable(const struct peer *peer, void *store, uint64_t from, int threads) {
+static double durable(const struct peer *peer, void *store, uint64_t from, int threads)
+{
     struct writer writers[THREADS];
     pthread_t handles[THREADS];
     long rows = DURABLE / threads < 25 ? 25 : DURABLE / threads;
     double begun = now();
     for (int thread = 0; thread < threads; thread++) {
         writers[thread] = (struct writer){peer, store, from + (uint64_t)(thread * rows), rows};
-        must(pthread_create(&handles[thread], NULL, write_durably, &writers[thread]) == 0, peer->name,
-             "no thread");
+        must(pthread_create(&handles[thread], NULL, write_durably, &writers[thread]) == 0,
+             peer->name, "no thread");
     }
     for (int thread = 0; thread < threads; thread++) pthread_join(handles[thread], NULL);
     return (now() - begun) / (double)(rows * threads);
 }
 
-static void measure_writes(const struct peer *peer, void *store, long rows, double *result) {
+static void measure_writes(const struct peer *peer, void *store, long rows, double *result)
+{
     char key[KEY], value[VALUE];
     long some = rows / 5;
     uint64_t fresh = (uint64_t)rows;
@@ -206,19 +218,23 @@ static void measure_writes(const struct peer *peer, void *store, long rows, doub
         enum work work;
         int size, transaction, sorted;
     } kinds[] = {
-        {BATCH_10, 10, 0, 0},   {BATCH_1000_SORTED, 1000, 0, 1}, {BATCH_1000_RANDOM, 1000, 0, 0},
-        {TXN_1, 1, 1, 0},       {TXN_10, 10, 1, 0},              {TXN_100, 100, 1, 0},
+        {BATCH_10, 10, 0, 0},
+        {BATCH_1000_SORTED, 1000, 0, 1},
+        {BATCH_1000_RANDOM, 1000, 0, 0},
+        {TXN_1, 1, 1, 0},
+        {TXN_10, 10, 1, 0},
+        {TXN_100, 100, 1, 0},
     };
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         long part = kinds[kind].size == 1 ? some / 4 : some / 2;
-        result[kinds[kind].work] =
-            in_batches(peer, store, fresh, part, kinds[kind].size, kinds[kind].transaction,
-                       kinds[kind].sorted);
+        result[kinds[kind].work] = in_batches(peer, store, fresh, part, kinds[kind].size,
+                                              kinds[kind].transaction, kinds[kind].sorted);
         fresh += (uint64_t)part;
     }
 }
 
-static void measure_reads(const struct peer *peer, void *store, long rows, double *result) {
+static void measure_reads(const struct peer *peer, void *store, long rows, double *result)
+{
     char key[KEY], value[MAX_VALUE];
     long some = rows / 5, found = 0;
     double begun = now();
@@ -243,7 +259,8 @@ static void measure_reads(const struct peer *peer, void *store, long rows, doubl
     }
 }
 
-static void measure(const struct peer *peer, const char *directory, long rows, double *result) {
+static void measure(const struct peer *peer, const char *directory, long rows, double *result)
+{
     char key[KEY], path[4096];
     double begun;
     long some = rows / 5;
@@ -262,7 +279,7 @@ static void measure(const struct peer *peer, const char *directory, long rows, d
     begun = now();
     for (long row = 0; row < some; row++) {
         make_key(key, (uint64_t)row * 3 % (uint64_t)rows);
-        peer->delete(store, key, KEY);
+        peer->delete (store, key, KEY);
     }
     result[DELETE] = (now() - begun) / (double)some;
     peer->close(store);
@@ -277,7 +294,8 @@ static void measure(const struct peer *peer, const char *directory, long rows, d
 }
 
 /* One round of one store, in a process of its own. */
-static void round_of(const struct peer *peer, const char *directory, long rows, double *result) {
+static void round_of(const struct peer *peer, const char *directory, long rows, double *result)
+{
     char command[4200];
     int ends[2], status;
     pid_t child;
@@ -300,12 +318,14 @@ static void round_of(const struct peer *peer, const char *directory, long rows, 
     must(system(command) == 0, peer->name, "its files cannot be removed");
 }
 
-static int by_size(const void *left, const void *right) {
+static int by_size(const void *left, const void *right)
+{
     double one = *(const double *)left, other = *(const double *)right;
     return (one > other) - (one < other);
 }
 
-int main(int count, char **arguments) {
+int main(int count, char **arguments)
+{
     static double results[PEERS][WORKS][MOST_ROUNDS];
     long rows = count > 2 ? atol(arguments[2]) : 1000000;
     int rounds = count > 3 ? atoi(arguments[3]) : 3;
@@ -321,7 +341,8 @@ int main(int count, char **arguments) {
             round_of(peers[peer], arguments[1], rows, result);
             for (int work = 0; work < WORKS; work++) results[peer][work][round] = result[work];
         }
-    printf("%ld rows of %d + %d bytes, medians of %d rounds, ns a row unless it says otherwise.\n\n",
+    printf("%ld rows of %d + %d bytes, medians of %d rounds, ns a row unless it says "
+           "otherwise.\n\n",
            rows, KEY, VALUE, rounds);
     printf("| work |");
     for (int peer = 0; peer < PEERS; peer++) printf(" %s |", peers[peer]->name);

@@ -19,9 +19,13 @@ struct batch {
     leveldb_writebatch_t *batch;
 };
 
-static void check(char *error) { must(error == NULL, "LevelDB", error); }
+static void check(char *error)
+{
+    must(error == NULL, "LevelDB", error);
+}
 
-static void *open_store(const char *directory, int durable) {
+static void *open_store(const char *directory, int durable)
+{
     struct store *store = malloc(sizeof *store);
     char *error = NULL;
     store->options = leveldb_options_create();
@@ -40,7 +44,8 @@ static void *open_store(const char *directory, int durable) {
     return store;
 }
 
-static void close_store(void *handle) {
+static void close_store(void *handle)
+{
     struct store *store = handle;
     leveldb_close(store->db);
     leveldb_options_destroy(store->options);
@@ -51,14 +56,16 @@ static void close_store(void *handle) {
     free(store);
 }
 
-static void put(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void put(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     struct store *store = handle;
     char *error = NULL;
     leveldb_put(store->db, store->write, key, key_len, value, value_len, &error);
     check(error);
 }
 
-static long get(void *handle, const void *key, size_t key_len, void *value, size_t capacity) {
+static long get(void *handle, const void *key, size_t key_len, void *value, size_t capacity)
+{
     struct store *store = handle;
     char *error = NULL;
     size_t length = 0;
@@ -71,14 +78,16 @@ static long get(void *handle, const void *key, size_t key_len, void *value, size
     return (long)length;
 }
 
-static void delete(void *handle, const void *key, size_t key_len) {
+static void delete (void *handle, const void *key, size_t key_len)
+{
     struct store *store = handle;
     char *error = NULL;
     leveldb_delete(store->db, store->write, key, key_len, &error);
     check(error);
 }
 
-static void *begin(void *handle, int transaction) {
+static void *begin(void *handle, int transaction)
+{
     struct batch *batch = malloc(sizeof *batch);
     (void)transaction;
     batch->store = handle;
@@ -86,12 +95,14 @@ static void *begin(void *handle, int transaction) {
     return batch;
 }
 
-static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     struct batch *batch = handle;
     leveldb_writebatch_put(batch->batch, key, key_len, value, value_len);
 }
 
-static void commit(void *handle) {
+static void commit(void *handle)
+{
     struct batch *batch = handle;
     char *error = NULL;
     leveldb_write(batch->store->db, batch->store->write, batch->batch, &error);
@@ -100,7 +111,8 @@ static void commit(void *handle) {
     free(batch);
 }
 
-static long scan(void *handle, int down) {
+static long scan(void *handle, int down)
+{
     struct store *store = handle;
     leveldb_iterator_t *iter = leveldb_create_iterator(store->db, store->read);
     char *error = NULL;

@@ -16,16 +16,21 @@ struct batch {
     MDB_dbi dbi;
 };
 
-static void check(int status) { must(status == 0, "LMDB", mdb_strerror(status)); }
+static void check(int status)
+{
+    must(status == 0, "LMDB", mdb_strerror(status));
+}
 
-static MDB_val val(const void *data, size_t length) {
+static MDB_val val(const void *data, size_t length)
+{
     MDB_val value;
     value.mv_data = (void *)data;
     value.mv_size = length;
     return value;
 }
 
-static void *open_store(const char *directory, int durable) {
+static void *open_store(const char *directory, int durable)
+{
     struct store *store = malloc(sizeof *store);
     MDB_txn *txn;
     mkdir(directory, 0777);
@@ -38,14 +43,16 @@ static void *open_store(const char *directory, int durable) {
     return store;
 }
 
-static void close_store(void *handle) {
+static void close_store(void *handle)
+{
     struct store *store = handle;
     mdb_env_sync(store->env, 1);
     mdb_env_close(store->env);
     free(store);
 }
 
-static void put(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void put(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     struct store *store = handle;
     MDB_val k = val(key, key_len), v = val(value, value_len);
     MDB_txn *txn;
@@ -54,7 +61,8 @@ static void put(void *handle, const void *key, size_t key_len, const void *value
     check(mdb_txn_commit(txn));
 }
 
-static long get(void *handle, const void *key, size_t key_len, void *value, size_t capacity) {
+static long get(void *handle, const void *key, size_t key_len, void *value, size_t capacity)
+{
     struct store *store = handle;
     MDB_val k = val(key, key_len), v;
     MDB_txn *txn;
@@ -72,7 +80,8 @@ static long get(void *handle, const void *key, size_t key_len, void *value, size
     return length;
 }
 
-static void delete(void *handle, const void *key, size_t key_len) {
+static void delete (void *handle, const void *key, size_t key_len)
+{
     struct store *store = handle;
     MDB_val k = val(key, key_len);
     MDB_txn *txn;
@@ -83,7 +92,8 @@ static void delete(void *handle, const void *key, size_t key_len) {
     check(mdb_txn_commit(txn));
 }
 
-static void *begin(void *handle, int transaction) {
+static void *begin(void *handle, int transaction)
+{
     struct store *store = handle;
     struct batch *batch = malloc(sizeof *batch);
     (void)transaction;
@@ -92,19 +102,22 @@ static void *begin(void *handle, int transaction) {
     return batch;
 }
 
-static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     struct batch *batch = handle;
     MDB_val k = val(key, key_len), v = val(value, value_len);
     check(mdb_put(batch->txn, batch->dbi, &k, &v, 0));
 }
 
-static void commit(void *handle) {
+static void commit(void *handle)
+{
     struct batch *batch = handle;
     check(mdb_txn_commit(batch->txn));
     free(batch);
 }
 
-static long scan(void *handle, int down) {
+static long scan(void *handle, int down)
+{
     struct store *store = handle;
     MDB_val k, v;
     MDB_txn *txn;

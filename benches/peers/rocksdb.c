@@ -20,9 +20,13 @@ struct batch {
     rocksdb_transaction_t *txn;
 };
 
-static void check(char *error) { must(error == NULL, "RocksDB", error); }
+static void check(char *error)
+{
+    must(error == NULL, "RocksDB", error);
+}
 
-static void *open_store(const char *directory, int durable) {
+static void *open_store(const char *directory, int durable)
+{
     struct store *store = malloc(sizeof *store);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
     char *error = NULL;
@@ -42,21 +46,24 @@ static void *open_store(const char *directory, int durable) {
     return store;
 }
 
-static void close_store(void *handle) {
+static void close_store(void *handle)
+{
     struct store *store = handle;
     rocksdb_optimistictransactiondb_close_base_db(store->db);
     rocksdb_optimistictransactiondb_close(store->transactions);
     free(store);
 }
 
-static void put(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void put(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     struct store *store = handle;
     char *error = NULL;
     rocksdb_put(store->db, store->write, key, key_len, value, value_len, &error);
     check(error);
 }
 
-static long get(void *handle, const void *key, size_t key_len, void *value, size_t capacity) {
+static long get(void *handle, const void *key, size_t key_len, void *value, size_t capacity)
+{
     struct store *store = handle;
     char *error = NULL;
     size_t length;
@@ -72,14 +79,16 @@ static long get(void *handle, const void *key, size_t key_len, void *value, size
     return (long)length;
 }
 
-static void delete(void *handle, const void *key, size_t key_len) {
+static void delete (void *handle, const void *key, size_t key_len)
+{
     struct store *store = handle;
     char *error = NULL;
     rocksdb_delete(store->db, store->write, key, key_len, &error);
     check(error);
 }
 
-static void *begin(void *handle, int transaction) {
+static void *begin(void *handle, int transaction)
+{
     struct batch *batch = calloc(1, sizeof *batch);
     struct store *store = batch->store = handle;
     if (transaction)
@@ -90,7 +99,8 @@ static void *begin(void *handle, int transaction) {
     return batch;
 }
 
-static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     struct batch *batch = handle;
     char *error = NULL;
     if (batch->txn)
@@ -100,7 +110,8 @@ static void add(void *handle, const void *key, size_t key_len, const void *value
     check(error);
 }
 
-static void commit(void *handle) {
+static void commit(void *handle)
+{
     struct batch *batch = handle;
     char *error = NULL;
     if (batch->txn) {
@@ -114,7 +125,8 @@ static void commit(void *handle) {
     free(batch);
 }
 
-static long scan(void *handle, int down) {
+static long scan(void *handle, int down)
+{
     struct store *store = handle;
     rocksdb_iterator_t *iter = rocksdb_create_iterator(store->db, store->read);
     char *error = NULL;

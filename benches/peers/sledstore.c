@@ -15,16 +15,19 @@ struct batch {
     sledstore_txn *txn;
 };
 
-static void check(sledstore_status status, sledstore_error *error) {
+static void check(sledstore_status status, sledstore_error *error)
+{
     must(status >= 0, "sledstore", error ? sledstore_error_message(error) : "failed");
 }
 
-static void sync_if_durable(struct store *store) {
+static void sync_if_durable(struct store *store)
+{
     sledstore_error *error = NULL;
     if (store->durable) check(sledstore_flush(store->handle, &error), error);
 }
 
-static void *open_store(const char *directory, int durable) {
+static void *open_store(const char *directory, int durable)
+{
     struct store *store = malloc(sizeof *store);
     sledstore_error *error = NULL;
     store->durable = durable;
@@ -32,14 +35,16 @@ static void *open_store(const char *directory, int durable) {
     return store;
 }
 
-static void close_store(void *handle) {
+static void close_store(void *handle)
+{
     struct store *store = handle;
     sledstore_error *error = NULL;
     check(sledstore_close(store->handle, &error), error);
     free(store);
 }
 
-static void put(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void put(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     struct store *store = handle;
     sledstore_error *error = NULL;
     check(sledstore_put(store->handle, key, key_len, value, value_len, &error), error);
@@ -47,14 +52,16 @@ static void put(void *handle, const void *key, size_t key_len, const void *value
 }
 
 static void put_with_ttl(void *handle, const void *key, size_t key_len, const void *value,
-                         size_t value_len) {
+                         size_t value_len)
+{
     struct store *store = handle;
     sledstore_error *error = NULL;
     check(sledstore_put_with_ttl(store->handle, key, key_len, value, value_len, 3600000, &error),
           error);
 }
 
-static long get(void *handle, const void *key, size_t key_len, void *value, size_t capacity) {
+static long get(void *handle, const void *key, size_t key_len, void *value, size_t capacity)
+{
     struct store *store = handle;
     sledstore_error *error = NULL;
     size_t length = 0;
@@ -64,13 +71,15 @@ static long get(void *handle, const void *key, size_t key_len, void *value, size
     return status == SLEDSTORE_OK ? (long)length : -1;
 }
 
-static void delete(void *handle, const void *key, size_t key_len) {
+static void delete (void *handle, const void *key, size_t key_len)
+{
     struct store *store = handle;
     sledstore_error *error = NULL;
     check(sledstore_delete(store->handle, key, key_len, &error), error);
 }
 
-static void *begin(void *handle, int transaction) {
+static void *begin(void *handle, int transaction)
+{
     struct batch *batch = calloc(1, sizeof *batch);
     sledstore_error *error = NULL;
     batch->store = handle;
@@ -80,15 +89,18 @@ static void *begin(void *handle, int transaction) {
     return batch;
 }
 
-static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     struct batch *batch = handle;
     sledstore_error *error = NULL;
-    check(batch->txn ? sledstore_txn_put(batch->txn, NULL, key, key_len, value, value_len, &error)
-                     : sledstore_batch_put(batch->batch, NULL, key, key_len, value, value_len, &error),
+    check(batch->txn
+              ? sledstore_txn_put(batch->txn, NULL, key, key_len, value, value_len, &error)
+              : sledstore_batch_put(batch->batch, NULL, key, key_len, value, value_len, &error),
           error);
 }
 
-static void commit(void *handle) {
+static void commit(void *handle)
+{
     struct batch *batch = handle;
     sledstore_error *error = NULL;
     check(batch->txn ? sledstore_txn_commit(batch->txn, 0, &error)
@@ -99,7 +111,8 @@ static void commit(void *handle) {
     free(batch);
 }
 
-static long scan(void *handle, int down) {
+static long scan(void *handle, int down)
+{
     struct store *store = handle;
     sledstore_error *error = NULL;
     sledstore_iter *iter;
@@ -107,8 +120,8 @@ static long scan(void *handle, int down) {
     long rows = 0;
     check(sledstore_iter_new(store->handle, NULL, &iter, &error), error);
     for (;;) {
-        sledstore_status status =
-            down ? sledstore_iter_prev(iter, &row, &error) : sledstore_iter_next(iter, &row, &error);
+        sledstore_status status = down ? sledstore_iter_prev(iter, &row, &error)
+                                       : sledstore_iter_next(iter, &row, &error);
         check(status, error);
         if (status != SLEDSTORE_OK) break;
         rows++;

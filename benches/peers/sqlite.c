@@ -21,18 +21,21 @@ struct connection {
 
 static _Thread_local struct connection mine;
 
-static void check(sqlite3 *db, int status) {
+static void check(sqlite3 *db, int status)
+{
     must(status == SQLITE_OK || status == SQLITE_ROW || status == SQLITE_DONE, "SQLite",
          db ? sqlite3_errmsg(db) : "failed");
 }
 
-static sqlite3_stmt *prepare(sqlite3 *db, const char *text) {
+static sqlite3_stmt *prepare(sqlite3 *db, const char *text)
+{
     sqlite3_stmt *statement;
     check(db, sqlite3_prepare_v3(db, text, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL));
     return statement;
 }
 
-static struct connection *connection(struct store *store) {
+static struct connection *connection(struct store *store)
+{
     struct connection *c = &mine;
     if (c->of == store) return c;
     c->of = store;
@@ -40,12 +43,14 @@ static struct connection *connection(struct store *store) {
     sqlite3_busy_timeout(c->db, 60000);
     check(c->db, sqlite3_exec(c->db, "PRAGMA journal_mode=WAL; PRAGMA cache_size=-1048576;", NULL,
                               NULL, NULL));
-    check(c->db, sqlite3_exec(c->db,
-                              store->durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
-                              NULL, NULL, NULL));
-    check(c->db, sqlite3_exec(c->db,
-                              "CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID",
-                              NULL, NULL, NULL));
+    check(c->db,
+          sqlite3_exec(c->db,
+                       store->durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+                       NULL, NULL, NULL));
+    check(c->db,
+          sqlite3_exec(c->db,
+                       "CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID",
+                       NULL, NULL, NULL));
     c->put = prepare(c->db, "INSERT OR REPLACE INTO kv VALUES (?, ?)");
     c->get = prepare(c->db, "SELECT v FROM kv WHERE k = ?");
     c->delete = prepare(c->db, "DELETE FROM kv WHERE k = ?");
@@ -54,12 +59,14 @@ static struct connection *connection(struct store *store) {
     return c;
 }
 
-static void run(struct connection *c, sqlite3_stmt *statement) {
+static void run(struct connection *c, sqlite3_stmt *statement)
+{
     check(c->db, sqlite3_step(statement));
     check(c->db, sqlite3_reset(statement));
 }
 
-static void *open_store(const char *directory, int durable) {
+static void *open_store(const char *directory, int durable)
+{
     struct store *store = malloc(sizeof *store);
     mkdir(directory, 0777);
     snprintf(store->file, sizeof store->file, "%s/db", directory);
@@ -68,7 +75,8 @@ static void *open_store(const char *directory, int durable) {
     return store;
 }
 
-static void close_store(void *handle) {
+static void close_store(void *handle)
+{
     struct connection *c = connection(handle);
     sqlite3_stmt *statement;
     while ((statement = sqlite3_next_stmt(c->db, NULL)) != NULL) sqlite3_finalize(statement);
@@ -78,17 +86,20 @@ static void close_store(void *handle) {
 }
 
 static void put_by(struct connection *c, const void *key, size_t key_len, const void *value,
-                   size_t value_len) {
+                   size_t value_len)
+{
     sqlite3_bind_blob(c->put, 1, key, (int)key_len, SQLITE_STATIC);
     sqlite3_bind_blob(c->put, 2, value, (int)value_len, SQLITE_STATIC);
     run(c, c->put);
 }
 
-static void put(void *store, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void put(void *store, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     put_by(connection(store), key, key_len, value, value_len);
 }
 
-static long get(void *store, const void *key, size_t key_len, void *value, size_t capacity) {
+static long get(void *store, const void *key, size_t key_len, void *value, size_t capacity)
+{
     struct connection *c = connection(store);
     long length = -1;
     sqlite3_bind_blob(c->get, 1, key, (int)key_len, SQLITE_STATIC);
@@ -101,29 +112,34 @@ static long get(void *store, const void *key, size_t key_len, void *value, size_
     return length;
 }
 
-static void delete(void *store, const void *key, size_t key_len) {
+static void delete (void *store, const void *key, size_t key_len)
+{
     struct connection *c = connection(store);
     sqlite3_bind_blob(c->delete, 1, key, (int)key_len, SQLITE_STATIC);
     run(c, c->delete);
 }
 
-static void *begin(void *store, int transaction) {
+static void *begin(void *store, int transaction)
+{
     struct connection *c = connection(store);
     (void)transaction;
     run(c, c->begin);
     return c;
 }
 
-static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len) {
+static void add(void *handle, const void *key, size_t key_len, const void *value, size_t value_len)
+{
     put_by(handle, key, key_len, value, value_len);
 }
 
-static void commit(void *handle) {
+static void commit(void *handle)
+{
     struct connection *c = handle;
     run(c, c->commit);
 }
 
-static long scan(void *store, int down) {
+static long scan(void *store, int down)
+{
     struct connection *c = connection(store);
     sqlite3_stmt *rows = prepare(c->db, down ? "SELECT k, v FROM kv ORDER BY k DESC"
                                              : "SELECT k, v FROM kv ORDER BY k");

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::capi::boundary::arguments::{sledstore_bytes, sledstore_pair, Output};
+use crate::capi::boundary::arguments::{sledstore_bytes, sledstore_pair};
 use crate::capi::boundary::exclusive::Exclusive;
 use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
@@ -60,12 +60,8 @@ pub unsafe extern "C" fn sledstore_batch_new(
     batch: *mut *mut sledstore_batch,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let batch = Output::cleared(batch);
-    guard::enter(error, |_| {
-        batch.required("batch")?;
-        let object = BatchObject::new();
-        batch.set(handles::insert::<sledstore_batch>(object)?.publish());
-        Ok(sledstore_status::SLEDSTORE_OK)
+    guard::give(batch, "batch", error, |_| {
+        Ok(handles::insert::<sledstore_batch>(BatchObject::new())?.publish())
     })
 }
 
@@ -198,12 +194,7 @@ pub unsafe extern "C" fn sledstore_batch_len(
     len: *mut usize,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let len = Output::cleared(len);
-    guard::enter(error, |call| {
-        len.required("len")?;
-        len.set(call.object(batch)?.len.load(Ordering::Acquire));
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    guard::give(len, "len", error, |call| Ok(call.object(batch)?.len.load(Ordering::Acquire)))
 }
 
 /// Empties a batch.

@@ -2,13 +2,10 @@
 
 use std::ffi::c_void;
 
-use crate::capi::boundary::arguments::Output;
 use crate::capi::boundary::guard;
 use crate::capi::error::sledstore_error;
 use crate::capi::status::sledstore_status;
 use crate::capi::store::sledstore;
-use crate::capi::transaction::{self, sledstore_txn};
-use crate::TransactionKeyspace;
 
 /// Counts the keys from one key up to, not including, another one, exactly, as they are at the moment
 /// of the call; expired keys are not there. It walks over them, so it takes as long as there are many,
@@ -38,39 +35,9 @@ pub unsafe extern "C" fn sledstore_count_range(
     count: *mut u64,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let count = Output::cleared(count);
-    guard::enter(error, |call| {
-        count.required("count")?;
+    guard::give(count, "count", error, |call| {
         let (from, to) = (call.bytes("lo", lo, lo_len)?, call.bytes("hi", hi, hi_len)?);
         let (from, to) = ((!lo.is_null()).then_some(from), (!hi.is_null()).then_some(to));
-        count.set(call.object(store)?.keyspace.count_range(from, to)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
-}
-
-/// Counts the keys of a keyspace as a transaction sees them, with its own writes. It walks over
-/// them, so it takes as long as there are many, and all of the keyspace counts as read.
-///
-/// @param txn       the transaction.
-/// @param keyspace  as in sledstore_txn_get().
-/// @param count     receives the number; 0 on failure.
-/// @param error     see sledstore_error; may be NULL.
-///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; otherwise as
-/// sledstore_txn_get().
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_count(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    count: *mut u64,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    let count = Output::cleared(count);
-    guard::enter(error, |call| {
-        count.required("count")?;
-        count.set(transaction::with(call, txn, keyspace, TransactionKeyspace::count)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
+        Ok(call.object(store)?.keyspace.count_range(from, to)?)
     })
 }

@@ -208,10 +208,7 @@ pub unsafe extern "C" fn sledstore_purge_expired(
     removed: *mut u64,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let removed = Output::cleared(removed);
-    guard::enter(error, |call| {
-        removed.required("removed")?;
-        removed.set(call.object(store)?.keyspace.purge_expired()?);
-        Ok(sledstore_status::SLEDSTORE_OK)
+    guard::give(removed, "removed", error, |call| {
+        Ok(call.object(store)?.keyspace.purge_expired()?)
     })
 }

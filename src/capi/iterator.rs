@@ -1,15 +1,14 @@
 //! Iterators: the rows of a keyspace in order, both ways.
 
 use std::ffi::c_void;
-use std::sync::Arc;
 
 use crate::capi::boundary::arguments::{sledstore_bytes, sledstore_pair, Output, OutputArray};
 use crate::capi::boundary::exclusive::Exclusive;
 use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
-use crate::capi::handles::store_handles::{Child, StoreHandles, Ticket};
 use crate::capi::handles::{self, opaque};
 use crate::capi::options::sledstore_iter_options;
+use crate::capi::read;
 use crate::capi::status::sledstore_status;
 use crate::capi::store::sledstore;
 use crate::capi::value::address;
@@ -48,20 +47,13 @@ pub(crate) struct Walk {
     /// The rows that the last call showed, if it showed many. C reads them in place until the next
     /// call. A single one stays in the iterator.
     shown: Vec<Row>,
-    /// Last, so that the iterator is gone when the store counts it out.
-    _ticket: Ticket,
 }
 
 opaque!(sledstore_iter, Iterator, IteratorObject);
 
-/// A handle to an iterator, over whatever `make` makes one.
-pub(crate) fn create(
-    shared: &Arc<StoreHandles>,
-    make: impl FnOnce() -> Result<Iter, Fail>,
-) -> Result<*mut sledstore_iter, Fail> {
-    // First the ticket: from here on a close is refused.
-    let _ticket = shared.add_child(Child::Iterator)?;
-    let walk = Walk { iterator: make()?, shown: Vec::new(), _ticket };
+/// A handle to an iterator.
+pub(crate) fn publish(iterator: Iter) -> Result<*mut sledstore_iter, Fail> {
+    let walk = Walk { iterator, shown: Vec::new() };
     Ok(handles::insert::<sledstore_iter>(Exclusive::new(walk))?.publish())
 }
 
@@ -150,14 +142,7 @@ pub unsafe extern "C" fn sledstore_iter_new(
     iter: *mut *mut sledstore_iter,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let iter = Output::cleared(iter);
-    guard::enter(error, |call| {
-        iter.required("iter")?;
-        let options = call.options(options)?.to_store(call)?;
-        let store = call.object(store)?;
-        iter.set(create(&store.shared, || Ok(store.keyspace.cursor(options)?))?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    read::iterate(store, options, iter, error)
 }
 
 /// Goes to the first row.

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, CStr};
 
-use crate::capi::boundary::arguments::{Call, Output};
+use crate::capi::boundary::arguments::Call;
 use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
 use crate::capi::handles::{self, Kind, KINDS};
@@ -125,12 +125,7 @@ pub unsafe extern "C" fn sledstore_live_handles(
     count: *mut usize,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let count = Output::cleared(count);
-    guard::enter(error, |_| {
-        count.required("count")?;
-        count.set(live(kind)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    guard::give(count, "count", error, |_| live(kind))
 }
 
 fn live(kind: i32) -> Result<usize, Fail> {

@@ -1,8 +1,8 @@
 //! What concerns a whole store or keyspace: flushing, sizes, counts.
 
-use crate::capi::boundary::arguments::Output;
 use crate::capi::boundary::guard;
 use crate::capi::error::sledstore_error;
+use crate::capi::read;
 use crate::capi::status::sledstore_status;
 use crate::capi::store::sledstore;
 
@@ -85,12 +85,7 @@ pub unsafe extern "C" fn sledstore_size_on_disk(
     bytes: *mut u64,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let bytes = Output::cleared(bytes);
-    guard::enter(error, |call| {
-        bytes.required("bytes")?;
-        bytes.set(call.object(store)?.keyspace.size_on_disk()?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    guard::give(bytes, "bytes", error, |call| Ok(call.object(store)?.keyspace.size_on_disk()?))
 }
 
 /// Counts the keys of a keyspace, exactly; expired keys are not there. The first count after opening
@@ -110,10 +105,5 @@ pub unsafe extern "C" fn sledstore_count(
     count: *mut u64,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let count = Output::cleared(count);
-    guard::enter(error, |call| {
-        count.required("count")?;
-        count.set(call.object(store)?.keyspace.count()?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    read::count(store, count, error)
 }

@@ -19,6 +19,7 @@ mod library;
 mod maintenance;
 mod options;
 mod point;
+mod read;
 mod snapshot;
 mod status;
 mod store;

@@ -2,12 +2,13 @@
 
 use std::ffi::c_void;
 
-use crate::capi::boundary::arguments::{sledstore_bytes, Output, OutputArray};
+use crate::capi::boundary::arguments::sledstore_bytes;
 use crate::capi::boundary::guard;
 use crate::capi::error::sledstore_error;
-use crate::capi::status::{presence, sledstore_status};
+use crate::capi::read;
+use crate::capi::status::sledstore_status;
 use crate::capi::store::sledstore;
-use crate::capi::value::{self, sledstore_value};
+use crate::capi::value::sledstore_value;
 use crate::{SledStore, StoreError};
 
 /// Reads the value of a key, without copying it.
@@ -32,12 +33,7 @@ pub unsafe extern "C" fn sledstore_get(
     value: *mut *mut sledstore_value,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let value = Output::cleared(value);
-    guard::enter(error, |call| {
-        value.required("value")?;
-        let key = call.bytes("key", key, key_len)?;
-        value::give(&value, call.object(store)?.keyspace.get_pinned(key)?)
-    })
+    read::get(store, (key, key_len), value, error)
 }
 
 /// Reads the value of a key into a buffer of the caller's. Creates nothing that has to be freed.
@@ -70,13 +66,7 @@ pub unsafe extern "C" fn sledstore_get_into(
     needed: *mut usize,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let (dst, needed) = (OutputArray::buffer(dst, capacity), Output::cleared(needed));
-    guard::enter(error, |call| {
-        dst.required("dst")?;
-        needed.required("needed")?;
-        let key = call.bytes("key", key, key_len)?;
-        value::copy(&dst, &needed, call.object(store)?.keyspace.get_pinned(key)?)
-    })
+    read::get_into(store, (key, key_len), (dst, capacity), needed, error)
 }
 
 /// Reads the values of several keys. Each key is read by itself: a write that happens at the same
@@ -103,14 +93,7 @@ pub unsafe extern "C" fn sledstore_get_many(
     values: *mut *mut sledstore_value,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let values = OutputArray::cleared(values, count);
-    guard::enter(error, |call| {
-        values.required("values")?;
-        let keys = call.keys(keys, count)?;
-        let found = call.object(store)?.keyspace.get_many_pinned(&keys)?;
-        values.fill(value::publish_all(found)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    read::get_many(store, (keys, count), values, error)
 }
 
 /// Says whether a key is there, without reading its value.
@@ -132,10 +115,7 @@ pub unsafe extern "C" fn sledstore_contains(
     key_len: usize,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    guard::enter(error, |call| {
-        let key = call.bytes("key", key, key_len)?;
-        Ok(presence(call.object(store)?.keyspace.contains(key)?))
-    })
+    read::contains(store, (key, key_len), error)
 }
 
 /// Writes the value of a key, whether the key was there or not. The key never expires from then on;

@@ -2,18 +2,17 @@
 
 use std::ffi::c_void;
 
-use crate::capi::boundary::arguments::{sledstore_bytes, Call, Output, OutputArray};
+use crate::capi::boundary::arguments::{sledstore_bytes, Call, Output};
 use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
-use crate::capi::handles::store_handles::{Child, StoreHandles, Ticket};
 use crate::capi::handles::{self, opaque};
-use crate::capi::iterator::{self, sledstore_iter};
+use crate::capi::iterator::sledstore_iter;
 use crate::capi::options::sledstore_iter_options;
-use crate::capi::status::{presence, sledstore_status};
+use crate::capi::read::{self, Source};
+use crate::capi::status::sledstore_status;
 use crate::capi::store::sledstore;
-use crate::capi::value::{self, sledstore_value};
+use crate::capi::value::sledstore_value;
 use crate::SledSnapshot;
-use std::sync::Arc;
 
 /// All keyspaces of a store as they were at one moment: the one in which it was made.
 ///
@@ -32,26 +31,23 @@ use std::sync::Arc;
 pub struct sledstore_snapshot;
 
 /// What a snapshot handle stands for.
-pub(crate) struct SnapshotObject {
-    snapshot: SledSnapshot,
-    shared: Arc<StoreHandles>,
-    /// Last, so that the snapshot is gone when the store counts it out.
-    _ticket: Ticket,
-}
+pub(crate) type SnapshotObject = SledSnapshot;
 
 opaque!(sledstore_snapshot, Snapshot, SnapshotObject);
 
-impl SnapshotObject {
-    /// Lets `read` see the snapshot of a keyspace; NULL is the one that it was made from.
+impl Source for (*const sledstore_snapshot, *const sledstore) {
+    type Rows = SledSnapshot;
+
+    /// NULL for the keyspace is the one that the snapshot was made from.
     fn read<R>(
-        &self,
+        self,
         call: &Call,
-        keyspace: *const sledstore,
-        read: impl FnOnce(&SledSnapshot) -> Result<R, crate::StoreError>,
+        read: impl FnOnce(&SledSnapshot) -> crate::Result<R>,
     ) -> Result<R, Fail> {
-        Ok(match call.object_or_null(keyspace)? {
-            None => read(&self.snapshot)?,
-            Some(store) => read(&self.snapshot.keyspace(&store.keyspace)?)?,
+        let snapshot = call.object(self.0)?;
+        Ok(match call.object_or_null(self.1)? {
+            None => read(&snapshot)?,
+            Some(store) => read(&snapshot.keyspace(&store.keyspace)?)?,
         })
     }
 }
@@ -75,16 +71,9 @@ pub unsafe extern "C" fn sledstore_snapshot_new(
     snapshot: *mut *mut sledstore_snapshot,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let snapshot = Output::cleared(snapshot);
-    guard::enter(error, |call| {
-        snapshot.required("snapshot")?;
-        let store = call.object(store)?;
-        // First the ticket: from here on a close is refused.
-        let _ticket = store.shared.add_child(Child::Snapshot)?;
-        let taken = store.keyspace.snapshot()?;
-        let object = SnapshotObject { snapshot: taken, shared: store.shared.clone(), _ticket };
-        snapshot.set(handles::insert::<sledstore_snapshot>(object)?.publish());
-        Ok(sledstore_status::SLEDSTORE_OK)
+    guard::give(snapshot, "snapshot", error, |call| {
+        let taken = call.object(store)?.keyspace.snapshot()?;
+        Ok(handles::insert::<sledstore_snapshot>(taken)?.publish())
     })
 }
 
@@ -115,13 +104,7 @@ pub unsafe extern "C" fn sledstore_snapshot_get(
     value: *mut *mut sledstore_value,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let value = Output::cleared(value);
-    guard::enter(error, |call| {
-        value.required("value")?;
-        let key = call.bytes("key", key, key_len)?;
-        let read = |snapshot: &SledSnapshot| snapshot.get_pinned(key);
-        value::give(&value, call.object(snapshot)?.read(call, keyspace, read)?)
-    })
+    read::get((snapshot, keyspace), (key, key_len), value, error)
 }
 
 /// Reads the value that a key had into a buffer of the caller's. Creates nothing that has to be
@@ -156,14 +139,7 @@ pub unsafe extern "C" fn sledstore_snapshot_get_into(
     needed: *mut usize,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let (dst, needed) = (OutputArray::buffer(dst, capacity), Output::cleared(needed));
-    guard::enter(error, |call| {
-        dst.required("dst")?;
-        needed.required("needed")?;
-        let key = call.bytes("key", key, key_len)?;
-        let read = |snapshot: &SledSnapshot| snapshot.get_pinned(key);
-        value::copy(&dst, &needed, call.object(snapshot)?.read(call, keyspace, read)?)
-    })
+    read::get_into((snapshot, keyspace), (key, key_len), (dst, capacity), needed, error)
 }
 
 /// Reads the values that several keys had, all at the one moment.
@@ -191,15 +167,7 @@ pub unsafe extern "C" fn sledstore_snapshot_get_many(
     values: *mut *mut sledstore_value,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let values = OutputArray::cleared(values, count);
-    guard::enter(error, |call| {
-        values.required("values")?;
-        let keys = call.keys(keys, count)?;
-        let read = |snapshot: &SledSnapshot| snapshot.get_many_pinned(&keys);
-        let found = call.object(snapshot)?.read(call, keyspace, read)?;
-        values.fill(value::publish_all(found)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    read::get_many((snapshot, keyspace), (keys, count), values, error)
 }
 
 /// Says whether a key was there.
@@ -223,11 +191,7 @@ pub unsafe extern "C" fn sledstore_snapshot_contains(
     key_len: usize,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    guard::enter(error, |call| {
-        let key = call.bytes("key", key, key_len)?;
-        let read = |snapshot: &SledSnapshot| snapshot.contains(key);
-        Ok(presence(call.object(snapshot)?.read(call, keyspace, read)?))
-    })
+    read::contains((snapshot, keyspace), (key, key_len), error)
 }
 
 /// Counts the keys that a keyspace had. It walks over them, so it takes as long as there are many.
@@ -248,12 +212,7 @@ pub unsafe extern "C" fn sledstore_snapshot_count(
     count: *mut u64,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let count = Output::cleared(count);
-    guard::enter(error, |call| {
-        count.required("count")?;
-        count.set(call.object(snapshot)?.read(call, keyspace, SledSnapshot::count)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    read::count((snapshot, keyspace), count, error)
 }
 
 /// Creates an iterator over a keyspace as the snapshot shows it. It stands outside of the rows: move
@@ -277,15 +236,7 @@ pub unsafe extern "C" fn sledstore_snapshot_iter_new(
     iter: *mut *mut sledstore_iter,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let iter = Output::cleared(iter);
-    guard::enter(error, |call| {
-        iter.required("iter")?;
-        let options = call.options(options)?.to_store(call)?;
-        let object = call.object(snapshot)?;
-        let walk = || object.read(call, keyspace, |snapshot| snapshot.cursor(options));
-        iter.set(iterator::create(&object.shared, walk)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
+    read::iterate((snapshot, keyspace), options, iter, error)
 }
 
 /// Frees a snapshot. What was kept for it alone is gone with it.

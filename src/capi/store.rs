@@ -3,13 +3,14 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use crate::capi::boundary::arguments::{Output, OutputArray};
+use crate::capi::boundary::arguments::{Call, Output, OutputArray};
 use crate::capi::boundary::fork;
 use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
 use crate::capi::handles::store_handles::{StoreHandles, PATIENCE};
 use crate::capi::handles::{self, opaque, Token};
 use crate::capi::options::{sledstore_open_options, SLEDSTORE_OPEN_TEMPORARY};
+use crate::capi::read::Source;
 use crate::capi::status::sledstore_status;
 use crate::capi::value::{self, sledstore_value};
 use crate::{Bytes, SledStore};
@@ -40,6 +41,18 @@ impl StoreObject {
 
 opaque!(sledstore, Store, StoreObject);
 
+impl Source for *const sledstore {
+    type Rows = SledStore;
+
+    fn read<R>(
+        self,
+        call: &Call,
+        read: impl FnOnce(&SledStore) -> crate::Result<R>,
+    ) -> Result<R, Fail> {
+        Ok(read(&call.object(self)?.keyspace)?)
+    }
+}
+
 /// Opens the store in a directory, and creates it with all its parent directories if it is not
 /// there.
 ///
@@ -69,15 +82,12 @@ pub unsafe extern "C" fn sledstore_open(
     store: *mut *mut sledstore,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let store = Output::cleared(store);
-    guard::enter(error, |call| {
-        store.required("store")?;
+    guard::give(store, "store", error, |call| {
         let path = call.path(path)?;
         let builder = call.options(options)?.builder()?;
         watch_for_forks()?;
         let opened = builder.build(path).map_err(|error| Fail::opening(error, path))?;
-        store.set(StoreHandles::new().add_handle(opened)?.publish());
-        Ok(sledstore_status::SLEDSTORE_OK)
+        Ok(StoreHandles::new().add_handle(opened)?.publish())
     })
 }
 
@@ -102,16 +112,13 @@ pub unsafe extern "C" fn sledstore_open_temporary(
     store: *mut *mut sledstore,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let store = Output::cleared(store);
-    guard::enter(error, |call| {
-        store.required("store")?;
+    guard::give(store, "store", error, |call| {
         let mut options = call.options(options)?;
         options.flags |= SLEDSTORE_OPEN_TEMPORARY;
         let builder = options.builder()?;
         watch_for_forks()?;
         let opened = builder.build_temporary()?;
-        store.set(StoreHandles::new().add_handle(opened)?.publish());
-        Ok(sledstore_status::SLEDSTORE_OK)
+        Ok(StoreHandles::new().add_handle(opened)?.publish())
     })
 }
 
@@ -228,14 +235,11 @@ pub unsafe extern "C" fn sledstore_open_keyspace(
     keyspace: *mut *mut sledstore,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let keyspace = Output::cleared(keyspace);
-    guard::enter(error, |call| {
-        keyspace.required("keyspace")?;
+    guard::give(keyspace, "keyspace", error, |call| {
         let name = call.bytes("name", name, name_len)?;
         let store = call.object(store)?;
         let opened = store.keyspace.keyspace(name)?;
-        keyspace.set(store.shared.add_handle(opened)?.publish());
-        Ok(sledstore_status::SLEDSTORE_OK)
+        Ok(store.shared.add_handle(opened)?.publish())
     })
 }
 

@@ -275,13 +275,8 @@ impl StoreInner {
         }
     }
 
-    /// Takes all keyspaces out of use at one moment. What shows a moment needs the write path, so none
-    /// may be open; none can be made meanwhile, because that takes a lease.
-    fn retire_keyspaces(&self) -> Result<()> {
-        let mut names = lock(&self.names);
-        let mut all: Vec<&Arc<Keyspace>> = names.opened.values().collect();
-        all.sort_by_key(|keyspace| keyspace.id());
-        let mut exclusive: Vec<_> = all.iter().map(|keyspace| keyspace.exclusive()).collect();
+    /// Fails while anything is open that keeps the store from being closed.
+    pub(crate) fn check_nothing_open(&self) -> Result<()> {
         let count = |kind: Kind| self.open[kind as usize].load(Ordering::SeqCst);
         let open: Vec<_> = KINDS
             .iter()
@@ -295,6 +290,17 @@ impl StoreInner {
             let message = format!("still open: {}", open.join(", "));
             return Err(Failure::error("close", &self.path, Reason::Busy, message));
         }
+        Ok(())
+    }
+
+    /// Takes all keyspaces out of use at one moment. What shows a moment needs the write path, so none
+    /// may be open; none can be made meanwhile, because that takes a lease.
+    fn retire_keyspaces(&self) -> Result<()> {
+        let mut names = lock(&self.names);
+        let mut all: Vec<&Arc<Keyspace>> = names.opened.values().collect();
+        all.sort_by_key(|keyspace| keyspace.id());
+        let mut exclusive: Vec<_> = all.iter().map(|keyspace| keyspace.exclusive()).collect();
+        self.check_nothing_open()?;
         exclusive.iter_mut().for_each(|keyspace| keyspace.retire(State::Closed));
         drop(exclusive);
         names.opened.clear();

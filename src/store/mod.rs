@@ -122,6 +122,11 @@ impl SledStore {
         self.inner.close()
     }
 
+    /// Fails as [`SledStore::close`] would at this moment because of what is open; closes nothing.
+    pub(crate) fn check_nothing_open(&self) -> Result<()> {
+        self.inner.check_nothing_open()
+    }
+
     /// Whether the store was closed.
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use crate::capi::boundary::arguments::{Call, Output};
+use crate::capi::boundary::arguments::{Call, Output, Pod};
 use crate::capi::boundary::fork;
 use crate::capi::error::{self, sledstore_error, Fail};
 use crate::capi::handles::hazard;
@@ -28,6 +28,21 @@ pub(crate) fn enter(
     let status = result.unwrap_or_else(|fail| error::report(fail, &error));
     hazard::end_of_call();
     status
+}
+
+/// Runs a function that has one result, for which the caller has to have a place. `what` names it.
+pub(crate) fn give<T: Pod>(
+    place: *mut T,
+    what: &str,
+    error: *mut *mut sledstore_error,
+    body: impl for<'call> FnOnce(&'call Call) -> Result<T, Fail>,
+) -> Status {
+    let place = Output::cleared(place);
+    enter(error, |call| {
+        place.required(what)?;
+        place.set(body(call)?);
+        Ok(Status::SLEDSTORE_OK)
+    })
 }
 
 /// Runs a function that has only its status to tell of failures.

@@ -15,19 +15,7 @@ use crate::SledStore;
 /// How long a close waits for the calls that other threads are in.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What can be open on a store, and keeps it from being closed.
-#[derive(Clone, Copy)]
-pub(crate) enum Child {
-    Iterator,
-    Snapshot,
-    Transaction,
-}
-
-/// The names of the children, one and many, by their number.
-const CHILDREN: [(&str, &str); 3] =
-    [("iterator", "iterators"), ("snapshot", "snapshots"), ("transaction", "transactions")];
-
-/// One per open store, shared by its handles and children.
+/// One per open store, shared by its handles.
 pub(crate) struct StoreHandles {
     members: Mutex<Members>,
 }
@@ -36,16 +24,13 @@ pub(crate) struct StoreHandles {
 struct Members {
     /// The handles, of whichever keyspace.
     handles: HashSet<Token>,
-    /// How many children are open, by kind.
-    children: [usize; CHILDREN.len()],
     /// Set while the store is being closed and after it was: nobody may join.
     closing: bool,
 }
 
 impl StoreHandles {
     pub(crate) fn new() -> Arc<Self> {
-        let members =
-            Members { handles: HashSet::new(), children: [0; CHILDREN.len()], closing: false };
+        let members = Members { handles: HashSet::new(), closing: false };
         Arc::new(StoreHandles { members: Mutex::new(members) })
     }
 
@@ -71,17 +56,9 @@ impl StoreHandles {
         self.members().handles.remove(&token);
     }
 
-    /// Registers a child. From here on until the ticket is dropped, a close answers BUSY.
-    pub(crate) fn add_child(self: &Arc<Self>, child: Child) -> Result<Ticket, Fail> {
-        let mut members = self.members();
-        members.refuse_if_closing()?;
-        members.children[child as usize] += 1;
-        Ok(Ticket { store: self.clone(), child })
-    }
-
     /// Ends the store and all its handles, or leaves everything as it is.
     pub(crate) fn close(&self, keyspace: SledStore, patience: Duration) -> Result<(), Fail> {
-        let handles = self.begin_to_close(keyspace.path())?;
+        let handles = self.begin_to_close(&keyspace)?;
         let mut closing = Closing { store: self, handles, resume: false };
         closing.handles.iter().copied().for_each(handles::suspend);
         let waited = wait_for_calls(&closing.handles, patience, keyspace.path());
@@ -94,7 +71,7 @@ impl StoreHandles {
     }
 
     /// From here on nobody joins the store. Fails, changing nothing, if that is not possible.
-    fn begin_to_close(&self, path: &Path) -> Result<HashSet<Token>, Fail> {
+    fn begin_to_close(&self, keyspace: &SledStore) -> Result<HashSet<Token>, Fail> {
         let mut members = self.members();
         members.refuse_if_closing()?;
         let own = ThreadRecord::current();
@@ -104,7 +81,9 @@ impl StoreHandles {
                 "a store cannot be closed from inside a call that uses it",
             ));
         }
-        members.refuse_if_in_use(path)?;
+        // Asked before anything is suspended. What a call that is still under way opens after this is
+        // found by the store when it closes.
+        keyspace.check_nothing_open()?;
         members.closing = true;
         Ok(members.handles.clone())
     }
@@ -115,20 +94,6 @@ impl Members {
         match self.closing {
             true => Err(Fail::new(Status::SLEDSTORE_CLOSED, "the store is being closed")),
             false => Ok(()),
-        }
-    }
-
-    fn refuse_if_in_use(&self, path: &Path) -> Result<(), Fail> {
-        let open: Vec<String> = (self.children.iter().zip(CHILDREN))
-            .filter(|(count, _)| **count > 0)
-            .map(|(count, (one, many))| format!("{count} {}", if *count == 1 { one } else { many }))
-            .collect();
-        match open.is_empty() {
-            true => Ok(()),
-            false => Err(Fail::new(
-                Status::SLEDSTORE_BUSY,
-                format!("cannot close {}: still open: {}", path.display(), open.join(", ")),
-            )),
         }
     }
 }
@@ -175,18 +140,6 @@ fn wait_for_calls(handles: &HashSet<Token>, patience: Duration, path: &Path) -> 
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(5));
-    }
-}
-
-/// Counts a child in until it is dropped.
-pub(crate) struct Ticket {
-    store: Arc<StoreHandles>,
-    child: Child,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.store.members().children[self.child as usize] -= 1;
     }
 }
 

@@ -172,6 +172,33 @@ fn a_close_that_waits_in_vain_leaves_the_store_as_it_was() {
 }
 
 #[test]
+fn a_close_that_something_open_refuses_disturbs_no_call() {
+    let opened = open();
+    let (_, iterator) = opened.iterator();
+    let (store, done) = (opened.store, Barrier::new(2));
+    let (using, is_using) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _guard = handles::find::<sledstore>(store).expect("it is live");
+            using.send(()).expect("the test waits");
+            done.wait();
+        });
+        is_using.recv().expect("the other thread sends");
+        let (keyspace, shared) = {
+            let guard = handles::find::<sledstore>(store).expect("it is live");
+            (guard.keyspace.clone(), guard.shared.clone())
+        };
+        // Without patience it would tell of the thread, had it come as far as to wait for it.
+        let refused = shared.close(keyspace, Duration::ZERO);
+        done.wait();
+        let refused = refused.expect_err("an iterator is open");
+        assert!(format!("{refused:?}").contains("still open: 1 iterator"), "{refused:?}");
+    });
+    assert_eq!(sledstore_iter_free(iterator), Status::SLEDSTORE_OK);
+    assert_eq!(opened.close(), Status::SLEDSTORE_OK);
+}
+
+#[test]
 fn of_two_threads_that_close_one_does_it() {
     for _ in 0..20 {
         let opened = open();

@@ -1,23 +1,22 @@
 //! Transactions: reads of one moment, and writes that are all made at another, as if both were one.
 
+// In the order in which the header has them.
+mod read;
+
+mod write;
+
+mod savepoint;
+
 pub(crate) mod callback;
-pub(crate) mod savepoint;
 
-use std::ffi::c_void;
-use std::sync::Arc;
-use std::time::Duration;
-
-use crate::capi::boundary::arguments::{sledstore_bytes, Call, Output, OutputArray};
+use crate::capi::boundary::arguments::Call;
 use crate::capi::boundary::exclusive::{Exclusive, Hold};
 use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
-use crate::capi::handles::store_handles::{Child, StoreHandles, Ticket};
 use crate::capi::handles::{self, opaque, Token};
-use crate::capi::iterator::{self, sledstore_iter};
-use crate::capi::options::{self, sledstore_iter_options};
-use crate::capi::status::{presence, sledstore_status};
+use crate::capi::options;
+use crate::capi::status::sledstore_status;
 use crate::capi::store::{sledstore, StoreObject};
-use crate::capi::value::{self, sledstore_value};
 use crate::{Durability, SledTransaction, StoreError, TransactionKeyspace};
 
 /// Reads and writes over all keyspaces of a store that happen as if at one moment.
@@ -45,33 +44,15 @@ pub(crate) type TransactionObject = Exclusive<Option<OpenTransaction>>;
 /// A transaction that is under way.
 pub(crate) struct OpenTransaction {
     transaction: SledTransaction,
-    shared: Arc<StoreHandles>,
     /// Whether `sledstore_txn_run` began it, and will end it.
     is_run: bool,
-    /// Last, so that the transaction is gone when the store counts it out.
-    _ticket: Ticket,
 }
 
 opaque!(sledstore_txn, Transaction, TransactionObject);
 
 impl OpenTransaction {
     pub(crate) fn new(store: &StoreObject, is_run: bool) -> Result<Self, Fail> {
-        // First the ticket: from here on a close is refused.
-        let _ticket = store.shared.add_child(Child::Transaction)?;
-        let transaction = store.keyspace.transaction()?;
-        Ok(OpenTransaction { transaction, shared: store.shared.clone(), is_run, _ticket })
-    }
-
-    /// Lets `work` see a keyspace in the transaction; none is the one on which it was begun.
-    fn with<R>(
-        &self,
-        keyspace: Option<&StoreObject>,
-        work: impl FnOnce(&TransactionKeyspace) -> Result<R, StoreError>,
-    ) -> Result<R, StoreError> {
-        match keyspace {
-            None => work(&self.transaction),
-            Some(store) => work(&self.transaction.keyspace(&store.keyspace)?),
-        }
+        Ok(OpenTransaction { transaction: store.keyspace.transaction()?, is_run })
     }
 
     pub(crate) fn commit(self, durability: Option<Durability>) -> Result<(), StoreError> {
@@ -94,7 +75,7 @@ fn ended() -> Fail {
     Fail::new(sledstore_status::SLEDSTORE_TXN_OVER, "the transaction was committed or rolled back")
 }
 
-/// The same for a handle of each; NULL for the keyspace is allowed.
+/// Lets `work` see a keyspace in a transaction; NULL is the one on which it was begun.
 pub(crate) fn with<R>(
     call: &Call,
     txn: *const sledstore_txn,
@@ -104,7 +85,11 @@ pub(crate) fn with<R>(
     let object = call.object(txn)?;
     let keyspace = call.object_or_null(keyspace)?;
     let held = hold(&object)?;
-    Ok(begun(&held)?.with(keyspace.as_deref(), work)?)
+    let transaction = &begun(&held)?.transaction;
+    Ok(match keyspace {
+        None => work(transaction)?,
+        Some(store) => work(&transaction.keyspace(&store.keyspace)?)?,
+    })
 }
 
 /// Lets `work` see a transaction as a whole.
@@ -161,284 +146,9 @@ pub unsafe extern "C" fn sledstore_txn_begin(
     txn: *mut *mut sledstore_txn,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let txn = Output::cleared(txn);
-    guard::enter(error, |call| {
-        txn.required("txn")?;
+    guard::give(txn, "txn", error, |call| {
         let begun = OpenTransaction::new(&*call.object(store)?, false)?;
-        txn.set(handles::insert::<sledstore_txn>(Exclusive::new(Some(begun)))?.publish());
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
-}
-
-/// Reads the value of a key, without copying it.
-///
-/// @param txn       the transaction.
-/// @param keyspace  a handle of a keyspace of the same store; NULL: the one on which the
-///                  transaction was begun.
-/// @param key       the key.
-/// @param key_len   its length in bytes; 0 is a key like any other.
-/// @param value     receives the value, to be freed with sledstore_value_free(); NULL unless
-///                  SLEDSTORE_OK. An empty value is a value: SLEDSTORE_OK, with length 0.
-/// @param error     see sledstore_error; may be NULL.
-///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or had expired when the
-/// transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not
-/// 0; SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
-/// moment that the transaction shows has ended, because what was kept took more than
-/// snapshot_memory, or too many live handles; SLEDSTORE_BUSY: another thread is using the
-/// transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle statuses; the
-/// engine statuses.
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_get(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    key: *const c_void,
-    key_len: usize,
-    value: *mut *mut sledstore_value,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    let value = Output::cleared(value);
-    guard::enter(error, |call| {
-        value.required("value")?;
-        let key = call.bytes("key", key, key_len)?;
-        value::give(&value, with(call, txn, keyspace, |keyspace| keyspace.get_pinned(key))?)
-    })
-}
-
-/// Reads the value of a key into a buffer of the caller's. Creates nothing that has to be freed.
-///
-/// To learn the length only, call it with dst NULL and capacity 0.
-///
-/// @param txn       the transaction.
-/// @param keyspace  as in sledstore_txn_get().
-/// @param key       the key.
-/// @param key_len   its length in bytes.
-/// @param dst       the buffer. The whole value is written to it, or nothing; no NUL is added. May
-///                  be NULL if capacity is 0.
-/// @param capacity  how many bytes the buffer has.
-/// @param needed    receives the length of the value, also with SLEDSTORE_BUFFER_TOO_SMALL; 0 on
-///                  everything else.
-/// @param error     see sledstore_error; may be NULL.
-///
-/// Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
-/// needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
-/// otherwise as sledstore_txn_get().
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_get_into(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    key: *const c_void,
-    key_len: usize,
-    dst: *mut c_void,
-    capacity: usize,
-    needed: *mut usize,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    let (dst, needed) = (OutputArray::buffer(dst, capacity), Output::cleared(needed));
-    guard::enter(error, |call| {
-        dst.required("dst")?;
-        needed.required("needed")?;
-        let key = call.bytes("key", key, key_len)?;
-        value::copy(&dst, &needed, with(call, txn, keyspace, |keyspace| keyspace.get_pinned(key))?)
-    })
-}
-
-/// Reads the values of several keys.
-///
-/// @param txn       the transaction.
-/// @param keyspace  as in sledstore_txn_get().
-/// @param keys      the keys. May be NULL if count is 0.
-/// @param count     how many there are.
-/// @param values    an array of count entries. Each receives the value of the key in the same place,
-///                  to be freed with sledstore_value_free(), or NULL if the key is not there; all are
-///                  NULL on failure. May be NULL if count is 0.
-/// @param error     see sledstore_error; may be NULL.
-///
-/// Statuses: SLEDSTORE_OK, also if keys are not there; SLEDSTORE_INVALID_ARGUMENT: keys or values is
-/// NULL and count is not 0, or a key has data NULL and a length; otherwise as sledstore_txn_get().
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_get_many(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    keys: *const sledstore_bytes,
-    count: usize,
-    values: *mut *mut sledstore_value,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    let values = OutputArray::cleared(values, count);
-    guard::enter(error, |call| {
-        values.required("values")?;
-        let keys = call.keys(keys, count)?;
-        let found = with(call, txn, keyspace, |keyspace| keyspace.get_many_pinned(&keys))?;
-        values.fill(value::publish_all(found)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
-}
-
-/// Says whether a key is there. It counts as read.
-///
-/// @param txn       the transaction.
-/// @param keyspace  as in sledstore_txn_get().
-/// @param key       the key.
-/// @param key_len   its length in bytes.
-/// @param error     see sledstore_error; may be NULL.
-///
-/// Statuses: SLEDSTORE_OK: it is there; SLEDSTORE_KEY_NOT_FOUND: it is not, or had expired when the
-/// transaction began; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; otherwise as
-/// sledstore_txn_get().
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_contains(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    key: *const c_void,
-    key_len: usize,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    guard::enter(error, |call| {
-        let key = call.bytes("key", key, key_len)?;
-        Ok(presence(with(call, txn, keyspace, |keyspace| keyspace.contains(key))?))
-    })
-}
-
-/// Writes the value of a key, like sledstore_put(), once the transaction is committed.
-///
-/// @param txn        the transaction.
-/// @param keyspace   as in sledstore_txn_get().
-/// @param key        the key, up to 4096 bytes. It is copied.
-/// @param key_len    its length in bytes.
-/// @param value      the value, up to 1073741824 bytes (1 GiB). It is copied.
-/// @param value_len  its length in bytes.
-/// @param error      see sledstore_error; may be NULL.
-///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is
-/// one of another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
-/// SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_TXN_OVER: it was
-/// committed or rolled back; the handle statuses. After a failure the transaction is as before.
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_put(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    key: *const c_void,
-    key_len: usize,
-    value: *const c_void,
-    value_len: usize,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    guard::enter(error, |call| {
-        let key = call.bytes("key", key, key_len)?;
-        let value = call.bytes("value", value, value_len)?;
-        with(call, txn, keyspace, |keyspace| keyspace.put(key, value))?;
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
-}
-
-/// Writes the value of a key that expires, like sledstore_put_with_ttl(), once the transaction is
-/// committed.
-///
-/// @param txn        the transaction.
-/// @param keyspace   as in sledstore_txn_get().
-/// @param key        the key, up to 4096 bytes. It is copied.
-/// @param key_len    its length in bytes.
-/// @param value      the value, up to 1073741824 bytes (1 GiB). It is copied.
-/// @param value_len  its length in bytes.
-/// @param ttl_ms     after how many milliseconds the key expires, counted from the commit.
-/// @param error      see sledstore_error; may be NULL.
-///
-/// Statuses: as sledstore_txn_put().
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_put_with_ttl(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    key: *const c_void,
-    key_len: usize,
-    value: *const c_void,
-    value_len: usize,
-    ttl_ms: u64,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    guard::enter(error, |call| {
-        let ttl = Duration::from_millis(ttl_ms);
-        let key = call.bytes("key", key, key_len)?;
-        let value = call.bytes("value", value, value_len)?;
-        with(call, txn, keyspace, |keyspace| keyspace.put_with_ttl(key, value, ttl))?;
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
-}
-
-/// Deletes a key, like sledstore_delete(), once the transaction is committed.
-///
-/// @param txn       the transaction.
-/// @param keyspace  as in sledstore_txn_get().
-/// @param key       the key. It is copied.
-/// @param key_len   its length in bytes.
-/// @param error     see sledstore_error; may be NULL.
-///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
-/// SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is
-/// using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
-/// statuses. After a failure the transaction is as before.
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_delete(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    key: *const c_void,
-    key_len: usize,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    guard::enter(error, |call| {
-        let key = call.bytes("key", key, key_len)?;
-        with(call, txn, keyspace, |keyspace| keyspace.delete(key))?;
-        Ok(sledstore_status::SLEDSTORE_OK)
-    })
-}
-
-/// Creates an iterator over a keyspace as the transaction sees it, with its own writes, also those
-/// that it makes while the iterator is open. What it goes over counts as read, as far as it goes.
-/// When the transaction has ended its moves answer SLEDSTORE_TXN_OVER, and it still has to be freed.
-///
-/// @param txn       the transaction.
-/// @param keyspace  as in sledstore_txn_get().
-/// @param options   see sledstore_iter_options; NULL: all rows.
-/// @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
-/// @param error     see sledstore_error; may be NULL.
-///
-/// Statuses: SLEDSTORE_UNSUPPORTED: also if keyspace is one of another store; SLEDSTORE_BUSY:
-/// another thread is using the transaction; otherwise as sledstore_iter_new(). Its moves answer
-/// SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
-///
-/// Threads: one at a time for each transaction. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sledstore_txn_iter_new(
-    txn: *mut sledstore_txn,
-    keyspace: *const sledstore,
-    options: *const sledstore_iter_options,
-    iter: *mut *mut sledstore_iter,
-    error: *mut *mut sledstore_error,
-) -> sledstore_status {
-    let iter = Output::cleared(iter);
-    guard::enter(error, |call| {
-        iter.required("iter")?;
-        let options = call.options(options)?.to_store(call)?;
-        let (object, keyspace) = (call.object(txn)?, call.object_or_null(keyspace)?);
-        let held = hold(&object)?;
-        let begun = begun(&held)?;
-        let walk = || Ok(begun.with(keyspace.as_deref(), |keyspace| keyspace.cursor(options))?);
-        iter.set(iterator::create(&begun.shared, walk)?);
-        Ok(sledstore_status::SLEDSTORE_OK)
+        Ok(handles::insert::<sledstore_txn>(Exclusive::new(Some(begun)))?.publish())
     })
 }
 

@@ -1,6 +1,5 @@
 //! Savepoints of transactions.
 
-use crate::capi::boundary::arguments::Output;
 use crate::capi::boundary::guard;
 use crate::capi::error::sledstore_error;
 use crate::capi::status::sledstore_status;
@@ -28,11 +27,8 @@ pub unsafe extern "C" fn sledstore_txn_savepoint(
     savepoint: *mut u64,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
-    let savepoint = Output::cleared(savepoint);
-    guard::enter(error, |call| {
-        savepoint.required("savepoint")?;
-        savepoint.set(transaction::with_all(call, txn, |txn| txn.savepoint())?.number());
-        Ok(sledstore_status::SLEDSTORE_OK)
+    guard::give(savepoint, "savepoint", error, |call| {
+        Ok(transaction::with_all(call, txn, |txn| txn.savepoint())?.number())
     })
 }
 
