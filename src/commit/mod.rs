@@ -41,6 +41,7 @@ mod basis;
 mod checkpoint;
 mod committer;
 mod filter;
+mod key;
 mod log;
 mod log_file;
 mod memtable;
@@ -61,10 +62,9 @@ mod tests;
 
 use std::ops::Bound;
 
-use smallvec::SmallVec;
-
 pub(crate) use basis::{Basis, Committed};
 pub(crate) use committer::Committer;
+pub(crate) use key::Key;
 pub use options::Durability;
 pub(crate) use options::Options;
 pub(crate) use record::{Change, KeyspaceId, Record, RowImage};
@@ -72,10 +72,6 @@ pub(crate) use replay::Settlement;
 pub(crate) use view::View;
 
 use crate::engine::Result;
-
-/// A key. Short ones lie in the maps themselves, which spares an allocation for each and the way to
-/// another place in memory with every comparison.
-pub(crate) type Key = SmallVec<[u8; 24]>;
 
 /// A range of keys.
 pub(crate) type KeyRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);

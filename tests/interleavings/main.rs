@@ -7,6 +7,8 @@
 #[allow(dead_code)]
 #[path = "../../src/commit/filter.rs"]
 mod filter;
+#[path = "../../src/commit/key.rs"]
+mod key;
 #[allow(dead_code)]
 #[path = "../../src/commit/memtable.rs"]
 mod memtable;
@@ -35,13 +37,12 @@ mod views;
 
 use std::ops::Bound;
 
+use key::Key;
 use loom::sync::Arc;
 use loom::thread::{spawn, JoinHandle};
-use smallvec::SmallVec;
 use store::Store;
 use sync::{AtomicU64, Mutex, Ordering};
 
-type Key = SmallVec<[u8; 24]>;
 type KeyRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 mod engine {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use crate::commit::{Durability, KeyRange, KeyspaceId};
+use crate::commit::{Durability, Key, KeyRange, KeyspaceId};
 use crate::engine::{is_empty_range, Bytes, Failure, Reason, Result};
 use crate::store::inner::{Kind, Open};
 use crate::store::keyspace::Keyspace;
@@ -90,7 +90,7 @@ pub(crate) struct Part {
 
 /// The last write of each key.
 #[derive(Default)]
-pub(crate) struct WriteSet(BTreeMap<Vec<u8>, Write<Bytes>>);
+pub(crate) struct WriteSet(BTreeMap<Key, Write<Bytes>>);
 
 /// What the transaction itself sees of its write.
 fn value_of(write: &Write<Bytes>) -> Option<&Bytes> {
@@ -129,7 +129,7 @@ impl TransactionState {
     /// Makes the write of a key.
     fn write(&self, keyspace: &Arc<Keyspace>, key: &[u8], write: Write<Bytes>) -> Result<()> {
         let mut progress = self.under_way()?;
-        let before = progress.part(keyspace).written.0.insert(key.to_vec(), write);
+        let before = progress.part(keyspace).written.0.insert(Key::from_slice(key), write);
         progress.savepoints.note(keyspace.id(), key, before);
         Ok(())
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::commit::KeyspaceId;
+use crate::commit::{Key, KeyspaceId};
 use crate::engine::{Bytes, Failure, Reason, Result};
 use crate::store::transaction::{SledTransaction, TransactionState};
 use crate::store::write::Write;
@@ -28,7 +28,7 @@ struct Mark {
 
 /// What the keys were that were written between a savepoint and the next one, by the number of their
 /// keyspace; `None` for one that the transaction had not written.
-pub(crate) type Undo = BTreeMap<(KeyspaceId, Vec<u8>), Option<Write<Bytes>>>;
+pub(crate) type Undo = BTreeMap<(KeyspaceId, Key), Option<Write<Bytes>>>;
 
 /// No two savepoints of a process are the same, so that one of another transaction is refused.
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -54,7 +54,7 @@ impl Savepoints {
     /// Keeps what a key was before the write that was just made.
     pub(crate) fn note(&mut self, keyspace: KeyspaceId, key: &[u8], before: Option<Write<Bytes>>) {
         if let Some(mark) = self.0.last_mut() {
-            mark.undo.entry((keyspace, key.to_vec())).or_insert(before);
+            mark.undo.entry((keyspace, Key::from_slice(key))).or_insert(before);
         }
     }
 

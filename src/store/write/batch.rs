@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use crate::commit::Durability;
+use crate::commit::{Durability, Key};
 use crate::engine::{Bytes, Result};
 use crate::store::keyspace::Keyspace;
 use crate::store::limits::MAX_KEY_LEN;
@@ -41,7 +41,7 @@ pub struct SledBatch {
 struct Staged {
     /// `None` is the keyspace that the batch is applied to. Another one is not kept open by this.
     keyspace: Option<Arc<Keyspace>>,
-    key: Vec<u8>,
+    key: Key,
     write: Write<Bytes>,
 }
 
@@ -122,7 +122,7 @@ impl SledBatch {
     ) -> Result<()> {
         write.check(key, MAX_KEY_LEN)?;
         let keyspace = keyspace.map(|handle| Arc::clone(&handle.keyspace));
-        self.changes.push(Staged { keyspace, key: key.to_vec(), write });
+        self.changes.push(Staged { keyspace, key: Key::from_slice(key), write });
         Ok(())
     }
 }
