@@ -37,7 +37,7 @@ help:
 	@echo 'make check        formatting, lints and the quick tests, in under two minutes'
 	@echo 'make test         run every test: Rust, C, the header, an installation'
 	@echo 'make aarch64      build for aarch64 and run the C tests in an emulator (as root, from packages of Debian)'
-	@echo 'make bench        measure what things cost, beside raw sled and beside other stores'
+	@echo 'make bench        measure what things cost, beside raw sled and beside other stores (QUICK=1: try it)'
 	@echo 'make bench-deps   install these other stores, on Debian (RocksDB, LevelDB, LMDB, SQLite)'
 	@echo 'make powerloss    cut the power 1,000 times and look at what is left (STATES=n for n times)'
 	@echo 'make crash        kill a writer 1,000 times and look at what is left (KILLS=n for n times)'
@@ -107,7 +107,7 @@ check:
 # The header is generated, and stays as it is.
 format:
 	$(CARGO) fmt
-	clang-format -i c-tests/*.[ch] examples/*.c benches/peers/*.[ch]
+	clang-format -i c-tests/*.[ch] examples/*.c benches/*/*.[ch]
 
 # Says aloud where it cannot be done.
 aarch64:
@@ -123,16 +123,49 @@ KILLS ?= 1000
 crash:
 	SLEDSTORE_KILLS=$(KILLS) $(CARGO) test --locked --test concurrency acknowledged
 
-# Ratios of times, measured in one run, as tables in Markdown: beside raw sled, and beside the other
-# stores whose development packages are installed.
-bench: build/peers
-	$(CARGO) bench --locked --bench '*'
-	rm -rf build/peers.data && mkdir build/peers.data
-	build/peers build/peers.data $(BENCH_ROWS) $(BENCH_ROUNDS)
-	rmdir build/peers.data
+# Everything that docs/costs.md tells, measured in one run, as tables in Markdown: `make -s bench > tables.md`.
+# What else the machine does in the meantime is in the figures, too.
+# QUICK=1 only shows that all of it runs, in under three minutes once it is built.
+ifdef QUICK
+BENCH_ROWS    ?= 20000
+BENCH_ROUNDS  ?= 1
+BENCH_SECONDS ?= 2
+BENCH_PUTS    ?= 100000
+else
+BENCH_ROWS    ?= 1000000
+BENCH_ROUNDS  ?= 3
+BENCH_SECONDS ?= 60
+BENCH_PUTS    ?= 5000000
+endif
+BENCH_DATA := build/bench.data
+OWN_BENCHES := $(patsubst benches/sledstore/%.c,build/bench-%,$(wildcard benches/sledstore/*.c))
+rust_bench = BENCH_ROWS=$(BENCH_ROWS) BENCH_ROUNDS=$(BENCH_ROUNDS) TMPDIR=$(CURDIR)/$(BENCH_DATA) \
+	$(CARGO) bench --locked --bench $(1)
 
-BENCH_ROWS   ?= 1000000
-BENCH_ROUNDS ?= 3
+bench: build/peers build/plain/$(SONAME) $(OWN_BENCHES)
+	rm -rf $(BENCH_DATA) && mkdir $(BENCH_DATA)
+	@printf '## Beside other stores\n\nThe other library allocates as the program does, with malloc.\n\n'
+	build/peers $(BENCH_DATA) $(BENCH_ROWS) $(BENCH_ROUNDS) build/plain
+	@printf '\n## While the memtables take it\n\n'
+	build/bench-caller $(BENCH_DATA) $(BENCH_ROUNDS)
+	@printf '\n## Stalls\n\n'
+	build/bench-stalls $(BENCH_DATA) $(BENCH_SECONDS) $(BENCH_PUTS)
+	@printf '\n## Gets beside other work\n\n'
+	build/bench-readers $(BENCH_DATA) $(BENCH_ROWS) $(BENCH_ROUNDS)
+	@printf '\n## Opening beside raw sled\n\n'
+	$(call rust_bench,opening)
+	@printf '\n## Moments beside raw sled\n\n'
+	$(call rust_bench,moments)
+	rmdir $(BENCH_DATA)
+
+$(OWN_BENCHES): build/bench-%: benches/sledstore/%.c benches/sledstore/harness.h benches/common/bench.h include/sledstore.h $(SHARED)
+	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -pthread $(CPPFLAGS) $(CFLAGS) -Iinclude $< -o $@ \
+		$(LDFLAGS) -Lbuild -lsledstore -Wl,-rpath,'$$ORIGIN'
+
+# Without the features, for comparison. In a directory of cargo's of its own: what is in the other one is linked into $(STATIC).
+build/plain/$(SONAME): $(SOURCES)
+	$(CARGO) build --release --locked --target-dir build/plain/target
+	$(INSTALL) -m 755 build/plain/target/release/libsledstore.so $@
 
 # Each store that the benchmark knows: its file, the header that tells whether it is there, its library.
 PEERS := lmdb:lmdb.h:lmdb leveldb:leveldb/c.h:leveldb rocksdb:rocksdb/c.h:rocksdb sqlite:sqlite3.h:sqlite3
@@ -140,10 +173,10 @@ peer_field = $(word $(2),$(subst :, ,$(1)))
 has_header = $(shell echo '\#include <$(1)>' | $(CC) -E - >/dev/null 2>&1 && echo yes)
 PEERS_HERE = $(eval PEERS_HERE := $(foreach peer,$(PEERS),$(if $(call has_header,$(call peer_field,$(peer),2)),$(peer))))$(PEERS_HERE)
 
-build/peers: $(wildcard benches/peers/*) include/sledstore.h $(SHARED)
+build/peers: $(wildcard benches/peers/*) benches/common/bench.h include/sledstore.h $(SHARED)
 	$(CC) -std=c11 -Wall -Wextra -pthread $(CPPFLAGS) $(CFLAGS) -Iinclude \
 		$(foreach peer,$(PEERS_HERE),-DHAVE_$(shell echo $(call peer_field,$(peer),1) | tr a-z A-Z)) \
-		benches/peers/driver.c benches/peers/sledstore.c \
+		benches/peers/driver.c benches/peers/work.c benches/peers/sledstore.c \
 		$(foreach peer,$(PEERS_HERE),benches/peers/$(call peer_field,$(peer),1).c) -o $@ \
 		$(LDFLAGS) -Lbuild -lsledstore -Wl,-rpath,'$$ORIGIN' $(foreach peer,$(PEERS_HERE),-l$(call peer_field,$(peer),3))
 

@@ -4,20 +4,24 @@
 //! sequence of keys, so what else the machine does meets both. Times differ between machines; the ratios are
 //! what is worth comparing.
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::LazyLock;
 
+use common::{key, median, setting, time};
 use sledstore::{SledStore, SledStoreBuilder};
 
-const ROWS: u64 = 1_000_000;
+static ROWS: LazyLock<u64> = LazyLock::new(|| setting("BENCH_ROWS", 1_000_000));
 const FEW_ROWS: u64 = 10_000;
 const VALUE: [u8; 100] = [7; 100];
-const ROUNDS: usize = 9;
+/// These are short, so there are more of them than elsewhere.
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| 3 * setting("BENCH_ROUNDS", 3) as usize);
 /// Single operations in a round.
-const OPERATIONS: u64 = 50_000;
+static OPERATIONS: LazyLock<u64> = LazyLock::new(|| (*ROWS / 20).max(COMMITS * 100));
 const SEGMENT: usize = 8 << 20;
 
 /// The heap in use, to tell what a scan needs.
@@ -129,28 +133,21 @@ impl Drop for CStore {
     }
 }
 
-/// Spread over the whole range, as hashes and random identifiers are.
-fn key(row: u64) -> [u8; 16] {
-    let mut key = [0; 16];
-    key[..8].copy_from_slice(&row.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
-    key[8..].copy_from_slice(&row.to_be_bytes());
-    key
-}
-
 /// The keys of one round: both sides get the same.
 fn keys(round: usize) -> impl Iterator<Item = [u8; 16]> {
     rows(round).map(key)
 }
 
 fn rows(round: usize) -> impl Iterator<Item = u64> {
+    let rows = *ROWS;
     let mut state = 88_172_645_463_325_252 + round as u64;
     std::iter::from_fn(move || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        Some(state % ROWS)
+        Some(state % rows)
     })
-    .take(OPERATIONS as usize)
+    .take(*OPERATIONS as usize)
 }
 
 /// A value that no row has had yet: writing what is there already costs sled next to nothing.
@@ -161,18 +158,6 @@ fn fresh() -> [u8; 100] {
     value
 }
 
-/// Nanoseconds for each of `count`.
-fn time(count: u64, work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    work();
-    start.elapsed().as_nanos() as f64 / count as f64
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// Runs both sides in turns and prints a row.
 fn compare(
     what: &str,
@@ -180,7 +165,7 @@ fn compare(
     mut one: impl FnMut(usize) -> f64,
     mut other: impl FnMut(usize) -> f64,
 ) {
-    let rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|round| (one(round), other(round))).collect();
+    let rounds: Vec<(f64, f64)> = (0..*ROUNDS).map(|round| (one(round), other(round))).collect();
     let ours = median(rounds.iter().map(|(ours, _)| *ours).collect());
     let theirs = median(rounds.iter().map(|(_, theirs)| *theirs).collect());
     let ratio = median(rounds.iter().map(|(ours, theirs)| ours / theirs).collect());
@@ -211,19 +196,19 @@ fn put_all(store: &SledStore, round: usize) {
 
 fn snapshots(few: &SledStore, many: &SledStore) {
     let taken = |store: &SledStore| {
-        time(OPERATIONS, || {
-            (0..OPERATIONS).for_each(|_| drop(store.snapshot().expect("a snapshot")));
+        time(*OPERATIONS, || {
+            (0..*OPERATIONS).for_each(|_| drop(store.snapshot().expect("a snapshot")));
         })
     };
-    let what = "a snapshot, taken and dropped: 1,000,000 rows beside 10,000";
-    compare(what, "1, below 10 us", |_| taken(many), |_| taken(few));
+    let what = format!("a snapshot, taken and dropped: {} rows beside {FEW_ROWS}", *ROWS);
+    compare(&what, "1, below 10 us", |_| taken(many), |_| taken(few));
 }
 
 fn puts(store: &SledStore, tree: &sled::Tree) {
-    let ours = |round| time(OPERATIONS, || put_all(store, round));
+    let ours = |round| time(*OPERATIONS, || put_all(store, round));
     let what = "put of 116 bytes, beside sled's insert";
     compare(what, "1.10", ours, |round| {
-        time(OPERATIONS, || {
+        time(*OPERATIONS, || {
             keys(round)
                 .for_each(|key| drop(tree.insert(key, &fresh()[..]).expect("it is written")));
         })
@@ -231,21 +216,21 @@ fn puts(store: &SledStore, tree: &sled::Tree) {
     let what = "put under a live snapshot, each the first of its key, beside put without";
     let under_a_new_snapshot = |round| {
         let _snapshot = store.snapshot().expect("a snapshot");
-        time(OPERATIONS, || put_all(store, round))
+        time(*OPERATIONS, || put_all(store, round))
     };
     compare(what, "1.3", under_a_new_snapshot, ours);
     let what = "put under a live snapshot, keys that were overwritten before, beside put without";
     let under_an_old_snapshot = |round| {
         let _snapshot = store.snapshot().expect("a snapshot");
         put_all(store, round);
-        time(OPERATIONS, || put_all(store, round))
+        time(*OPERATIONS, || put_all(store, round))
     };
     compare(what, "1.3", under_an_old_snapshot, ours);
 }
 
 fn gets(store: &SledStore) {
     let ours = |round| {
-        time(OPERATIONS, || {
+        time(*OPERATIONS, || {
             keys(round).for_each(|key| drop(store.get_pinned(&key).expect("it is read")));
         })
     };
@@ -258,7 +243,7 @@ fn gets(store: &SledStore) {
             if overwritten {
                 put_all(store, round);
             }
-            time(OPERATIONS, || {
+            time(*OPERATIONS, || {
                 keys(round).for_each(|key| drop(snapshot.get_pinned(&key).expect("it is read")));
             })
         };
@@ -272,19 +257,20 @@ fn gets_among_many(store: &SledStore) {
     let odd = |round| rows(round).map(|row| key(row | 1));
     let through_a_snapshot = |round| {
         let snapshot = store.snapshot().expect("a snapshot");
-        for row in (0..3).flat_map(|other| rows(round + other * ROUNDS)) {
+        for row in (0..3).flat_map(|other| rows(round + other * *ROUNDS)) {
             store.put(&key(row & !1), &fresh()).expect("it is written");
         }
-        time(OPERATIONS, || {
+        time(*OPERATIONS, || {
             odd(round).for_each(|key| drop(snapshot.get_pinned(&key).expect("it is read")));
         })
     };
     let now = |round| {
-        time(OPERATIONS, || {
+        time(*OPERATIONS, || {
             odd(round).for_each(|key| drop(store.get_pinned(&key).expect("it is read")));
         })
     };
-    let what = "get through a snapshot, 150,000 other keys overwritten since, beside get";
+    let what =
+        "get through a snapshot, three times as many other keys overwritten since, beside get";
     compare(what, "1.3", through_a_snapshot, now);
 }
 
@@ -297,27 +283,28 @@ fn memory_of_a_scan(store: &CStore) -> usize {
         store.scan(1);
         PEAK.load(Ordering::Relaxed).saturating_sub(before)
     };
-    (0..ROUNDS).map(grown).min().unwrap_or_default()
+    (0..*ROUNDS).map(grown).min().unwrap_or_default()
 }
 
 fn scans(tree: &sled::Tree) {
-    let store = CStore::filled(ROWS);
+    let store = CStore::filled(*ROWS);
     let theirs = |_| {
-        time(ROWS, || {
+        time(*ROWS, || {
             let rows = tree.iter().map(|row| row.expect("it is read"));
-            assert_eq!(rows.count() as u64, ROWS);
+            assert_eq!(rows.count() as u64, *ROWS);
         })
     };
     for (what, at_once) in [
         ("scan by sledstore_iter_next, beside sled's iterator", 1),
         ("scan by sledstore_iter_next_batch of 256, beside sled's iterator", 256),
     ] {
-        let ours = |_| time(ROWS, || assert_eq!(store.scan(at_once), ROWS));
+        let ours = |_| time(*ROWS, || assert_eq!(store.scan(at_once), *ROWS));
         compare(what, "1.10", ours, theirs);
     }
     let few = CStore::filled(FEW_ROWS);
     let (all, some) = (memory_of_a_scan(&store), memory_of_a_scan(&few));
-    println!("| memory that a scan of 1,000,000 rows adds, beside 10,000 | | constant | {all} bytes | {some} bytes |");
+    let rows = *ROWS;
+    println!("| memory that a scan of {rows} rows adds, beside {FEW_ROWS} | | constant | {all} bytes | {some} bytes |");
 }
 
 const COMMITS: u64 = 200;
@@ -377,9 +364,9 @@ fn main() {
     println!("| what | ratio | target | sledstore | beside |");
     println!("|---|---|---|---|---|");
     let (_few_directory, few) = filled(FEW_ROWS);
-    let (_many_directory, many) = filled(ROWS);
+    let (_many_directory, many) = filled(*ROWS);
     snapshots(&few, &many);
-    let (_sled_directory, _db, tree) = filled_sled(ROWS);
+    let (_sled_directory, _db, tree) = filled_sled(*ROWS);
     puts(&many, &tree);
     gets(&many);
     commits(&many, &tree);

@@ -1,73 +1,28 @@
 /* sledstore beside the stores that its users would otherwise pick, through the C interface of each.
  *
- * Usage: peers DIRECTORY [ROWS [ROUNDS]]
+ * Usage: peers DIRECTORY [ROWS [ROUNDS [LIBRARY]]]
  *
  * The stores take turns, each round in a process of its own and in an empty directory, with the same
- * keys and values in the same order. A figure is the median over the rounds: wall time of one thread, in
- * nanoseconds a row. Writes go as far as the store takes them without waiting for the disk: a killed
- * process loses none in RocksDB, LevelDB, LMDB and SQLite. The rows "durable" wait for the disk.
- * The figures of one run compare with each other, and with nothing else. */
+ * keys and values in the same order. A figure is the median over the rounds: wall time in nanoseconds a row.
+ * Writes go as far as the store takes them without waiting for the disk: a killed process loses none in any of
+ * the stores. The rows "durable" wait for the disk. LIBRARY is a directory with another build of sledstore's
+ * shared library, such as one without an allocator of its own, which takes part as one more store.
+ * The figures of one run compare with each other, and with nothing else.
+ *
+ * What each store is set to stands in its file here. Where it has the choice, each has a cache of 1 GiB, which all
+ * rows fit into, write buffers of 32 MiB, Bloom filters of 10 bits a key, and no compression, because the
+ * values cannot be compressed. All else is as a program gets it that sets nothing. */
 #define _GNU_SOURCE
-#include <pthread.h>
-#include <stdint.h>
+#include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../common/bench.h"
 #include "peer.h"
+#include "work.h"
 
-enum { KEY = 16, VALUE = 100, MOST_ROUNDS = 15, DURABLE = 400, THREADS = 32 };
-
-enum work {
-    FILL,
-    OVERWRITE,
-    PUT_TTL,
-    BATCH_10,
-    BATCH_1000_SORTED,
-    BATCH_1000_RANDOM,
-    TXN_1,
-    TXN_10,
-    TXN_100,
-    GET,
-    GET_MISSING,
-    SCAN,
-    SCAN_DOWN,
-    DELETE,
-    REOPEN,
-    CLOSE,
-    MEMORY,
-    DURABLE_1,
-    DURABLE_8,
-    DURABLE_32,
-    WORKS
-};
-
-static const char *const names[WORKS] = {
-    "put, random keys",
-    "overwrite",
-    "put with a TTL",
-    "batch of 10, a row",
-    "batch of 1000, sorted, a row",
-    "batch of 1000, random, a row",
-    "transaction of 1",
-    "transaction of 10, a row",
-    "transaction of 100, a row",
-    "get",
-    "get, missing key",
-    "full scan, a row",
-    "full scan backwards, a row",
-    "delete",
-    "open, ms",
-    "close, ms",
-    "memory at its most, MiB",
-    "durable put",
-    "durable put, 8 threads",
-    "durable put, 32 threads",
-};
+enum { MOST_ROUNDS = 15 };
 
 static const struct peer *const peers[] = {
     &peer_sledstore,
@@ -83,6 +38,8 @@ static const struct peer *const peers[] = {
 #ifdef HAVE_SQLITE
     &peer_sqlite,
 #endif
+    /* With the other library. */
+    &peer_sledstore,
 };
 
 enum { PEERS = sizeof peers / sizeof *peers };
@@ -94,268 +51,102 @@ void must(int ok, const char *store, const char *words)
     exit(1);
 }
 
-static double now(void)
+/* Says whether the functions of sledstore are those of the library in this directory. */
+static int is_loaded_from(const char *library)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+    char *wanted = realpath(library, NULL), *found = NULL;
+    Dl_info info;
+    int is_it;
+    if (dladdr(dlsym(RTLD_DEFAULT, "sledstore_open"), &info) != 0)
+        found = realpath(info.dli_fname, NULL);
+    is_it = wanted && found && strncmp(found, wanted, strlen(wanted)) == 0
+            && found[strlen(wanted)] == '/';
+    free(wanted);
+    free(found);
+    return is_it;
 }
 
-static uint64_t mix(uint64_t x)
+/* In the process of one round: tells the figures to the one that began it. */
+static int tell_round(int peer, const char *directory, const char *rows, const char *library)
 {
-    x += 0x9e3779b97f4a7c15;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-    return x ^ (x >> 31);
-}
-
-static void make_key(char *key, uint64_t number)
-{
-    uint64_t halves[2] = {mix(number), mix(~number)};
-    memcpy(key, halves, KEY);
-}
-
-/* Bytes that no store can compress. */
-static void make_value(char *value, uint64_t number)
-{
-    for (size_t at = 0; at < VALUE; at += 8) {
-        uint64_t part = mix(number * 31 + at);
-        memcpy(value + at, &part, VALUE - at < 8 ? VALUE - at : 8);
-    }
-}
-
-static int by_key(const void *left, const void *right)
-{
-    return memcmp(left, right, KEY);
-}
-
-/* Puts rows by batches or transactions of `size`; new keys from `from` on. Answers with the time a row. */
-static double in_batches(const struct peer *peer, void *store, uint64_t from, long rows, int size,
-                         int transaction, int sorted)
-{
-    char value[VALUE], *keys = malloc((size_t)rows * KEY);
-    double begun;
-    rows -= rows % size;
-    for (long row = 0; row < rows; row++) make_key(keys + row * KEY, from + (uint64_t)row);
-    if (sorted) qsort(keys, (size_t)rows, KEY, by_key);
-    begun = now();
-    for (long row = 0; row < rows;) {
-        void *batch = peer->begin(store, transaction);
-        for (int place = 0; place < size; place++, row++) {
-            make_value(value, from + (uint64_t)row);
-            peer->add(batch, keys + row * KEY, KEY, value, VALUE);
-        }
-        peer->commit(batch);
-    }
-    free(keys);
-    return (now() - begun) / (double)rows;
-}
-
-struct writer {
-    const struct peer *peer;
-    void *store;
-    uint64_t from;
-    long rows;
-};
-
-static void *write_durably(void *argument)
-{
-    struct writer *writer = argument;
-    char key[KEY], value[VALUE];
-    for (long row = 0; row < writer->rows; row++) {
-        make_key(key, writer->from + (uint64_t)row);
-        make_value(value, writer->from + (uint64_t)row);
-        writer->peer->put(writer->store, key, KEY, value, VALUE);
-    }
-    return NULL;
-}
-
-static double durable(const struct peer *peer, void *store, uint64_t from, int threads)
-{
-    struct writer writers[THREADS];
-    pthread_t handles[THREADS];
-    long rows = DURABLE / threads < 25 ? 25 : DURABLE / threads;
-    double begun = now();
-    for (int thread = 0; thread < threads; thread++) {
-        writers[thread] = (struct writer){peer, store, from + (uint64_t)(thread * rows), rows};
-        must(pthread_create(&handles[thread], NULL, write_durably, &writers[thread]) == 0,
-             peer->name, "no thread");
-    }
-    for (int thread = 0; thread < threads; thread++) pthread_join(handles[thread], NULL);
-    return (now() - begun) / (double)(rows * threads);
-}
-
-static void measure_writes(const struct peer *peer, void *store, long rows, double *result)
-{
-    char key[KEY], value[VALUE];
-    long some = rows / 5;
-    uint64_t fresh = (uint64_t)rows;
-    double begun = now();
-    for (long row = 0; row < rows; row++) {
-        make_key(key, (uint64_t)row);
-        make_value(value, (uint64_t)row);
-        peer->put(store, key, KEY, value, VALUE);
-    }
-    result[FILL] = (now() - begun) / (double)rows;
-    begun = now();
-    for (long row = 0; row < some; row++) {
-        make_key(key, mix((uint64_t)row) % (uint64_t)rows);
-        make_value(value, (uint64_t)(rows + row));
-        peer->put(store, key, KEY, value, VALUE);
-    }
-    result[OVERWRITE] = (now() - begun) / (double)some;
-    if (peer->put_with_ttl) {
-        long few = some / 10;
-        begun = now();
-        for (long row = 0; row < few; row++) {
-            make_key(key, mix((uint64_t)row) % (uint64_t)rows);
-            make_value(value, (uint64_t)row);
-            peer->put_with_ttl(store, key, KEY, value, VALUE);
-        }
-        result[PUT_TTL] = (now() - begun) / (double)few;
-    }
-    const struct {
-        enum work work;
-        int size, transaction, sorted;
-    } kinds[] = {
-        {BATCH_10, 10, 0, 0},
-        {BATCH_1000_SORTED, 1000, 0, 1},
-        {BATCH_1000_RANDOM, 1000, 0, 0},
-        {TXN_1, 1, 1, 0},
-        {TXN_10, 10, 1, 0},
-        {TXN_100, 100, 1, 0},
-    };
-    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
-        long part = kinds[kind].size == 1 ? some / 4 : some / 2;
-        result[kinds[kind].work] = in_batches(peer, store, fresh, part, kinds[kind].size,
-                                              kinds[kind].transaction, kinds[kind].sorted);
-        fresh += (uint64_t)part;
-    }
-}
-
-static void measure_reads(const struct peer *peer, void *store, long rows, double *result)
-{
-    char key[KEY], value[MAX_VALUE];
-    long some = rows / 5, found = 0;
-    double begun = now();
-    for (long row = 0; row < some; row++) {
-        make_key(key, mix((uint64_t)(row + 7)) % (uint64_t)rows);
-        found += peer->get(store, key, KEY, value, sizeof value) == VALUE;
-    }
-    result[GET] = (now() - begun) / (double)some;
-    must(found == some, peer->name, "rows are missing");
-    begun = now();
-    for (long row = 0; row < some; row++) {
-        make_key(key, ((uint64_t)1 << 40) + (uint64_t)row);
-        found += peer->get(store, key, KEY, value, sizeof value) < 0;
-    }
-    result[GET_MISSING] = (now() - begun) / (double)some;
-    must(found == 2 * some, peer->name, "there are rows that nobody wrote");
-    for (int down = 0; down < 2; down++) {
-        begun = now();
-        found = peer->scan(store, down);
-        must(found >= rows, peer->name, "the scan misses rows");
-        result[down ? SCAN_DOWN : SCAN] = (now() - begun) / (double)found;
-    }
-}
-
-static void measure(const struct peer *peer, const char *directory, long rows, double *result)
-{
-    char key[KEY], path[4096];
-    double begun;
-    long some = rows / 5;
-    struct rusage usage;
-    void *store;
-    snprintf(path, sizeof path, "%s/fast", directory);
-    store = peer->open(path, 0);
-    measure_writes(peer, store, rows, result);
-    begun = now();
-    peer->close(store);
-    result[CLOSE] = (now() - begun) / 1e6;
-    begun = now();
-    store = peer->open(path, 0);
-    result[REOPEN] = (now() - begun) / 1e6;
-    measure_reads(peer, store, rows, result);
-    begun = now();
-    for (long row = 0; row < some; row++) {
-        make_key(key, (uint64_t)row * 3 % (uint64_t)rows);
-        peer->delete (store, key, KEY);
-    }
-    result[DELETE] = (now() - begun) / (double)some;
-    peer->close(store);
-    getrusage(RUSAGE_SELF, &usage);
-    result[MEMORY] = (double)usage.ru_maxrss / 1024;
-    snprintf(path, sizeof path, "%s/durable", directory);
-    store = peer->open(path, 1);
-    result[DURABLE_1] = durable(peer, store, 0, 1);
-    result[DURABLE_8] = durable(peer, store, 1 << 20, 8);
-    result[DURABLE_32] = durable(peer, store, 1 << 21, THREADS);
-    peer->close(store);
+    double own[WORKS];
+    must(library == NULL || is_loaded_from(library), "sledstore", "the other library is not there");
+    for (int work = 0; work < WORKS; work++) own[work] = -1;
+    measure(peers[peer], directory, atol(rows), own);
+    return write(STDOUT_FILENO, own, sizeof own) == (ssize_t)sizeof own ? 0 : 1;
 }
 
 /* One round of one store, in a process of its own. */
-static void round_of(const struct peer *peer, const char *directory, long rows, double *result)
+static void round_of(int peer, const char *directory, const char *rows, const char *library,
+                     double *result)
 {
-    char command[4200];
+    char command[4200], number[16];
+    const char *name = peers[peer]->name;
     int ends[2], status;
     pid_t child;
     fflush(stdout);
-    must(pipe(ends) == 0, peer->name, "no pipe");
+    snprintf(number, sizeof number, "%d", peer);
+    must(pipe(ends) == 0, name, "no pipe");
     child = fork();
-    must(child >= 0, peer->name, "no process");
+    must(child >= 0, name, "no process");
     if (child == 0) {
-        double own[WORKS];
-        for (int work = 0; work < WORKS; work++) own[work] = -1;
-        measure(peer, directory, rows, own);
-        _exit(write(ends[1], own, sizeof own) == (ssize_t)sizeof own ? 0 : 1);
+        dup2(ends[1], STDOUT_FILENO);
+        /* The dynamic linker looks there first. */
+        if (library) setenv("LD_LIBRARY_PATH", library, 1);
+        execl("/proc/self/exe", "peers", "--round", number, directory, rows, library, (char *)NULL);
+        _exit(1);
     }
     close(ends[1]);
-    must(read(ends[0], result, sizeof(double) * WORKS) == (ssize_t)(sizeof(double) * WORKS),
-         peer->name, "it has failed");
+    must(read(ends[0], result, sizeof(double) * WORKS) == (ssize_t)(sizeof(double) * WORKS), name,
+         "it has failed");
     close(ends[0]);
     waitpid(child, &status, 0);
+    must(status == 0, name, "it has failed");
     snprintf(command, sizeof command, "rm -rf '%s/fast' '%s/durable'", directory, directory);
-    must(system(command) == 0, peer->name, "its files cannot be removed");
+    must(system(command) == 0, name, "its files cannot be removed");
 }
 
-static int by_size(const void *left, const void *right)
+static void print_table(int count, int rounds, double results[PEERS][WORKS][MOST_ROUNDS])
 {
-    double one = *(const double *)left, other = *(const double *)right;
-    return (one > other) - (one < other);
+    printf("| work |");
+    for (int peer = 0; peer < count; peer++)
+        printf(" %s%s |", peers[peer]->name, peer == PEERS - 1 ? ", the other library" : "");
+    printf("\n|---|");
+    for (int peer = 0; peer < count; peer++) printf("---|");
+    for (int work = 0; work < WORKS; work++) {
+        printf("\n| %s |", names[work]);
+        for (int peer = 0; peer < count; peer++) {
+            double median = quantile(results[peer][work], (size_t)rounds, 0.5);
+            median < 0 ? printf(" - |") : printf(" %.0f |", median);
+        }
+    }
+    printf("\n");
 }
 
 int main(int count, char **arguments)
 {
     static double results[PEERS][WORKS][MOST_ROUNDS];
-    long rows = count > 2 ? atol(arguments[2]) : 1000000;
-    int rounds = count > 3 ? atoi(arguments[3]) : 3;
-    if (count < 2 || rows < 10000 || rounds < 1 || rounds > MOST_ROUNDS) {
-        fprintf(stderr, "usage: %s DIRECTORY [ROWS (10000 or more) [ROUNDS (1 to %d)]]\n",
+    const char *rows = count > 2 ? arguments[2] : "1000000";
+    const char *library = count > 4 ? arguments[4] : NULL;
+    int rounds = count > 3 ? atoi(arguments[3]) : 3, stores = library ? PEERS : PEERS - 1;
+    if (count >= 5 && strcmp(arguments[1], "--round") == 0)
+        return tell_round(atoi(arguments[2]), arguments[3], arguments[4],
+                          count > 5 ? arguments[5] : NULL);
+    if (count < 2 || atol(rows) < 10000 || rounds < 1 || rounds > MOST_ROUNDS) {
+        fprintf(stderr, "usage: %s DIRECTORY [ROWS (10000 or more) [ROUNDS (1 to %d) [LIBRARY]]]\n",
                 arguments[0], MOST_ROUNDS);
         return 2;
     }
     for (int round = 0; round < rounds; round++)
-        for (int peer = 0; peer < PEERS; peer++) {
+        for (int peer = 0; peer < stores; peer++) {
             double result[WORKS];
+            const char *own_library = peer == PEERS - 1 ? library : NULL;
             fprintf(stderr, "round %d of %d: %s\n", round + 1, rounds, peers[peer]->name);
-            round_of(peers[peer], arguments[1], rows, result);
+            round_of(peer, arguments[1], rows, own_library, result);
             for (int work = 0; work < WORKS; work++) results[peer][work][round] = result[work];
         }
-    printf("%ld rows of %d + %d bytes, medians of %d rounds, ns a row unless it says "
-           "otherwise.\n\n",
+    printf("%s rows of %d + %d bytes, medians of %d rounds, ns a row unless it says otherwise.\n\n",
            rows, KEY, VALUE, rounds);
-    printf("| work |");
-    for (int peer = 0; peer < PEERS; peer++) printf(" %s |", peers[peer]->name);
-    printf("\n|---|");
-    for (int peer = 0; peer < PEERS; peer++) printf("---|");
-    for (int work = 0; work < WORKS; work++) {
-        printf("\n| %s |", names[work]);
-        for (int peer = 0; peer < PEERS; peer++) {
-            double *all = results[peer][work];
-            qsort(all, (size_t)rounds, sizeof *all, by_size);
-            all[rounds / 2] < 0 ? printf(" - |") : printf(" %.0f |", all[rounds / 2]);
-        }
-    }
-    printf("\n");
+    print_table(stores, rounds, results);
     return 0;
 }

@@ -5,6 +5,9 @@
 
 #include "peer.h"
 
+/* A write is appended to the log by a system call, and so survives the process; a durable one is synced. Its write
+ * buffer is 4 MiB unless it is told, and its cache 8 MiB: it gets as much as the others, and Bloom filters, without
+ * which it would read two levels for each key. It has no transactions: a batch stands for one. */
 struct store {
     leveldb_t *db;
     leveldb_options_t *options;

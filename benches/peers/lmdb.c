@@ -6,6 +6,10 @@
 
 #include "peer.h"
 
+/* Pages are mapped from the file: there is no cache to be set, all rows are in the page cache, and what of it
+ * is mapped counts as memory of the process. MDB_NOSYNC hands each commit to the system and does not wait for the
+ * disk, so that a killed process loses none; a power cut can damage the whole file, which is more than in the
+ * other stores. Durable ones are the default, with a sync each. A batch is a transaction. */
 struct store {
     MDB_env *env;
     MDB_dbi dbi;

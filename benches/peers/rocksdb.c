@@ -5,6 +5,9 @@
 
 #include "peer.h"
 
+/* A write is appended to the log by a system call, and so survives the process; a durable one is synced. The write
+ * buffer is its own 64 MiB, two of them at most, which is more than the others have; the cache and the Bloom filters
+ * are as with LevelDB. Optimistic transactions are those that find conflicts at the commit, as sledstore's do. */
 struct store {
     rocksdb_optimistictransactiondb_t *transactions;
     rocksdb_t *db;

@@ -7,7 +7,11 @@
 
 #include "peer.h"
 
-/* A connection is for one thread at a time, so each thread has its own. */
+/* With a write-ahead log and synchronous=NORMAL a commit is handed to the system and survives the process; FULL
+ * syncs each. Its log is brought into the file each 1,000 pages, as by default. Rows lie in the order of the key (WITHOUT
+ * ROWID) and statements are prepared once. A batch is a transaction.
+ *
+ * A connection is for one thread at a time, so each thread has its own. */
 struct store {
     char file[4096];
     int durable;
