@@ -10,7 +10,7 @@ use super::sync::{AtomicU64, Ordering};
 /// Bytes of a memtable for each bit. A row takes a hundred at least.
 const BYTES_A_BIT: usize = 16;
 
-/// Odd, and with bits as irregular as those of the golden ratio, which they are.
+/// Odd, with irregular bits: those of the golden ratio.
 const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A key as filters have it. Keys that somebody chose for their hashes cost a look in vain, no more.
