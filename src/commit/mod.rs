@@ -13,7 +13,8 @@
 //! # The order of locks
 //!
 //! 1. The commit lock (`Committer::writer`).
-//! 2. The rows of a memtable, then its pre-images, then the list of its pinned keys.
+//! 2. The rows of a memtable, then its pre-images, then its deleted ranges and the list of its pinned
+//!    keys.
 //! 3. The list of registered views (`Views`).
 //!
 //! The state of syncing (`Log::state`) and the checkpoint's state are taken last, and no other lock
@@ -40,6 +41,7 @@
 mod basis;
 mod checkpoint;
 mod committer;
+mod deleted_ranges;
 mod filter;
 mod log;
 mod log_file;
@@ -85,6 +87,9 @@ pub(crate) trait Settled: Send + Sync + 'static {
     /// The settled row of `key`. Any thread; it may run while the row is written over, and then
     /// answers with parts of both rows, which no caller uses.
     fn read(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>>;
+
+    /// The first `most` keys with settled rows in `range`.
+    fn keys(&self, keyspace: KeyspaceId, range: KeyRange<'_>, most: usize) -> Result<Vec<Key>>;
 
     /// Writes a row over, or removes it. Only the checkpoint thread calls this and the next two.
     fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()>;

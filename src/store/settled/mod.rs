@@ -5,7 +5,7 @@
 //! checkpoint was there, and does not use what it has read. What the next opening has to know of the
 //! log stands in the library's own tree `__mark__`, which the same flush makes durable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use oxistore_core::StoreError;
 
-use crate::commit::{KeyspaceId, RowImage, Settled, Settlement};
+use crate::commit::{Key, KeyRange, KeyspaceId, RowImage, Settled, Settlement};
 use crate::engine::{settle, Bytes, Cursor, Engine, Result, Step, Tree};
 use crate::store::keyspace::{open_trees, remove_trees, Trees};
 use crate::store::locks::lock;
@@ -157,6 +157,19 @@ impl Settled for SettledRows {
             false => None,
         };
         Ok(Some(RowImage { value, expires_at }))
+    }
+
+    fn keys(&self, keyspace: KeyspaceId, range: KeyRange<'_>, most: usize) -> Result<Vec<Key>> {
+        let known = self.known.load();
+        let Some(rows) = known.get(keyspace as usize).and_then(|known| known.rows.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let (lower, upper) = (range.0.map(Bytes::from), range.1.map(Bytes::from));
+        let mut cursor = Cursor::new(rows.trees.data.clone(), lower, upper).keys_only(true);
+        let mut found = VecDeque::new();
+        // It answers with fewer where rows are large.
+        while found.len() < most && cursor.read_on(false, most - found.len(), &mut found)? {}
+        Ok(found.iter().map(|row| Key::from_slice(&row.key)).collect())
     }
 
     fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()> {

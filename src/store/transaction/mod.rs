@@ -14,12 +14,14 @@
 //! has a version too, so there are no phantoms. That a key expires is the passing of time and no
 //! change.
 
+pub(crate) mod expiry;
 pub(crate) mod read_set;
 pub(crate) mod retry;
 pub(crate) mod savepoint;
 
 use std::collections::BTreeMap;
 use std::mem::take;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -88,21 +90,50 @@ pub(crate) struct Part {
     pub(crate) read: ReadSet,
 }
 
-/// The last write of each key.
+/// What a transaction has written in one keyspace.
 #[derive(Default)]
-pub(crate) struct WriteSet(BTreeMap<Vec<u8>, Write<Bytes>>);
+pub(crate) struct WriteSet {
+    /// The last write of each key, unless its range was deleted after it.
+    keys: BTreeMap<Vec<u8>, Write<Bytes>>,
+    /// Deleted ranges by where they begin: all before the writes of `keys`.
+    ranges: Vec<(Vec<u8>, Write<Bytes>)>,
+}
 
 /// What the transaction itself sees of its write.
 fn value_of(write: &Write<Bytes>) -> Option<&Bytes> {
     match write {
         Write::Put(value, ttl) if *ttl != Some(Duration::ZERO) => Some(value),
-        Write::Put(..) | Write::Delete => None,
+        Write::Put(..) | Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => None,
     }
 }
 
 impl WriteSet {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty() && self.ranges.is_empty()
+    }
+
+    /// The last write of `key`, if there is one: `Some(None)` where its range was deleted.
+    fn get(&self, key: &[u8]) -> Option<Option<&Write<Bytes>>> {
+        match self.keys.get(key) {
+            Some(write) => Some(Some(write)),
+            None => self.has_deleted(key).then_some(None),
+        }
+    }
+
+    /// Whether a range was deleted that `key` is in.
+    pub(crate) fn has_deleted(&self, key: &[u8]) -> bool {
+        self.ranges.iter().any(|(lower, write)| match write {
+            Write::DeleteRange(upper) => {
+                lower[..] <= *key && upper.as_ref().is_none_or(|upper| *key < upper[..])
+            }
+            Write::Put(..) | Write::Delete | Write::Expire(_) => false,
+        })
+    }
+
+    /// All writes, in an order in which they come to what the transaction sees.
+    fn all(&self) -> impl Iterator<Item = (&[u8], &Write<Bytes>)> {
+        let ranges = self.ranges.iter().map(|(lower, write)| (&lower[..], write));
+        ranges.chain(self.keys.iter().map(|(key, write)| (&key[..], write)))
     }
 
     /// The first key in `range`, or, going down, the last, and what was written to it.
@@ -110,7 +141,7 @@ impl WriteSet {
         if is_empty_range(&range) {
             return None;
         }
-        let mut rows = self.0.range::<[u8], _>(range);
+        let mut rows = self.keys.range::<[u8], _>(range);
         let (key, write) = if down { rows.next_back()? } else { rows.next()? };
         Some((Bytes::from(&key[..]), value_of(write).cloned()))
     }
@@ -129,8 +160,29 @@ impl TransactionState {
     /// Makes the write of a key.
     fn write(&self, keyspace: &Arc<Keyspace>, key: &[u8], write: Write<Bytes>) -> Result<()> {
         let mut progress = self.under_way()?;
-        let before = progress.part(keyspace).written.0.insert(key.to_vec(), write);
+        let before = progress.part(keyspace).written.keys.insert(key.to_vec(), write);
         progress.savepoints.note(keyspace.id(), key, before);
+        Ok(())
+    }
+
+    /// Deletes a range that is not empty.
+    fn delete_range(
+        &self,
+        keyspace: &Arc<Keyspace>,
+        lower: &[u8],
+        upper: Option<&[u8]>,
+    ) -> Result<()> {
+        let mut progress = self.under_way()?;
+        let Progress { parts, savepoints, .. } = &mut *progress;
+        let written = &mut Progress::part_of(parts, keyspace).written;
+        let range = (Bound::Included(lower), upper.map_or(Bound::Unbounded, Bound::Excluded));
+        let keys: Vec<_> = written.keys.range::<[u8], _>(range).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            let before = written.keys.remove(&key);
+            savepoints.note(keyspace.id(), &key, before);
+        }
+        savepoints.note_range(keyspace.id(), written.ranges.len());
+        written.ranges.push((lower.to_vec(), Write::DeleteRange(upper.map(Bytes::from))));
         Ok(())
     }
 
@@ -160,7 +212,14 @@ impl TransactionState {
 
 impl Progress {
     fn part(&mut self, keyspace: &Arc<Keyspace>) -> &mut Part {
-        self.parts.entry(keyspace.id()).or_insert_with(|| Part {
+        Self::part_of(&mut self.parts, keyspace)
+    }
+
+    fn part_of<'a>(
+        parts: &'a mut BTreeMap<KeyspaceId, Part>,
+        keyspace: &Arc<Keyspace>,
+    ) -> &'a mut Part {
+        parts.entry(keyspace.id()).or_insert_with(|| Part {
             keyspace: Arc::clone(keyspace),
             written: WriteSet::default(),
             read: ReadSet::default(),
@@ -169,12 +228,16 @@ impl Progress {
 
     /// Makes the writes again what they were.
     pub(crate) fn restore(&mut self, undo: Undo) {
-        for ((keyspace, key), before) in undo {
+        for ((keyspace, key), before) in undo.keys {
             let Some(part) = self.parts.get_mut(&keyspace) else { continue };
             match before {
-                Some(write) => part.written.0.insert(key, write),
-                None => part.written.0.remove(&key),
+                Some(write) => part.written.keys.insert(key, write),
+                None => part.written.keys.remove(&key),
             };
+        }
+        for (keyspace, count) in undo.ranges {
+            let Some(part) = self.parts.get_mut(&keyspace) else { continue };
+            part.written.ranges.truncate(count);
         }
     }
 }
@@ -236,7 +299,7 @@ impl SledTransaction {
         let parts = transaction.finish();
         let mut writes = Vec::new();
         for Part { keyspace, written, .. } in parts.values() {
-            let part = written.0.iter().map(|(key, write)| KeyWrite { keyspace, key, write });
+            let part = written.all().map(|(key, write)| KeyWrite { keyspace, key, write });
             writes.extend(part);
         }
         if writes.is_empty() {
@@ -299,8 +362,17 @@ impl TransactionKeyspace {
     /// What the transaction itself has made of `key`. If that is nothing, the key is about to be
     /// read.
     fn own(&self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
+        self.own_write(key, |write| write.and_then(value_of).cloned())
+    }
+
+    /// The same through `look`, which sees no write where the range of the key was deleted.
+    fn own_write<T>(
+        &self,
+        key: &[u8],
+        look: impl FnOnce(Option<&Write<Bytes>>) -> T,
+    ) -> Result<Option<T>> {
         self.transaction.part(&self.store.keyspace, |part| {
-            let own = part.written.0.get(key).map(|write| value_of(write).cloned());
+            let own = part.written.get(key).map(look);
             if own.is_none() {
                 part.read.note_key(key);
             }
@@ -347,6 +419,17 @@ impl TransactionKeyspace {
     /// Removes `key`, which need not be there.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
         self.transaction.write(&self.store.keyspace, key, Write::Delete)
+    }
+
+    /// Removes all keys from `lo` up to, not including, `hi`; `None` is no limit. What others have
+    /// committed to the range until this transaction commits goes too: that is no conflict, since
+    /// nothing of the range is read. See [`SledStore::delete_range`].
+    pub fn delete_range(&self, lo: Option<&[u8]>, hi: Option<&[u8]>) -> Result<()> {
+        let lo = lo.unwrap_or_default();
+        if hi.is_some_and(|hi| hi <= lo) {
+            return self.transaction.under_way().map(drop);
+        }
+        self.transaction.delete_range(&self.store.keyspace, lo, hi)
     }
 
     fn stage(&self, key: &[u8], value: &[u8], ttl: Option<Duration>) -> Result<()> {

@@ -8,10 +8,13 @@
 //! Counts as a change for transactions: storing the same value, changing only the expiry, a put that
 //! is dead at once. Does not: deleting an absent key, an expiry passing, removing what has expired. A
 //! writer learns that a key is absent before it commits, and only while there are transactions; the
-//! log then has a purge in the place of the delete, which removes the key all the same.
+//! log then has a purge in the place of the delete, which removes the key all the same. Deleting a range
+//! counts as a change of every key in it.
 
 pub(crate) mod batch;
+pub(crate) mod delete_range;
 pub(crate) mod expiry;
+pub(crate) mod fold;
 pub(crate) mod point;
 pub(crate) mod purge;
 
@@ -28,9 +31,10 @@ use crate::engine::{Bytes, Result};
 use crate::store::inner::{Core, StoreInner};
 use crate::store::keyspace::Keyspace;
 use crate::store::limits::{check_key, check_value};
+use crate::store::under_way;
 use crate::store::SledStore;
 
-/// How often a writer looks again whether the keys that it deletes are absent.
+/// How often a writer looks whether the keys that it deletes are absent.
 const LOOKS: usize = 3;
 
 /// What a write makes of a key. `V` holds the bytes of a value.
@@ -39,6 +43,10 @@ pub(crate) enum Write<V> {
     /// The time to live, if there is one, starts at the commit.
     Put(V, Option<Duration>),
     Delete,
+    /// Removes all keys from the key up to, not including, this one, or all that follow.
+    DeleteRange(Option<V>),
+    /// Changes when the key expires, if it is there; `None` is never.
+    Expire(Option<Duration>),
 }
 
 /// A write and the key that it is for.
@@ -57,6 +65,12 @@ pub(crate) struct Current {
     has_row: bool,
 }
 
+/// What a write of several was decided on.
+struct Look {
+    place: usize,
+    current: Current,
+}
+
 /// What a writer decides to make of a key.
 pub(crate) enum Decision<'a> {
     Put(&'a [u8], Option<u64>),
@@ -68,8 +82,8 @@ pub(crate) enum Decision<'a> {
 impl<V: Deref<Target = [u8]>> Write<V> {
     fn size(&self) -> usize {
         match self {
-            Write::Put(value, _) => value.len(),
-            Write::Delete => 0,
+            Write::Put(value, _) | Write::DeleteRange(Some(value)) => value.len(),
+            Write::Delete | Write::DeleteRange(None) | Write::Expire(_) => 0,
         }
     }
 
@@ -79,18 +93,22 @@ impl<V: Deref<Target = [u8]>> Write<V> {
     pub(crate) fn check(&self, key: &[u8], longest_key: usize) -> Result<()> {
         match self {
             Write::Put(value, _) => check_key(key, Some(longest_key)).and(check_value(value)),
-            Write::Delete => Ok(()),
+            Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => Ok(()),
         }
     }
 
-    /// What the log says if the commit is made `now`.
-    fn at<'a>(&'a self, keyspace: KeyspaceId, key: &'a [u8], now: u64) -> Change<'a> {
-        match self {
+    /// What the log says if the commit is made `now`, if it does not depend on what the key is.
+    fn at<'a>(&'a self, keyspace: KeyspaceId, key: &'a [u8], now: u64) -> Option<Change<'a>> {
+        Some(match self {
             Write::Put(value, ttl) => {
                 put_until(keyspace, key, value, ttl.map(|ttl| deadline(now, ttl)), now)
             }
             Write::Delete => Change::Delete { keyspace, key },
-        }
+            Write::DeleteRange(upper) => {
+                Change::DeleteRange { keyspace, lower: key, upper: upper.as_deref() }
+            }
+            Write::Expire(_) => return None,
+        })
     }
 }
 
@@ -171,7 +189,7 @@ impl SledStore {
         let core = lease.core();
         core.wait_for_room(key.len() + write.size())?;
         let mut record = Record::with_room(key.len() + write.size());
-        record.push(write.at(self.keyspace.id(), key, self.inner.now_ms()));
+        record.extend(write.at(self.keyspace.id(), key, self.inner.now_ms()));
         let _changing = self.keyspace.count.changing();
         core.commit(record, self.inner.durability, |_| Ok(())).map(drop)
     }
@@ -285,63 +303,100 @@ impl SledStore {
         core.wait_for_room(size)?;
         let _changing: SmallVec<[_; 4]> =
             keyspaces.iter().map(|keyspace| keyspace.count.changing()).collect();
-        for looks in (0..=LOOKS).rev() {
-            let absent = if looks > 0 { self.absent(core, writes)? } else { Vec::new() };
-            let record = self.record_of(writes, size, &absent);
-            let looks_again = Cell::new(false);
+        for tries in 0.. {
+            let looks = self.look_at(core, writes, tries < LOOKS)?;
+            let record = self.record_of(writes, size, &looks);
+            if record.is_empty() {
+                return Ok(());
+            }
+            let (looks_again, revival) = (Cell::new(false), Cell::new(None));
             let committed = core.commit(record, durability, |committed| {
-                let appeared = |(write, basis): &(usize, Basis)| {
-                    let write = &writes[*write];
-                    committed.has_changed(*basis, write.keyspace.id(), write.key)
+                let has_changed = |look: &Look| {
+                    let id = writes[look.place].keyspace.id();
+                    committed.has_changed(look.current.basis, id, writes[look.place].key)
                 };
-                match absent.iter().any(appeared) {
-                    true => {
-                        looks_again.set(true);
-                        Err(StoreError::TxnConflict)
-                    }
-                    false => validate(committed),
+                if looks.iter().any(has_changed) || self.has_expired_since(&looks, &revival) {
+                    looks_again.set(true);
+                    return Err(StoreError::TxnConflict);
                 }
+                validate(committed)
             });
             if !looks_again.get() {
                 return committed.map(drop);
             }
         }
-        unreachable!("without a look there is nothing to look at again")
+        unreachable!("the loop has no end")
     }
 
     fn record_of<V: Deref<Target = [u8]>>(
         &self,
         writes: &[KeyWrite<'_, V>],
         size: usize,
-        absent: &[(usize, Basis)],
+        looks: &[Look],
     ) -> Record {
         let now = self.inner.now_ms();
         let mut record = Record::with_room_for(writes.len(), size);
-        let mut absent = absent.iter().peekable();
+        let mut looks = looks.iter().peekable();
         for (place, KeyWrite { keyspace, key, write }) in writes.iter().enumerate() {
             let keyspace = keyspace.id();
-            record.push(match absent.next_if(|(absent, _)| *absent == place) {
-                Some(_) => Change::Purge { keyspace, key },
-                None => write.at(keyspace, key, now),
-            });
+            let look = looks.next_if(|look| look.place == place);
+            let change = match (look.map(|look| &look.current), write) {
+                (Some(current), Write::Expire(ttl)) => current.expire(keyspace, key, *ttl, now),
+                (Some(_), _) => Some(Change::Purge { keyspace, key }),
+                (None, write) => write.at(keyspace, key, now),
+            };
+            record.extend(change);
         }
         record
     }
 
-    /// Which of `writes` delete keys that are absent, if there is a transaction that could conflict.
-    fn absent<V>(&self, core: &Core, writes: &[KeyWrite<'_, V>]) -> Result<Vec<(usize, Basis)>> {
-        let mut absent = Vec::new();
-        if !self.inner.has_transactions() {
-            return Ok(absent);
-        }
-        for (place, write) in writes.iter().enumerate() {
-            if matches!(write.write, Write::Delete) {
-                let current = self.inner.current(core, write.keyspace, write.key)?;
-                if current.row.is_none() {
-                    absent.push((place, current.basis));
+    /// The keys that writes depend on: those whose expiry is changed, and, if there is a transaction that
+    /// could conflict, those that are deleted and absent.
+    fn look_at<V>(
+        &self,
+        core: &Core,
+        writes: &[KeyWrite<'_, V>],
+        at_deleted: bool,
+    ) -> Result<Vec<Look>> {
+        let at_deleted = at_deleted && self.inner.has_transactions();
+        let mut looks = Vec::new();
+        for (place, KeyWrite { keyspace, key, write }) in writes.iter().enumerate() {
+            let is_expiry = matches!(write, Write::Expire(_));
+            if is_expiry || at_deleted && matches!(write, Write::Delete) {
+                let current = self.inner.current(core, keyspace, key)?;
+                if is_expiry || current.row.is_none() {
+                    looks.push(Look { place, current });
                 }
             }
         }
-        Ok(absent)
+        Ok(looks)
+    }
+
+    /// Whether a key was live at a look that a reader may have found absent by now; if not, none does
+    /// until `revival` is dropped. The caller holds the commit lock.
+    fn has_expired_since<'a>(
+        &'a self,
+        looks: &[Look],
+        revival: &Cell<Option<under_way::Work<'a>>>,
+    ) -> bool {
+        let Some(ends) = looks.iter().filter_map(|look| look.current.expires_at()).min() else {
+            return false;
+        };
+        revival.set(Some(self.inner.revivals.begin()));
+        ends <= self.inner.now_ms()
+    }
+}
+
+impl Current {
+    /// Another expiry for the key, if it is there and that is a change.
+    fn expire<'a>(
+        &'a self,
+        keyspace: KeyspaceId,
+        key: &'a [u8],
+        ttl: Option<Duration>,
+        now: u64,
+    ) -> Option<Change<'a>> {
+        let row = self.row.as_ref().filter(|row| ttl.is_some() || row.expires_at.is_some())?;
+        Some(put_until(keyspace, key, &row.value, ttl.map(|ttl| deadline(now, ttl)), now))
     }
 }
