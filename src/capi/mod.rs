@@ -11,7 +11,9 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod batch;
+mod batch_expiry;
 mod count;
+mod delete_range;
 mod error;
 mod expiry;
 mod iterator;

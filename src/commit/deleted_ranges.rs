@@ -176,7 +176,8 @@ impl Memtable {
         key: &[u8],
         sequence: u64,
     ) -> Option<u64> {
-        self.deleted_in(keyspace, |ranges| ranges.newest_at(key, sequence)).map(|(commit, _)| commit)
+        self.deleted_in(keyspace, |ranges| ranges.newest_at(key, sequence))
+            .map(|(commit, _)| commit)
     }
 
     /// A range around `key` in which a commit at or below `sequence` has deleted all keys.
@@ -201,7 +202,8 @@ impl Memtable {
         range: KeyRange<'_>,
         sequence: u64,
     ) -> bool {
-        let look = |ranges: &DeletedRanges| ranges.has_deletion_after(range, sequence).then_some(());
+        let look =
+            |ranges: &DeletedRanges| ranges.has_deletion_after(range, sequence).then_some(());
         self.deleted_in(keyspace, look).is_some()
     }
 
@@ -278,9 +280,8 @@ mod tests {
                     let found = ranges.newest_at(&key(number), at);
                     assert_eq!(found.as_ref().map(|(commit, _)| *commit), newest);
                     let (from, to) = (number, number + 1 + roll(4) as u8);
-                    let later = (from..to).any(|number| {
-                        list.iter().filter(covers(number)).any(|range| range.2 > at)
-                    });
+                    let later = (from..to)
+                        .any(|number| list.iter().filter(covers(number)).any(|range| range.2 > at));
                     let (from, to) = (key(from), key(to));
                     let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
                     assert_eq!(ranges.has_deletion_after(range, at), later);
@@ -293,7 +294,9 @@ mod tests {
                 while let Some((lower, part)) = parts.next() {
                     assert!(part.ends_after(lower) && part.commits.is_sorted());
                     let next = parts.peek().map(|(next, _)| *next);
-                    assert!(next.is_none_or(|next| part.upper.as_ref().is_some_and(|it| it <= next)));
+                    assert!(
+                        next.is_none_or(|next| part.upper.as_ref().is_some_and(|it| it <= next))
+                    );
                 }
             }
         }

@@ -54,7 +54,9 @@ struct OpenTransaction {
 impl OpenTransaction {
     fn get(&self, keyspace: usize, key: &[u8]) -> Option<Value> {
         let own = self.written[keyspace].get(key).cloned();
-        own.unwrap_or_else(|| self.began.get(keyspace, key).filter(|_| !self.deletes(keyspace, key)))
+        own.unwrap_or_else(|| {
+            self.began.get(keyspace, key).filter(|_| !self.deletes(keyspace, key))
+        })
     }
 
     fn deletes(&self, keyspace: usize, key: &[u8]) -> bool {

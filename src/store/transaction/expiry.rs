@@ -87,4 +87,18 @@ impl TransactionKeyspace {
         }
         Ok(matches)
     }
+
+    /// Removes `key` if its value is `expected`, where `None` means that it must not be there; says
+    /// whether it was as expected.
+    ///
+    /// # Errors
+    ///
+    /// As [`TransactionKeyspace::get`].
+    pub fn compare_and_delete(&self, key: &[u8], expected: Option<&[u8]>) -> Result<bool> {
+        let matches = self.get_pinned(key)?.as_deref() == expected;
+        if matches && expected.is_some() {
+            self.delete(key)?;
+        }
+        Ok(matches)
+    }
 }

@@ -176,7 +176,8 @@ impl TransactionState {
         let Progress { parts, savepoints, .. } = &mut *progress;
         let written = &mut Progress::part_of(parts, keyspace).written;
         let range = (Bound::Included(lower), upper.map_or(Bound::Unbounded, Bound::Excluded));
-        let keys: Vec<_> = written.keys.range::<[u8], _>(range).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<_> =
+            written.keys.range::<[u8], _>(range).map(|(key, _)| key.clone()).collect();
         for key in keys {
             let before = written.keys.remove(&key);
             savepoints.note(keyspace.id(), &key, before);

@@ -16,7 +16,8 @@ impl SledStore {
     /// there.
     pub fn delete_range(&self, lo: Option<&[u8]>, hi: Option<&[u8]>) -> Result<()> {
         let write = Write::DeleteRange(hi);
-        let write = KeyWrite { keyspace: &self.keyspace, key: lo.unwrap_or_default(), write: &write };
+        let write =
+            KeyWrite { keyspace: &self.keyspace, key: lo.unwrap_or_default(), write: &write };
         self.write_all(&[write], Vec::new(), self.inner.durability, |_| Ok(()))
     }
 

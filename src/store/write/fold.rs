@@ -71,7 +71,9 @@ fn expire(own: &KeyWrite<'_, Bytes>, folded: &mut Folded, ttl: Option<Duration>)
         Folded::Stays | Folded::Nothing => own.write,
     };
     match before {
-        Write::Put(_, Some(Duration::ZERO)) | Write::Expire(Some(Duration::ZERO)) => Folded::Nothing,
+        Write::Put(_, Some(Duration::ZERO)) | Write::Expire(Some(Duration::ZERO)) => {
+            Folded::Nothing
+        }
         Write::Put(value, _) => Folded::Becomes(Write::Put(value.clone(), ttl)),
         Write::Expire(_) => {
             // Both would begin from the row that the store has.
