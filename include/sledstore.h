@@ -1132,6 +1132,38 @@ sledstore_status sledstore_keyspace_names(const struct sledstore *store,
                                           struct sledstore_error **error);
 
 /**
+ * Gives a keyspace another name, with all its rows and their expiries, at one moment, for a crash
+ * too. To its handles, iterators, snapshots and transactions the keyspace of the old name is dropped,
+ * see sledstore_drop_keyspace(): open the new one.
+ *
+ * The rows are copied, so it takes as long as writing all of them, and as much more room on the disk
+ * until it is done. Other keyspaces can be read and written meanwhile.
+ *
+ * @param store    any handle of the store.
+ * @param old      the name of the keyspace.
+ * @param old_len  its length in bytes.
+ * @param name     the new name, as in sledstore_open_keyspace().
+ * @param name_len its length in bytes.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_NOT_FOUND: there is no keyspace of the old name;
+ * SLEDSTORE_ALREADY_EXISTS: there is one of the new name; SLEDSTORE_UNSUPPORTED: the old one is the
+ * default keyspace, a name is not allowed, or there would be one keyspace too many while it is copied;
+ * SLEDSTORE_INVALID_ARGUMENT: old or name is NULL and its length is not 0; the handle statuses; the
+ * engine statuses. After a failure nothing has changed, unless it is one of the disk: then the
+ * keyspace may have either name when the store is opened again.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_rename_keyspace(const struct sledstore *store,
+                                           const void *old,
+                                           size_t old_len,
+                                           const void *name,
+                                           size_t name_len,
+                                           struct sledstore_error **error);
+
+/**
  * Writes out what was written to the store until now, in all its keyspaces, and syncs it. After
  * SLEDSTORE_OK it survives the death of this process and a loss of power.
  *

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 17] = [
+const PARTS: [&str; 18] = [
     "status",
     "error",
     "value",
@@ -15,6 +15,7 @@ const PARTS: [&str; 17] = [
     "library",
     "options",
     "store",
+    "rename",
     "maintenance",
     "point",
     "expiry",

@@ -22,6 +22,7 @@ mod maintenance;
 mod options;
 mod point;
 mod read;
+mod rename;
 mod snapshot;
 mod status;
 mod store;

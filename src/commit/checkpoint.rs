@@ -208,7 +208,12 @@ impl<S: Settled> Committer<S> {
         })?;
         // No thread uses these, and the log tells of it until the mark does.
         let drops = table.drops().clone();
-        drops.iter().try_for_each(|keyspace| self.settled().drop_keyspace(*keyspace))?;
+        for (keyspace, name) in drops {
+            match name {
+                None => self.settled().drop_keyspace(keyspace)?,
+                Some(name) => self.settled().rename_keyspace(keyspace, &name)?,
+            }
+        }
         self.settle(table, false)?;
         self.pace.settled(table.bytes(), begun.elapsed());
         self.unfreeze(table);
@@ -311,8 +316,21 @@ impl<S: Settled> Committer<S> {
         self.commit(record, Durability::Buffered, |_| Ok(())).map(drop)
     }
 
-    /// The settled rows of a keyspace that was dropped are gone when this returns, and its name can be
-    /// used for another.
+    /// Gives a keyspace another name, at one moment for a crash too. All its rows are settled, and no
+    /// operation on it may be under way or come once this has returned without an error.
+    pub(crate) fn rename_keyspace(&self, keyspace: KeyspaceId, name: &[u8]) -> Result<()> {
+        let mut record = Record::new();
+        record.push(Change::Rename { keyspace, name });
+        self.commit(record, Durability::Buffered, |_| Ok(())).map(drop)
+    }
+
+    /// Whether the disk has room for `bytes` of rows.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.settled().has_room(bytes)
+    }
+
+    /// The settled rows of a keyspace that was dropped are gone when this returns, or those of one that was
+    /// renamed are where they belong, and its name can be used for another.
     pub(crate) fn finish_drop(&self, keyspace: KeyspaceId) -> Result<()> {
         self.settle_all()?;
         // Views may still need these memtables, and no thread sees the keyspace any more.

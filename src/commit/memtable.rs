@@ -114,8 +114,9 @@ pub(crate) struct Memtable {
     /// Bytes and rows that are kept for registered views alone.
     pub(super) pinned: AtomicUsize,
     pub(super) pinned_rows: AtomicUsize,
-    /// Keyspaces that were dropped, whose settled rows go with its checkpoint.
-    pub(super) drops: Mutex<Vec<KeyspaceId>>,
+    /// Keyspaces that were dropped, or got another name, with that: what is settled of them goes with
+    /// its checkpoint.
+    pub(super) drops: Mutex<Vec<(KeyspaceId, Option<Vec<u8>>)>>,
     /// The keys that have pinned versions, or had.
     pub(super) pinned_keys: Mutex<Vec<(KeyspaceId, Key)>>,
     /// The newest commit in it; 0 while there is none.
@@ -216,7 +217,11 @@ impl Memtable {
                         continue;
                     }
                     Change::Drop { keyspace } => {
-                        self.drops().push(keyspace);
+                        self.drops().push((keyspace, None));
+                        continue;
+                    }
+                    Change::Rename { keyspace, name } => {
+                        self.drops().push((keyspace, Some(name.to_vec())));
                         continue;
                     }
                 };
@@ -232,7 +237,7 @@ impl Memtable {
         }
     }
 
-    pub(super) fn drops(&self) -> MutexGuard<'_, Vec<KeyspaceId>> {
+    pub(super) fn drops(&self) -> MutexGuard<'_, Vec<(KeyspaceId, Option<Vec<u8>>)>> {
         self.drops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -112,4 +112,8 @@ pub(crate) trait Settled: Send + Sync + 'static {
 
     /// Removes all settled rows of a keyspace, also while the log is replayed.
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()>;
+
+    /// The same after it has brought them to the keyspace `name`, which may have some of them already. It
+    /// does nothing where that was done.
+    fn rename_keyspace(&self, keyspace: KeyspaceId, name: &[u8]) -> Result<()>;
 }

@@ -23,6 +23,8 @@
 //! * `8` delete range: keyspace (4), length of the lower end (4), length of the upper end (4), lower end,
 //!   upper end. Deletes all keys from the lower end up to, not including, the upper end; all that follow
 //!   where the length of the upper end is `FFFFFFFF`. It concerns the rows before it in its record too.
+//! * `9` rename: keyspace (4), length (4), name. The keyspace has this name from now on. No record in front
+//!   of it that is not settled has rows of the keyspace.
 //!
 //! A record with names or a seal has nothing else in it, and takes no sequence number: it carries
 //! the number of the commit that comes next.
@@ -48,6 +50,7 @@ const NAME: u8 = 5;
 const DROP: u8 = 6;
 const SEAL: u8 = 7;
 const DELETE_RANGE: u8 = 8;
+const RENAME: u8 = 9;
 
 /// In the place of the length of an upper end: there is none.
 const NO_END: u32 = u32::MAX;
@@ -83,6 +86,11 @@ pub(crate) enum Change<'a> {
     Drop {
         keyspace: KeyspaceId,
     },
+    /// Gives a keyspace, all rows of which are settled, another name.
+    Rename {
+        keyspace: KeyspaceId,
+        name: &'a [u8],
+    },
 }
 
 impl<'a> Change<'a> {
@@ -102,6 +110,7 @@ impl<'a> Change<'a> {
                 Change::DeleteRange { keyspace, lower, upper }
             }
             Change::Drop { .. } => Change::Drop { keyspace },
+            Change::Rename { name, .. } => Change::Rename { keyspace, name },
         })
     }
 
@@ -111,7 +120,8 @@ impl<'a> Change<'a> {
             | Change::Delete { keyspace, .. }
             | Change::Purge { keyspace, .. }
             | Change::DeleteRange { keyspace, .. }
-            | Change::Drop { keyspace } => *keyspace,
+            | Change::Drop { keyspace }
+            | Change::Rename { keyspace, .. } => *keyspace,
         }
     }
 }
@@ -210,6 +220,10 @@ impl Record {
                 self.bytes.extend_from_slice(upper.unwrap_or_default());
             }
             Change::Drop { keyspace } => self.start(DROP, &[keyspace]),
+            Change::Rename { keyspace, name } => {
+                self.start(RENAME, &[keyspace, length(name)]);
+                self.bytes.extend_from_slice(name);
+            }
         }
     }
 
@@ -372,6 +386,10 @@ impl<'a> Entries<'a> {
                 Some(Entry::Change(Change::DeleteRange { keyspace, lower, upper }))
             }
             NAME => Some(Entry::Name(keyspace, self.take(key_length)?)),
+            RENAME => {
+                let name = self.take(key_length)?;
+                Some(Entry::Change(Change::Rename { keyspace, name }))
+            }
             _ => None,
         }
     }
@@ -438,6 +456,7 @@ mod tests {
             Change::DeleteRange { keyspace: 1, lower: b"", upper: None },
             Change::DeleteRange { keyspace: 1, lower: b"from", upper: Some(b"to") },
             Change::Drop { keyspace: 2 },
+            Change::Rename { keyspace: 3, name: b"name" },
         ]
     }
 

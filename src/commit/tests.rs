@@ -77,6 +77,18 @@ impl Settled for Map {
         }) as KeyspaceId)
     }
 
+    fn rename_keyspace(&self, keyspace: KeyspaceId, name: &[u8]) -> Result<()> {
+        let to = self.keyspace(name)?;
+        let mut rows = self.rows.lock().unwrap();
+        let own: Vec<_> = rows.keys().filter(|(of, _)| *of == keyspace).cloned().collect();
+        for key in own {
+            if let Some(row) = rows.remove(&key) {
+                rows.insert((to, key.1), row);
+            }
+        }
+        Ok(())
+    }
+
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
         self.rows.lock().unwrap().retain(|(of, _), _| *of != keyspace);
         Ok(())

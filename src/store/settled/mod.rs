@@ -18,6 +18,7 @@ use crate::engine::{settle, Bytes, Cursor, Engine, Result, Step, Tree};
 use crate::store::keyspace::{open_trees, remove_trees, Trees};
 use crate::store::locks::lock;
 
+mod rename;
 mod scan;
 
 pub(crate) use scan::{ExpiryScan, SettledRow, SettledScan};
@@ -215,6 +216,17 @@ impl Settled for SettledRows {
 
     fn keyspace(&self, name: &[u8]) -> Result<KeyspaceId> {
         Ok(self.open_keyspace(name)?.0)
+    }
+
+    fn rename_keyspace(&self, keyspace: KeyspaceId, name: &[u8]) -> Result<()> {
+        let known = self.known.load();
+        if known.get(keyspace as usize).is_none_or(|known| known.rows.is_none()) {
+            return Ok(());
+        }
+        drop(known);
+        // All of it is on the disk before the first row of the old one goes.
+        self.copy(keyspace, name, self.engine.segment_size() / 4)?;
+        self.drop_keyspace(keyspace)
     }
 
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
