@@ -96,8 +96,7 @@ TEST(snapshot_from_before_a_clear_shows_all_rows_and_one_from_after_it_none)
     for (int settled = 0; settled < 2; settled++) {
         CHECK_STATUS(SLEDSTORE_OK, sledstore_snapshot_count(before, store, &count, &error));
         CHECK_NUMBER(3, count);
-        CHECK_STATUS(SLEDSTORE_OK,
-                     sledstore_snapshot_contains(before, store, TEXT("b"), &error));
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_snapshot_contains(before, store, TEXT("b"), &error));
         CHECK_STATUS(SLEDSTORE_OK, sledstore_snapshot_count(after, store, &count, &error));
         CHECK_NUMBER(0, count);
         CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND,
@@ -151,8 +150,7 @@ TEST(transaction_deletes_a_range_with_what_others_add_to_it_and_sees_that_itself
                      sledstore_txn_delete_range(txn, NULL, TEXT("b"), TEXT("d"), &error));
         CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND,
                      sledstore_txn_contains(txn, NULL, TEXT("bb"), &error));
-        CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND,
-                     sledstore_txn_contains(txn, NULL, TEXT("c"), &error));
+        CHECK_STATUS(SLEDSTORE_KEY_NOT_FOUND, sledstore_txn_contains(txn, NULL, TEXT("c"), &error));
     }
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, TEXT("cc"), TEXT("2"), &error));
     check_put(store, "bc", "added by another");
@@ -161,8 +159,7 @@ TEST(transaction_deletes_a_range_with_what_others_add_to_it_and_sees_that_itself
     CHECK_ABSENT(store, "bc");
     CHECK_COUNT(store, 3);
     txn = begin(store);
-    CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_txn_delete_range(txn, store, NULL, 0, NULL, 0, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_delete_range(txn, store, NULL, 0, NULL, 0, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_count(txn, NULL, &count, &error));
     CHECK_NUMBER(0, count);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_rollback(txn, &error));
@@ -178,9 +175,9 @@ TEST(transaction_conflicts_with_the_deletion_of_a_range_that_it_has_read_in)
         sledstore_txn *txn = begin(store);
         CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_contains(txn, NULL, TEXT("b"), &error));
         CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, TEXT("z"), TEXT("1"), &error));
-        CHECK_STATUS(SLEDSTORE_OK,
-                     cleared ? sledstore_clear(store, &error)
-                             : sledstore_delete_range(store, TEXT("b"), NULL, 0, &error));
+        CHECK_STATUS(SLEDSTORE_OK, cleared
+                                       ? sledstore_clear(store, &error)
+                                       : sledstore_delete_range(store, TEXT("b"), NULL, 0, &error));
         CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(txn, 0, &error));
         put_all(store, "b");
     }
@@ -210,8 +207,8 @@ TEST(functions_that_delete_ranges_refuse_bad_arguments)
     CHECK_STATUS(invalid, sledstore_batch_delete_range(NULL, NULL, NULL, 0, NULL, 0, &error));
     CHECK_STATUS(invalid, sledstore_batch_delete_range(batch, NULL, NULL, 1, NULL, 0, &error));
     CHECK_STATUS(invalid, sledstore_batch_delete_range(batch, NULL, NULL, 0, NULL, 1, &error));
-    CHECK_STATUS(wrong, sledstore_batch_delete_range((sledstore_batch *)store, NULL, NULL, 0,
-                                                     NULL, 0, &error));
+    CHECK_STATUS(wrong, sledstore_batch_delete_range((sledstore_batch *)store, NULL, NULL, 0, NULL,
+                                                     0, &error));
     CHECK_STATUS(invalid, sledstore_txn_delete_range(NULL, NULL, NULL, 0, NULL, 0, &error));
     CHECK_STATUS(invalid, sledstore_txn_delete_range(txn, NULL, NULL, 1, NULL, 0, &error));
     CHECK_STATUS(invalid, sledstore_txn_delete_range(txn, NULL, NULL, 0, NULL, 1, &error));

@@ -5,8 +5,7 @@
 
 #define HOUR UINT64_C(3600000)
 
-static void rename_to(const sledstore *store, const char *old, const char *name,
-                      int32_t expected)
+static void rename_to(const sledstore *store, const char *old, const char *name, int32_t expected)
 {
     CHECK_STATUS(expected, sledstore_rename_keyspace(store, TEXT(old), TEXT(name), &error));
 }
@@ -37,8 +36,7 @@ TEST(renamed_keyspace_has_all_rows_and_expiries_under_its_new_name)
         CHECK_NUMBER(2, len);
         CHECK_STATUS(SLEDSTORE_OK, sledstore_release(renamed, &error));
         if (reopened == 0) {
-            CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED,
-                         sledstore_contains(old, TEXT("a"), &error));
+            CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_contains(old, TEXT("a"), &error));
             CHECK_STATUS(SLEDSTORE_OK, sledstore_release(old, &error));
             check_close(store);
             store = check_open("store");

@@ -14,8 +14,7 @@ static sledstore_txn *begin(const sledstore *store)
 
 static void put_for(const sledstore *store, const char *key, uint64_t ttl_ms)
 {
-    CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_put_with_ttl(store, TEXT(key), TEXT("1"), ttl_ms, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_put_with_ttl(store, TEXT(key), TEXT("1"), ttl_ms, &error));
 }
 
 static void expect_ttl(const sledstore *store, const char *key, uint64_t above, uint64_t most)
@@ -42,11 +41,9 @@ TEST(transaction_changes_when_keys_expire)
     sledstore_txn *txn = begin(store);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_ttl(txn, NULL, TEXT("lives"), &ttl_ms, &error));
     CHECK(ttl_ms > 0 && ttl_ms <= HOUR);
-    CHECK_STATUS(SLEDSTORE_NO_TTL,
-                 sledstore_txn_ttl(txn, NULL, TEXT("stays"), &ttl_ms, &error));
+    CHECK_STATUS(SLEDSTORE_NO_TTL, sledstore_txn_ttl(txn, NULL, TEXT("stays"), &ttl_ms, &error));
     CHECK_NUMBER(0, ttl_ms);
-    CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_txn_expire(txn, NULL, TEXT("stays"), 9 * HOUR, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_expire(txn, NULL, TEXT("stays"), 9 * HOUR, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_ttl(txn, NULL, TEXT("stays"), &ttl_ms, &error));
     CHECK_NUMBER(9 * HOUR, ttl_ms);
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_persist(txn, NULL, TEXT("lives"), &error));
@@ -74,8 +71,7 @@ TEST(transaction_finds_no_expiry_of_a_key_that_is_not_there)
         CHECK_NUMBER(0, ttl_ms);
         CHECK_STATUS(absent, sledstore_txn_expire(txn, NULL, TEXT("expired"), 1, &error));
         CHECK_STATUS(absent, sledstore_txn_persist(txn, NULL, TEXT("expired"), &error));
-        CHECK_STATUS(SLEDSTORE_OK,
-                     sledstore_txn_put(txn, NULL, TEXT("expired"), "", 0, &error));
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, TEXT("expired"), "", 0, &error));
         CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_delete(txn, NULL, TEXT("expired"), &error));
     }
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_commit(txn, 0, &error));
@@ -93,8 +89,7 @@ TEST(transaction_that_has_read_an_expiry_conflicts_with_its_change)
         CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, TEXT("b"), TEXT("2"), &error));
         switch (way) {
         case 0:
-            CHECK_STATUS(SLEDSTORE_OK,
-                         sledstore_txn_ttl(txn, NULL, TEXT("a"), &ttl_ms, &error));
+            CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_ttl(txn, NULL, TEXT("a"), &ttl_ms, &error));
             break;
         case 1:
             CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_expire(txn, NULL, TEXT("a"), 1, &error));
@@ -103,8 +98,8 @@ TEST(transaction_that_has_read_an_expiry_conflicts_with_its_change)
             CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_persist(txn, NULL, TEXT("a"), &error));
             break;
         default:
-            CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_compare_and_swap(txn, NULL, TEXT("a"),
-                                                                      &one, NULL, &error));
+            CHECK_STATUS(SLEDSTORE_OK,
+                         sledstore_txn_compare_and_swap(txn, NULL, TEXT("a"), &one, NULL, &error));
         }
         CHECK_STATUS(SLEDSTORE_OK, sledstore_expire(store, TEXT("a"), 2 * HOUR, &error));
         CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(txn, 0, &error));
@@ -158,8 +153,7 @@ TEST(batch_changes_expiries_of_keys_that_are_there)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&batch, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_expire(batch, NULL, TEXT("a"), HOUR, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_persist(batch, NULL, TEXT("b"), &error));
-    CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_batch_expire(batch, NULL, TEXT("expired"), HOUR, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_expire(batch, NULL, TEXT("expired"), HOUR, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_persist(batch, NULL, TEXT("absent"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_expire(batch, words, TEXT("a"), 0, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, words, TEXT("b"), TEXT("2"), &error));
@@ -217,17 +211,14 @@ TEST(functions_for_staged_expiries_refuse_bad_arguments)
     CHECK_STATUS(wrong, sledstore_txn_persist(no_txn, NULL, TEXT("a"), &error));
     CHECK_STATUS(invalid,
                  sledstore_txn_compare_and_swap(NULL, NULL, TEXT("a"), NULL, &one, &error));
-    CHECK_STATUS(invalid,
-                 sledstore_txn_compare_and_swap(txn, NULL, NULL, 1, NULL, &one, &error));
-    CHECK_STATUS(invalid,
-                 sledstore_txn_compare_and_swap(txn, NULL, TEXT("a"), &bad, &one, &error));
-    CHECK_STATUS(invalid,
-                 sledstore_txn_compare_and_swap(txn, NULL, TEXT("a"), NULL, &bad, &error));
+    CHECK_STATUS(invalid, sledstore_txn_compare_and_swap(txn, NULL, NULL, 1, NULL, &one, &error));
+    CHECK_STATUS(invalid, sledstore_txn_compare_and_swap(txn, NULL, TEXT("a"), &bad, &one, &error));
+    CHECK_STATUS(invalid, sledstore_txn_compare_and_swap(txn, NULL, TEXT("a"), NULL, &bad, &error));
     CHECK_STATUS(wrong,
                  sledstore_txn_compare_and_swap(no_txn, NULL, TEXT("a"), NULL, &one, &error));
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_txn_compare_and_swap(txn, NULL, long_key, sizeof long_key, NULL,
-                                                &one, &error));
+                 sledstore_txn_compare_and_swap(txn, NULL, long_key, sizeof long_key, NULL, &one,
+                                                &error));
     const int32_t unsupported = SLEDSTORE_UNSUPPORTED;
     CHECK_STATUS(unsupported, sledstore_txn_ttl(txn, other, TEXT("a"), &ttl_ms, &error));
     CHECK_STATUS(unsupported, sledstore_txn_expire(txn, other, TEXT("a"), 1, &error));
