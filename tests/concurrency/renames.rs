@@ -22,7 +22,7 @@ fn open(directory: &Path) -> SledStore {
 }
 
 fn value(row: u64) -> Vec<u8> {
-    let length = if row % 40 == 0 { 9_000 } else { 20 + row % 100 };
+    let length = if row.is_multiple_of(40) { 9_000 } else { 20 + row % 100 };
     row.to_le_bytes().iter().copied().cycle().take(length as usize).collect()
 }
 
@@ -36,7 +36,7 @@ fn name(store: &SledStore) -> usize {
     let rows = keyspace.iter().unwrap().map(Result::unwrap);
     assert!(rows.eq((0..ROWS).map(|row| (row.to_be_bytes().to_vec(), value(row)))));
     for row in 0..ROWS {
-        assert_eq!(keyspace.ttl(&row.to_be_bytes()).unwrap().is_some(), row % 3 == 0);
+        assert_eq!(keyspace.ttl(&row.to_be_bytes()).unwrap().is_some(), row.is_multiple_of(3));
     }
     found[0]
 }
