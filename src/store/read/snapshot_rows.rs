@@ -13,7 +13,7 @@ use crate::store::read::bounds::{as_slice, highest_lower, lowest_upper};
 use crate::store::read::iterator::Move;
 use crate::store::read::ReadView;
 use crate::store::settled::{SettledRow, SettledScan};
-use crate::store::transaction::WriteSet;
+use crate::store::transaction::write_set::WriteSet;
 use crate::store::SledStore;
 
 /// Rows that are read at once, at most. The first portion is one row and each further one twice as

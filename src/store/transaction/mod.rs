@@ -18,6 +18,7 @@ pub(crate) mod expiry;
 pub(crate) mod read_set;
 pub(crate) mod retry;
 pub(crate) mod savepoint;
+pub(crate) mod write_set;
 
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -28,8 +29,8 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use crate::commit::{Durability, KeyRange, KeyspaceId};
-use crate::engine::{is_empty_range, Bytes, Failure, Reason, Result};
+use crate::commit::{Durability, KeyspaceId};
+use crate::engine::{Bytes, Failure, Reason, Result};
 use crate::store::inner::{Kind, Open};
 use crate::store::keyspace::Keyspace;
 use crate::store::locks::lock;
@@ -37,6 +38,7 @@ use crate::store::read::iterator::{scans, Iter, IterOptions};
 use crate::store::read::ReadView;
 use crate::store::transaction::read_set::ReadSet;
 use crate::store::transaction::savepoint::{Savepoints, Undo};
+use crate::store::transaction::write_set::{value_of, WriteSet};
 use crate::store::write::{KeyWrite, Write};
 use crate::store::SledStore;
 
@@ -88,63 +90,6 @@ pub(crate) struct Part {
     keyspace: Arc<Keyspace>,
     pub(crate) written: WriteSet,
     pub(crate) read: ReadSet,
-}
-
-/// What a transaction has written in one keyspace.
-#[derive(Default)]
-pub(crate) struct WriteSet {
-    /// The last write of each key, unless its range was deleted after it.
-    keys: BTreeMap<Vec<u8>, Write<Bytes>>,
-    /// Deleted ranges by where they begin: all before the writes of `keys`.
-    ranges: Vec<(Vec<u8>, Write<Bytes>)>,
-}
-
-/// What the transaction itself sees of its write.
-fn value_of(write: &Write<Bytes>) -> Option<&Bytes> {
-    match write {
-        Write::Put(value, ttl) if *ttl != Some(Duration::ZERO) => Some(value),
-        Write::Put(..) | Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => None,
-    }
-}
-
-impl WriteSet {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.ranges.is_empty()
-    }
-
-    /// The last write of `key`, if there is one: `Some(None)` where its range was deleted.
-    fn get(&self, key: &[u8]) -> Option<Option<&Write<Bytes>>> {
-        match self.keys.get(key) {
-            Some(write) => Some(Some(write)),
-            None => self.has_deleted(key).then_some(None),
-        }
-    }
-
-    /// Whether a range was deleted that `key` is in.
-    pub(crate) fn has_deleted(&self, key: &[u8]) -> bool {
-        self.ranges.iter().any(|(lower, write)| match write {
-            Write::DeleteRange(upper) => {
-                lower[..] <= *key && upper.as_ref().is_none_or(|upper| *key < upper[..])
-            }
-            Write::Put(..) | Write::Delete | Write::Expire(_) => false,
-        })
-    }
-
-    /// All writes, in an order in which they come to what the transaction sees.
-    fn all(&self) -> impl Iterator<Item = (&[u8], &Write<Bytes>)> {
-        let ranges = self.ranges.iter().map(|(lower, write)| (&lower[..], write));
-        ranges.chain(self.keys.iter().map(|(key, write)| (&key[..], write)))
-    }
-
-    /// The first key in `range`, or, going down, the last, and what was written to it.
-    pub(crate) fn next(&self, range: KeyRange<'_>, down: bool) -> Option<(Bytes, Option<Bytes>)> {
-        if is_empty_range(&range) {
-            return None;
-        }
-        let mut rows = self.keys.range::<[u8], _>(range);
-        let (key, write) = if down { rows.next_back()? } else { rows.next()? };
-        Some((Bytes::from(&key[..]), value_of(write).cloned()))
-    }
 }
 
 impl TransactionState {
