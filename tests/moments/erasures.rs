@@ -113,3 +113,24 @@ fn each_row_comes_before_or_after_the_deletion_of_its_range() {
     let store = SledStore::open(directory.path().join("store")).unwrap();
     assert_eq!(store.count().unwrap(), 0);
 }
+
+#[test]
+fn a_transaction_that_went_over_a_range_conflicts_with_the_deletion_of_a_part_of_it() {
+    let store = SledStore::open_temporary().unwrap();
+    store.put(b"b", b"1").unwrap();
+    for (lo, hi, conflicts) in [
+        (Some(&b"b"[..]), Some(&b"c"[..]), true),
+        // Nothing is there any more; it counts all the same.
+        (None, None, true),
+        (Some(b"a"), Some(b"aa"), true),
+        (Some(b"d"), None, false),
+        (None, Some(b"a"), false),
+    ] {
+        let transaction = store.transaction().unwrap();
+        transaction.range(b"a", b"d").unwrap().for_each(|row| drop(row.unwrap()));
+        transaction.put(b"z", b"1").unwrap();
+        store.delete_range(lo, hi).unwrap();
+        let answer = transaction.commit();
+        assert_eq!(matches!(answer, Err(StoreError::TxnConflict)), conflicts, "{lo:?} {answer:?}");
+    }
+}
