@@ -1132,6 +1132,38 @@ sledstore_status sledstore_keyspace_names(const struct sledstore *store,
                                           struct sledstore_error **error);
 
 /**
+ * Gives a keyspace another name, with all its rows and their expiries, at one moment, for a crash
+ * too. To its handles, iterators, snapshots and transactions the keyspace of the old name is dropped,
+ * see sledstore_drop_keyspace(): open the new one.
+ *
+ * The rows are copied, so it takes as long as writing all of them, and as much more room on the disk
+ * until it is done. Other keyspaces can be read and written meanwhile.
+ *
+ * @param store    any handle of the store.
+ * @param old      the name of the keyspace.
+ * @param old_len  its length in bytes.
+ * @param name     the new name, as in sledstore_open_keyspace().
+ * @param name_len its length in bytes.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_NOT_FOUND: there is no keyspace of the old name;
+ * SLEDSTORE_ALREADY_EXISTS: there is one of the new name; SLEDSTORE_UNSUPPORTED: the old one is the
+ * default keyspace, a name is not allowed, or there would be one keyspace too many while it is copied;
+ * SLEDSTORE_INVALID_ARGUMENT: old or name is NULL and its length is not 0; the handle statuses; the
+ * engine statuses. After a failure nothing has changed, unless it is one of the disk: then the
+ * keyspace may have either name when the store is opened again.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_rename_keyspace(const struct sledstore *store,
+                                           const void *old,
+                                           size_t old_len,
+                                           const void *name,
+                                           size_t name_len,
+                                           struct sledstore_error **error);
+
+/**
  * Writes out what was written to the store until now, in all its keyspaces, and syncs it. After
  * SLEDSTORE_OK it survives the death of this process and a loss of power.
  *
@@ -1729,6 +1761,54 @@ sledstore_status sledstore_delete_many(const struct sledstore *store,
                                        const struct sledstore_bytes *keys,
                                        size_t count,
                                        struct sledstore_error **error);
+
+/**
+ * Adds to a batch that a key expires, like sledstore_expire(), if it is there when the batch is
+ * applied; a batch has no answer for a key that is not. A key counts as there that the same batch
+ * has put before.
+ *
+ * @param batch     the batch.
+ * @param keyspace  as in sledstore_batch_put().
+ * @param key       the key. It is copied.
+ * @param key_len   its length in bytes.
+ * @param ttl_ms    after how many milliseconds, counted from when the batch is applied, as in
+ *                  sledstore_put_with_ttl().
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0;
+ * SLEDSTORE_BUSY: another thread is using the batch; the handle statuses. After a failure the batch
+ * is as before.
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_expire(struct sledstore_batch *batch,
+                                        const struct sledstore *keyspace,
+                                        const void *key,
+                                        size_t key_len,
+                                        uint64_t ttl_ms,
+                                        struct sledstore_error **error);
+
+/**
+ * Adds to a batch that a key never expires, like sledstore_persist(), if it is there when the batch
+ * is applied, as in sledstore_batch_expire().
+ *
+ * @param batch     the batch.
+ * @param keyspace  as in sledstore_batch_put().
+ * @param key       the key. It is copied.
+ * @param key_len   its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: as sledstore_batch_expire().
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_persist(struct sledstore_batch *batch,
+                                         const struct sledstore *keyspace,
+                                         const void *key,
+                                         size_t key_len,
+                                         struct sledstore_error **error);
 
 /**
  * Creates an iterator over a keyspace, as it is now. It stands outside of the rows: move it first.
@@ -2402,6 +2482,111 @@ sledstore_status sledstore_txn_delete(struct sledstore_txn *txn,
                                       struct sledstore_error **error);
 
 /**
+ * Tells how long a key had still to live when the transaction began. It counts as read. Of a key
+ * that the transaction itself has written it tells all of the time that it gave it.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param ttl_ms    receives the milliseconds until the key expires, at least 1; 0 unless
+ *                  SLEDSTORE_OK.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: the key is there and will expire; SLEDSTORE_NO_TTL: it is there and never
+ * expires; SLEDSTORE_KEY_NOT_FOUND: it is not there, or had expired when the transaction began;
+ * SLEDSTORE_INVALID_ARGUMENT: ttl_ms is NULL, or key is NULL and key_len is not 0; otherwise as
+ * sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_ttl(struct sledstore_txn *txn,
+                                   const struct sledstore *keyspace,
+                                   const void *key,
+                                   size_t key_len,
+                                   uint64_t *ttl_ms,
+                                   struct sledstore_error **error);
+
+/**
+ * Sets when a key expires, like sledstore_expire(), once the transaction is committed. The key
+ * counts as read.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param ttl_ms    after how many milliseconds, counted from the commit, as in
+ *                  sledstore_put_with_ttl().
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or had expired when the
+ * transaction began; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; otherwise as
+ * sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_expire(struct sledstore_txn *txn,
+                                      const struct sledstore *keyspace,
+                                      const void *key,
+                                      size_t key_len,
+                                      uint64_t ttl_ms,
+                                      struct sledstore_error **error);
+
+/**
+ * Makes a key stay, like sledstore_persist(), once the transaction is committed. The key counts as
+ * read.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param key       the key.
+ * @param key_len   its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it would have expired, and will not; SLEDSTORE_NO_TTL: it would not have
+ * expired anyway; SLEDSTORE_KEY_NOT_FOUND: it is not there, or had expired when the transaction
+ * began; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; otherwise as
+ * sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_persist(struct sledstore_txn *txn,
+                                       const struct sledstore *keyspace,
+                                       const void *key,
+                                       size_t key_len,
+                                       struct sledstore_error **error);
+
+/**
+ * Writes or deletes a key, once the transaction is committed, if its value is what the caller
+ * expects. The key counts as read.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param key       the key. It is copied.
+ * @param key_len   its length in bytes.
+ * @param expected  the value that the key must have; NULL: the key must not be there.
+ * @param desired   the value to write, which never expires; NULL: delete the key. It is copied.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: it is as expected; SLEDSTORE_CAS_MISMATCH: it is not, and the transaction
+ * has not written it; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is one of
+ * another store; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0, or expected or
+ * desired points to bytes with data NULL and a length; otherwise as sledstore_txn_get().
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_compare_and_swap(struct sledstore_txn *txn,
+                                                const struct sledstore *keyspace,
+                                                const void *key,
+                                                size_t key_len,
+                                                const struct sledstore_bytes *expected,
+                                                const struct sledstore_bytes *desired,
+                                                struct sledstore_error **error);
+
+/**
  * Marks what a transaction has written so far, in all keyspaces, so that it can be rolled back to
  * it. A transaction may have any number of savepoints. There is nothing to be freed: they end with
  * the transaction. From the first savepoint on, the transaction keeps in memory what it overwrites
@@ -2503,6 +2688,109 @@ sledstore_status sledstore_count_range(const struct sledstore *store,
                                        size_t hi_len,
                                        uint64_t *count,
                                        struct sledstore_error **error);
+
+/**
+ * Deletes all keys from one key up to, not including, another one, at one moment: every read that
+ * begins afterwards sees none of them, and snapshots that were taken before show all of them. NULL
+ * means that there is no such limit; not NULL with length 0 is the empty key.
+ *
+ * It takes the same short time however many keys there are. Their space is given back in the
+ * background, which takes as long as deleting each of them; until then sledstore_flush() is not held
+ * up, but sledstore_compact(), sledstore_close(), and writes that come faster than the library can
+ * bring them into its main file may have to wait for it.
+ *
+ * For transactions it is a write of every key of the range, also of those that are not there.
+ *
+ * @param store   a handle of the keyspace.
+ * @param lo      the smallest key to delete; NULL: from the first one on.
+ * @param lo_len  its length in bytes.
+ * @param hi      the key to stop before; NULL: up to the last one. If it is not above lo, nothing
+ *                is deleted.
+ * @param hi_len  its length in bytes.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK, also if there was no key; SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and
+ * its length is not 0; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_delete_range(const struct sledstore *store,
+                                        const void *lo,
+                                        size_t lo_len,
+                                        const void *hi,
+                                        size_t hi_len,
+                                        struct sledstore_error **error);
+
+/**
+ * Deletes all keys of a keyspace, like sledstore_delete_range() without limits. The keyspace stays,
+ * and so do its handles; the default keyspace can be cleared too.
+ *
+ * @param store  a handle of the keyspace.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_clear(const struct sledstore *store,
+                                 struct sledstore_error **error);
+
+/**
+ * Adds the deletion of all keys of a range to a batch, like sledstore_delete_range(). Of what the
+ * batch does to a key of the range, that counts which was added after this.
+ *
+ * @param batch     the batch.
+ * @param keyspace  as in sledstore_batch_put().
+ * @param lo        the smallest key to delete; NULL: from the first one on. It is copied.
+ * @param lo_len    its length in bytes.
+ * @param hi        the key to stop before; NULL: up to the last one. It is copied.
+ * @param hi_len    its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and its length is not 0;
+ * SLEDSTORE_BUSY: another thread is using the batch; the handle statuses. After a failure the batch
+ * is as before.
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_delete_range(struct sledstore_batch *batch,
+                                              const struct sledstore *keyspace,
+                                              const void *lo,
+                                              size_t lo_len,
+                                              const void *hi,
+                                              size_t hi_len,
+                                              struct sledstore_error **error);
+
+/**
+ * Deletes all keys of a range, like sledstore_delete_range(), once the transaction is committed;
+ * keys too that others write to the range until then. Nothing of the range counts as read.
+ *
+ * @param txn       the transaction.
+ * @param keyspace  as in sledstore_txn_get().
+ * @param lo        the smallest key to delete; NULL: from the first one on. It is copied.
+ * @param lo_len    its length in bytes.
+ * @param hi        the key to stop before; NULL: up to the last one. It is copied.
+ * @param hi_len    its length in bytes.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
+ * SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and its length is not 0; SLEDSTORE_BUSY: another
+ * thread is using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
+ * statuses. After a failure the transaction is as before.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_delete_range(struct sledstore_txn *txn,
+                                            const struct sledstore *keyspace,
+                                            const void *lo,
+                                            size_t lo_len,
+                                            const void *hi,
+                                            size_t hi_len,
+                                            struct sledstore_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

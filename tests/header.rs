@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 18] = [
     "status",
     "error",
     "value",
@@ -15,14 +15,17 @@ const PARTS: [&str; 15] = [
     "library",
     "options",
     "store",
+    "rename",
     "maintenance",
     "point",
     "expiry",
     "batch",
+    "batch_expiry",
     "iterator",
     "snapshot",
     "transaction/mod",
     "count",
+    "delete_range",
 ];
 
 const C_STANDARDS: [&str; 3] = ["c99", "c11", "c17"];

@@ -167,6 +167,41 @@ fn large_batches() {
     }
 }
 
+/// What clearing a keyspace takes, by its rows, and what removing them does in the background.
+#[test]
+#[ignore = "a measurement"]
+fn clearing_beside_the_number_of_rows() {
+    println!(
+        "rows: clear, first row of a scan, count (us); checkpoint (ms); beside it: get, put (us)"
+    );
+    for rows in [1_000, 10_000, 100_000, 1_000_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStoreBuilder::new().build(directory.path().join("store")).unwrap();
+        let value = value(100, 0);
+        for first in (0..rows).step_by(1000) {
+            let keys: Vec<_> = (first..first + 1000).map(key).collect();
+            let pairs: Vec<_> = keys.iter().map(|key| (&key[..], &value[..])).collect();
+            store.batch_write(&pairs).unwrap();
+        }
+        store.compact().unwrap();
+        let once = |work: &dyn Fn()| each(1, |_| work());
+        let clear = once(&|| store.clear().unwrap());
+        let first = once(&|| assert!(store.iter().unwrap().next_row().unwrap().is_none()));
+        let count = once(&|| assert_eq!(store.count().unwrap(), 0));
+        let (mut checkpoint, mut get, mut put) = (0.0, 0.0, 0.0);
+        std::thread::scope(|scope| {
+            let checkpointing = scope.spawn(|| each(1, |_| store.compact().unwrap()));
+            get = each(1000, |number| assert!(store.get(&key(number)).unwrap().is_none()));
+            put = each(1000, |number| store.put(&key(rows + number), &value).unwrap());
+            checkpoint = checkpointing.join().unwrap() / 1e3;
+        });
+        println!(
+            "{rows:8}: {clear:8.1} {first:8.1} {count:8.1}; {checkpoint:10.1}; {get:6.2} {put:6.2}"
+        );
+        store.close().unwrap();
+    }
+}
+
 /// The disk that 30,000 short keys take in front of 3,000 of 4,096 bytes, by the order in which sled
 /// gets them; as the checkpoint writes, with a flush after each 2 MiB.
 #[test]

@@ -36,7 +36,10 @@ impl BatchObject {
     }
 
     /// Lets `change` alone use the batch.
-    fn change(&self, change: impl FnOnce(&mut SledBatch) -> crate::Result<()>) -> Result<(), Fail> {
+    pub(crate) fn change(
+        &self,
+        change: impl FnOnce(&mut SledBatch) -> crate::Result<()>,
+    ) -> Result<(), Fail> {
         let mut changes = self.changes.hold("batch")?;
         let result = change(&mut changes);
         self.len.store(changes.len(), Ordering::Release);

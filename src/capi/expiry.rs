@@ -123,7 +123,7 @@ pub unsafe extern "C" fn sledstore_get_with_ttl(
 }
 
 /// A life that is longer than the number can say is as long as it can say.
-fn milliseconds(life: Duration) -> u64 {
+pub(crate) fn milliseconds(life: Duration) -> u64 {
     u64::try_from(life.as_millis()).unwrap_or(u64::MAX)
 }
 

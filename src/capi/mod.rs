@@ -11,7 +11,9 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod batch;
+mod batch_expiry;
 mod count;
+mod delete_range;
 mod error;
 mod expiry;
 mod iterator;
@@ -20,6 +22,7 @@ mod maintenance;
 mod options;
 mod point;
 mod read;
+mod rename;
 mod snapshot;
 mod status;
 mod store;

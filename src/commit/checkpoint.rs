@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,15 +11,18 @@ use oxistore_core::StoreError;
 
 use super::committer::Committer;
 use super::log_file::path_of;
-use super::memtable::Memtable;
+use super::memtable::{Memtable, OVERHEAD};
 use super::options::Durability;
 use super::record::{Change, KeyspaceId, Record, RowImage};
 use super::replay::Settlement;
-use super::Settled;
+use super::{Key, Settled};
 use crate::engine::Result;
 
 /// How often the checkpoint looks whether a full disk has room again.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Rows of a deleted range that are removed between two looks at the disk.
+const REMOVED_AT_ONCE: usize = 1024;
 
 /// How many memtables may wait for the checkpoint where they are small.
 const SMALL: usize = 8;
@@ -194,26 +198,22 @@ impl<S: Settled> Committer<S> {
         // other rows of that commit, and commits before it, would be missing.
         self.wait_for_sync(table.newest())?;
         self.wait_for_disk(table.bytes());
-        let begun = Instant::now();
         self.checkpoints.running.store(table.number, Ordering::SeqCst);
         let mut waiting = 0;
+        self.remove_deleted(table, &mut waiting)?;
+        // Writers are paced by what a byte of the memtable costs, which a deleted range tells nothing of.
+        let begun = Instant::now();
         table.for_each_newest(|keyspace, key, first, version| {
-            // A view older than the key's first commit here has to see the row as it was.
-            if self.views.any_between(0, first) {
-                table.keep_pre_image(keyspace, key, self.settled().read(keyspace, key)?);
-                self.limit_view_memory();
-            }
-            self.settled().write(keyspace, key, version.row.as_ref())?;
-            waiting += RowImage::size(key, version.row.as_ref());
-            if waiting >= self.options.portion {
-                waiting = 0;
-                self.settled().write_out()?;
-            }
-            Result::Ok(())
+            self.settle_row(table, (keyspace, key), first, version.row.as_ref(), &mut waiting)
         })?;
         // No thread uses these, and the log tells of it until the mark does.
         let drops = table.drops().clone();
-        drops.iter().try_for_each(|keyspace| self.settled().drop_keyspace(*keyspace))?;
+        for (keyspace, name) in drops {
+            match name {
+                None => self.settled().drop_keyspace(keyspace)?,
+                Some(name) => self.settled().rename_keyspace(keyspace, &name)?,
+            }
+        }
         self.settle(table, false)?;
         self.pace.settled(table.bytes(), begun.elapsed());
         self.unfreeze(table);
@@ -221,6 +221,48 @@ impl<S: Settled> Committer<S> {
         // Where the file cannot be removed it takes room and does no harm: the mark says that it is
         // settled, and the next opening removes it.
         let _ = fs::remove_file(path_of(&self.options.directory, table.number));
+        Ok(())
+    }
+
+    /// Removes the settled rows of the ranges that were deleted.
+    fn remove_deleted(&self, table: &Memtable, waiting: &mut usize) -> Result<()> {
+        for (keyspace, (lower, upper), first) in table.all_deleted() {
+            let upper = upper.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
+            let mut from = Bound::Included(lower);
+            loop {
+                let range = (from.as_ref().map(|key| &key[..]), upper);
+                let keys = self.settled().keys(keyspace, range, REMOVED_AT_ONCE)?;
+                let Some(last) = keys.last() else { break };
+                self.wait_for_disk(keys.iter().map(|key| key.len() + OVERHEAD).sum());
+                for key in &keys {
+                    self.settle_row(table, (keyspace, key), first, None, waiting)?;
+                }
+                from = Bound::Excluded(last.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one row into the engine, or removes it. `first` is the first commit of it in `table`.
+    fn settle_row(
+        &self,
+        table: &Memtable,
+        (keyspace, key): (KeyspaceId, &Key),
+        first: u64,
+        row: Option<&RowImage>,
+        waiting: &mut usize,
+    ) -> Result<()> {
+        // A view older than the key's first commit here has to see the row as it was.
+        if self.views.any_between(0, first) {
+            table.keep_pre_image(keyspace, key, self.settled().read(keyspace, key)?);
+            self.limit_view_memory();
+        }
+        self.settled().write(keyspace, key, row)?;
+        *waiting += RowImage::size(key, row);
+        if *waiting >= self.options.portion {
+            *waiting = 0;
+            self.settled().write_out()?;
+        }
         Ok(())
     }
 
@@ -274,8 +316,21 @@ impl<S: Settled> Committer<S> {
         self.commit(record, Durability::Buffered, |_| Ok(())).map(drop)
     }
 
-    /// The settled rows of a keyspace that was dropped are gone when this returns, and its name can be
-    /// used for another.
+    /// Gives a keyspace another name, at one moment for a crash too. All its rows are settled, and no
+    /// operation on it may be under way or come once this has returned without an error.
+    pub(crate) fn rename_keyspace(&self, keyspace: KeyspaceId, name: &[u8]) -> Result<()> {
+        let mut record = Record::new();
+        record.push(Change::Rename { keyspace, name });
+        self.commit(record, Durability::Buffered, |_| Ok(())).map(drop)
+    }
+
+    /// Whether the disk has room for `bytes` of rows.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.settled().has_room(bytes)
+    }
+
+    /// The settled rows of a keyspace that was dropped are gone when this returns, or those of one that was
+    /// renamed are where they belong, and its name can be used for another.
     pub(crate) fn finish_drop(&self, keyspace: KeyspaceId) -> Result<()> {
         self.settle_all()?;
         // Views may still need these memtables, and no thread sees the keyspace any more.

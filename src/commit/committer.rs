@@ -341,9 +341,15 @@ impl<S: Settled> Target for Replayed<'_, S> {
 
     fn commit(&mut self, sequence: u64, changes: &[Change<'_>]) -> Result<()> {
         for change in changes {
-            if let Change::Drop { keyspace } = change {
-                self.tables.iter().for_each(|table| table.remove_keyspace(*keyspace));
-                self.settled.drop_keyspace(*keyspace)?;
+            match change {
+                Change::Drop { keyspace } => {
+                    self.tables.iter().for_each(|table| table.remove_keyspace(*keyspace));
+                    self.settled.drop_keyspace(*keyspace)?;
+                }
+                Change::Rename { keyspace, name } => {
+                    self.settled.rename_keyspace(*keyspace, name)?;
+                }
+                _ => {}
             }
         }
         let table = self.tables.last().expect("a file begins before its commits");

@@ -24,6 +24,7 @@ use std::sync::PoisonError;
 
 use smallvec::SmallVec;
 
+use super::deleted_ranges::DeletedRanges;
 use super::filter::{Filter, KeyHash};
 use super::record::{Change, KeyspaceId, RowImage};
 use super::sync::{
@@ -105,13 +106,17 @@ pub(crate) struct Memtable {
     pub(super) filter: Filter,
     pub(super) keyspaces: RwLock<BTreeMap<KeyspaceId, BTreeMap<Key, Chain>>>,
     pub(super) pre_images: RwLock<PreImages>,
+    pub(super) deleted: RwLock<BTreeMap<KeyspaceId, DeletedRanges>>,
+    /// How many ranges were deleted, so that nobody looks for them where there is none.
+    pub(super) deletions: AtomicUsize,
     pub(super) rows: AtomicUsize,
     pub(super) bytes: AtomicUsize,
     /// Bytes and rows that are kept for registered views alone.
     pub(super) pinned: AtomicUsize,
     pub(super) pinned_rows: AtomicUsize,
-    /// Keyspaces that were dropped, whose settled rows go with its checkpoint.
-    pub(super) drops: Mutex<Vec<KeyspaceId>>,
+    /// Keyspaces that were dropped, or got another name, with that: what is settled of them goes with
+    /// its checkpoint.
+    pub(super) drops: Mutex<Vec<(KeyspaceId, Option<Vec<u8>>)>>,
     /// The keys that have pinned versions, or had.
     pub(super) pinned_keys: Mutex<Vec<(KeyspaceId, Key)>>,
     /// The newest commit in it; 0 while there is none.
@@ -128,6 +133,8 @@ impl Memtable {
             filter: Filter::new(bytes),
             keyspaces: RwLock::default(),
             pre_images: RwLock::default(),
+            deleted: RwLock::default(),
+            deletions: AtomicUsize::new(0),
             rows: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             pinned: AtomicUsize::new(0),
@@ -191,6 +198,7 @@ impl Memtable {
     ) {
         self.newest.store(sequence, Ordering::Release);
         let mut changes = changes.peekable();
+        let mut has_rows = false;
         while changes.peek().is_some() {
             let mut keyspaces = self.write();
             for change in changes.by_ref().take(ROWS_AT_ONCE) {
@@ -201,11 +209,23 @@ impl Memtable {
                     }
                     Change::Delete { keyspace, key } => (keyspace, key, None, false),
                     Change::Purge { keyspace, key } => (keyspace, key, None, true),
+                    Change::DeleteRange { keyspace, lower, upper } => {
+                        if let Some(rows) = keyspaces.get_mut(&keyspace).filter(|_| has_rows) {
+                            self.delete_own(rows, (lower, upper), sequence);
+                        }
+                        self.delete_range(keyspace, lower, upper, sequence);
+                        continue;
+                    }
                     Change::Drop { keyspace } => {
-                        self.drops().push(keyspace);
+                        self.drops().push((keyspace, None));
+                        continue;
+                    }
+                    Change::Rename { keyspace, name } => {
+                        self.drops().push((keyspace, Some(name.to_vec())));
                         continue;
                     }
                 };
+                has_rows = true;
                 self.filter.insert(KeyHash::of(keyspace, key));
                 let rows = keyspaces.entry(keyspace).or_default();
                 let version = Version::new(sequence, row);
@@ -217,7 +237,7 @@ impl Memtable {
         }
     }
 
-    pub(super) fn drops(&self) -> MutexGuard<'_, Vec<KeyspaceId>> {
+    pub(super) fn drops(&self) -> MutexGuard<'_, Vec<(KeyspaceId, Option<Vec<u8>>)>> {
         self.drops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -262,16 +282,20 @@ impl Memtable {
         hash: KeyHash,
         sequence: u64,
     ) -> Found {
+        let deleted = self.deleted_at(keyspace, key, sequence);
+        let no_version =
+            || deleted.map_or(Found::Nothing, |at| Found::Version(Version::new(at, None)));
         if self.is_empty() || !self.filter.may_have(hash) {
-            return Found::Nothing;
+            return no_version();
         }
         let keyspaces = self.read();
         match keyspaces.get(&keyspace).and_then(|rows| rows.get(key)) {
-            None => Found::Nothing,
+            None => no_version(),
             Some(chain) => match newest_at(chain, sequence) {
                 Some(version) if version.gap <= sequence => Found::TooLate,
+                Some(version) if Some(version.sequence) < deleted => no_version(),
                 Some(version) => Found::Version(version.clone()),
-                None if sequence < chain.first => Found::Nothing,
+                None if sequence < chain.first => no_version(),
                 None => Found::TooLate,
             },
         }
@@ -286,7 +310,13 @@ impl Memtable {
         hash: KeyHash,
         counts: Counts,
     ) -> bool {
-        if self.newest() <= sequence || !self.filter.may_have(hash) {
+        if self.newest() <= sequence {
+            return false;
+        }
+        if self.deleted_at(keyspace, key, u64::MAX) > Some(sequence) {
+            return true;
+        }
+        if !self.filter.may_have(hash) {
             return false;
         }
         let keyspaces = self.read();
@@ -306,6 +336,9 @@ impl Memtable {
     ) -> bool {
         if self.newest() <= sequence || is_empty_range(&range) {
             return false;
+        }
+        if self.has_deletion_after(keyspace, range, sequence) {
+            return true;
         }
         let keyspaces = self.read();
         let Some(rows) = keyspaces.get(&keyspace) else { return false };
@@ -330,7 +363,9 @@ impl Memtable {
         let Some(rows) = keyspaces.get(&keyspace) else { return Vec::new() };
         let rows = rows.range::<[u8], _>(range);
         let visible = |(key, chain): (&Key, &Chain)| {
-            Some((key.clone(), newest_at(chain, sequence)?.row.clone()))
+            let version = newest_at(chain, sequence)?;
+            let is_deleted = Some(version.sequence) < self.deleted_at(keyspace, key, sequence);
+            Some((key.clone(), version.row.clone().filter(|_| !is_deleted)))
         };
         take_first(rows.filter_map(visible), down, most)
     }
@@ -360,8 +395,13 @@ impl Memtable {
         let keyspaces = self.read();
         let Some(rows) = keyspaces.get(&id) else { return Vec::new() };
         let rows = rows.range::<[u8], _>((from, Bound::Unbounded));
-        let ends =
-            |(key, chain): (&Key, &Chain)| Some((key.clone(), chain.first, last(chain)?.clone()));
+        let ends = |(key, chain): (&Key, &Chain)| {
+            let mut last = last(chain)?.clone();
+            if Some(last.sequence) < self.deleted_at(id, key, u64::MAX) {
+                last.row = None;
+            }
+            Some((key.clone(), chain.first, last))
+        };
         rows.filter_map(ends).take(ROWS_AT_ONCE).collect()
     }
 }

@@ -13,7 +13,8 @@
 //! # The order of locks
 //!
 //! 1. The commit lock (`Committer::writer`).
-//! 2. The rows of a memtable, then its pre-images, then the list of its pinned keys.
+//! 2. The rows of a memtable, then its pre-images, then its deleted ranges and the list of its pinned
+//!    keys.
 //! 3. The list of registered views (`Views`).
 //!
 //! The state of syncing (`Log::state`) and the checkpoint's state are taken last, and no other lock
@@ -40,6 +41,7 @@
 mod basis;
 mod checkpoint;
 mod committer;
+mod deleted_ranges;
 mod filter;
 mod key;
 mod log;
@@ -82,6 +84,9 @@ pub(crate) trait Settled: Send + Sync + 'static {
     /// answers with parts of both rows, which no caller uses.
     fn read(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>>;
 
+    /// The first `most` keys with settled rows in `range`.
+    fn keys(&self, keyspace: KeyspaceId, range: KeyRange<'_>, most: usize) -> Result<Vec<Key>>;
+
     /// Writes a row over, or removes it. Only the checkpoint thread calls this and the next two.
     fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()>;
 
@@ -103,4 +108,8 @@ pub(crate) trait Settled: Send + Sync + 'static {
 
     /// Removes all settled rows of a keyspace, also while the log is replayed.
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()>;
+
+    /// The same after it has brought them to the keyspace `name`, which may have some of them already. It
+    /// does nothing where that was done.
+    fn rename_keyspace(&self, keyspace: KeyspaceId, name: &[u8]) -> Result<()>;
 }

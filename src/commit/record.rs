@@ -20,6 +20,11 @@
 //! * `5` name: keyspace (4), length (4), name. What the keyspace's number means in this file.
 //! * `6` drop: keyspace (4). Everything in the keyspace goes.
 //! * `7` seal: number of the next file (8). The last row of a file that has a successor.
+//! * `8` delete range: keyspace (4), length of the lower end (4), length of the upper end (4), lower end,
+//!   upper end. Deletes all keys from the lower end up to, not including, the upper end; all that follow
+//!   where the length of the upper end is `FFFFFFFF`. It concerns the rows before it in its record too.
+//! * `9` rename: keyspace (4), length (4), name. The keyspace has this name from now on. No record in front
+//!   of it that is not settled has rows of the keyspace.
 //!
 //! A record with names or a seal has nothing else in it, and takes no sequence number: it carries
 //! the number of the commit that comes next.
@@ -44,6 +49,11 @@ const PURGE: u8 = 4;
 const NAME: u8 = 5;
 const DROP: u8 = 6;
 const SEAL: u8 = 7;
+const DELETE_RANGE: u8 = 8;
+const RENAME: u8 = 9;
+
+/// In the place of the length of an upper end: there is none.
+const NO_END: u32 = u32::MAX;
 
 /// The number of a keyspace in an open store; in a log file it means what a name row says.
 pub(crate) type KeyspaceId = u32;
@@ -66,9 +76,20 @@ pub(crate) enum Change<'a> {
         keyspace: KeyspaceId,
         key: &'a [u8],
     },
+    /// Deletes all keys from `lower` up to, not including, `upper`, or all that follow.
+    DeleteRange {
+        keyspace: KeyspaceId,
+        lower: &'a [u8],
+        upper: Option<&'a [u8]>,
+    },
     /// Removes all rows of a keyspace.
     Drop {
         keyspace: KeyspaceId,
+    },
+    /// Gives a keyspace, all rows of which are settled, another name.
+    Rename {
+        keyspace: KeyspaceId,
+        name: &'a [u8],
     },
 }
 
@@ -85,7 +106,11 @@ impl<'a> Change<'a> {
             }
             Change::Delete { key, .. } => Change::Delete { keyspace, key },
             Change::Purge { key, .. } => Change::Purge { keyspace, key },
+            Change::DeleteRange { lower, upper, .. } => {
+                Change::DeleteRange { keyspace, lower, upper }
+            }
             Change::Drop { .. } => Change::Drop { keyspace },
+            Change::Rename { name, .. } => Change::Rename { keyspace, name },
         })
     }
 
@@ -94,7 +119,9 @@ impl<'a> Change<'a> {
             Change::Put { keyspace, .. }
             | Change::Delete { keyspace, .. }
             | Change::Purge { keyspace, .. }
-            | Change::Drop { keyspace } => *keyspace,
+            | Change::DeleteRange { keyspace, .. }
+            | Change::Drop { keyspace }
+            | Change::Rename { keyspace, .. } => *keyspace,
         }
     }
 }
@@ -155,6 +182,11 @@ impl Record {
         self.bytes.len()
     }
 
+    /// Whether it has no changes, and so is no commit.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.len() == HEAD
+    }
+
     pub(crate) fn push(&mut self, change: Change<'_>) {
         let keyspace = change.keyspace();
         // The last one is the most likely.
@@ -181,7 +213,24 @@ impl Record {
                 self.start(PURGE, &[keyspace, length(key)]);
                 self.bytes.extend_from_slice(key);
             }
+            Change::DeleteRange { keyspace, lower, upper } => {
+                let end = upper.map_or(NO_END, length);
+                self.start(DELETE_RANGE, &[keyspace, length(lower), end]);
+                self.bytes.extend_from_slice(lower);
+                self.bytes.extend_from_slice(upper.unwrap_or_default());
+            }
             Change::Drop { keyspace } => self.start(DROP, &[keyspace]),
+            Change::Rename { keyspace, name } => {
+                self.start(RENAME, &[keyspace, length(name)]);
+                self.bytes.extend_from_slice(name);
+            }
+        }
+    }
+
+    /// Adds a change, if there is one.
+    pub(crate) fn extend(&mut self, change: Option<Change<'_>>) {
+        if let Some(change) = change {
+            self.push(change);
         }
     }
 
@@ -327,7 +376,20 @@ impl<'a> Entries<'a> {
             }
             DELETE => Some(Entry::Change(Change::Delete { keyspace, key: self.take(key_length)? })),
             PURGE => Some(Entry::Change(Change::Purge { keyspace, key: self.take(key_length)? })),
+            DELETE_RANGE => {
+                let end = short(self.take(4)?, 0);
+                let lower = self.take(key_length)?;
+                let upper = match end {
+                    NO_END => None,
+                    length => Some(self.take(length as usize)?),
+                };
+                Some(Entry::Change(Change::DeleteRange { keyspace, lower, upper }))
+            }
             NAME => Some(Entry::Name(keyspace, self.take(key_length)?)),
+            RENAME => {
+                let name = self.take(key_length)?;
+                Some(Entry::Change(Change::Rename { keyspace, name }))
+            }
             _ => None,
         }
     }
@@ -391,7 +453,10 @@ mod tests {
             Change::Put { keyspace: 9, key: b"key", value: b"value", expires_at: Some(77) },
             Change::Delete { keyspace: 1, key: b"gone" },
             Change::Purge { keyspace: 1, key: b"over" },
+            Change::DeleteRange { keyspace: 1, lower: b"", upper: None },
+            Change::DeleteRange { keyspace: 1, lower: b"from", upper: Some(b"to") },
             Change::Drop { keyspace: 2 },
+            Change::Rename { keyspace: 3, name: b"name" },
         ]
     }
 

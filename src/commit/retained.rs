@@ -1,5 +1,6 @@
 //! What a memtable keeps for read views: older versions, and rows that the checkpoint wrote over.
 
+use std::collections::btree_map::Entry;
 use std::sync::PoisonError;
 
 use super::memtable::{take_first, Chain, Memtable, Version, OVERHEAD};
@@ -87,7 +88,9 @@ impl Memtable {
         for (keyspace, images) in images.iter_mut() {
             images.retain(|key, row| {
                 let chain = keyspaces.get(keyspace).and_then(|rows| rows.get(key));
-                let is_needed = chain.is_none_or(|chain| views.any_between(0, chain.first));
+                let first = chain.map(|chain| chain.first);
+                let first = first.or_else(|| self.first_deletion(*keyspace, key));
+                let is_needed = first.is_none_or(|first| views.any_between(0, first));
                 if !is_needed {
                     self.unpin(RowImage::size(key, row.as_ref()) + OVERHEAD);
                 }
@@ -98,6 +101,7 @@ impl Memtable {
 
     /// Takes all rows of a keyspace out, while nobody reads.
     pub(super) fn remove_keyspace(&self, keyspace: KeyspaceId) {
+        self.forget_deleted(keyspace);
         if let Some(rows) = self.write().remove(&keyspace) {
             self.rows.fetch_sub(rows.len(), Ordering::Release);
             for (key, chain) in &rows {
@@ -114,11 +118,12 @@ impl Memtable {
         }
     }
 
-    /// Keeps what the engine has under `key`, before the checkpoint writes over it.
+    /// Keeps what the engine has under `key`, before the checkpoint writes over it for the first time.
     pub(super) fn keep_pre_image(&self, keyspace: KeyspaceId, key: &Key, row: Option<RowImage>) {
         let size = RowImage::size(key, row.as_ref()) + OVERHEAD;
         let mut images = self.pre_images.write().unwrap_or_else(PoisonError::into_inner);
-        if images.entry(keyspace).or_default().insert(key.clone(), row).is_none() {
+        if let Entry::Vacant(place) = images.entry(keyspace).or_default().entry(key.clone()) {
+            place.insert(row);
             self.pin(size);
         }
     }

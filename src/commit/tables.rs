@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::deleted_ranges::Stretch;
 use super::filter::KeyHash;
 use super::memtable::{Counts, Found, Memtable};
 use super::record::{KeyspaceId, RowImage};
@@ -51,8 +52,35 @@ impl Tables {
         sequence: u64,
         most: usize,
     ) -> Vec<(Key, Option<RowImage>)> {
-        let rows = self.unsettled().map(|table| table.range(keyspace, range, down, sequence, most));
-        rows.reduce(|newer, older| merge(newer, older, down, most)).unwrap_or_default()
+        let mut merged = Vec::new();
+        for (place, table) in self.unsettled().enumerate() {
+            let mut rows = table.range(keyspace, range, down, sequence, most);
+            let newer = self.unsettled().take(place);
+            newer.for_each(|newer| newer.hide_deleted(keyspace, sequence, &mut rows));
+            merged = merge(merged, rows, down, most);
+        }
+        merged
+    }
+
+    /// Makes tombstones of those of `rows`, which were settled, that commits at or below `sequence` have
+    /// deleted with a range.
+    pub(super) fn hide_deleted(
+        &self,
+        keyspace: KeyspaceId,
+        sequence: u64,
+        rows: &mut [(Key, Option<RowImage>)],
+    ) {
+        self.unsettled().for_each(|table| table.hide_deleted(keyspace, sequence, rows));
+    }
+
+    /// A range around `key` of which no settled row counts at `sequence`.
+    pub(super) fn deleted_around(
+        &self,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        sequence: u64,
+    ) -> Option<Stretch> {
+        self.unsettled().find_map(|table| table.deleted_around(keyspace, key, sequence))
     }
 
     /// What the engine had under `key` at the moment of a view whose active memtable was `from`, if

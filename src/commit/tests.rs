@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,13 @@ struct Map {
 impl Settled for Map {
     fn read(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<RowImage>> {
         Ok(self.rows.lock().unwrap().get(&(keyspace, key.to_vec())).cloned())
+    }
+
+    fn keys(&self, keyspace: KeyspaceId, range: KeyRange<'_>, most: usize) -> Result<Vec<Key>> {
+        let rows = self.rows.lock().unwrap();
+        let own = rows.keys().filter(|(of, _)| *of == keyspace).map(|(_, key)| key);
+        let found = own.filter(|key| (range.0, range.1).contains(&key[..]));
+        Ok(found.take(most).map(|key| Key::from_slice(key)).collect())
     }
 
     fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()> {
@@ -68,6 +75,18 @@ impl Settled for Map {
             names.push(name.to_vec());
             names.len() - 1
         }) as KeyspaceId)
+    }
+
+    fn rename_keyspace(&self, keyspace: KeyspaceId, name: &[u8]) -> Result<()> {
+        let to = self.keyspace(name)?;
+        let mut rows = self.rows.lock().unwrap();
+        let own: Vec<_> = rows.keys().filter(|(of, _)| *of == keyspace).cloned().collect();
+        for key in own {
+            if let Some(row) = rows.remove(&key) {
+                rows.insert((to, key.1), row);
+            }
+        }
+        Ok(())
     }
 
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
@@ -156,7 +175,7 @@ fn scan(
     let settled = fixture.map.rows.lock().unwrap().clone();
     let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = settled
         .into_iter()
-        .filter(|((of, _), _)| *of == keyspace)
+        .filter(|((of, key), _)| *of == keyspace && view.deleted_around(*of, key).is_none())
         .map(|((_, key), row)| (key, row.value.to_vec()))
         .collect();
     let overlay = view.overlay(keyspace, all, down, usize::MAX >> 1).unwrap();
@@ -215,7 +234,16 @@ fn views_and_plain_reads_agree_with_a_model_over_commits_checkpoints_and_opening
                     let mut record = Record::new();
                     for _ in 0..dice.roll(6) + 1 {
                         let (keyspace, key) = (dice.roll(2) as KeyspaceId, dice.roll(40) as u8);
-                        if dice.roll(4) == 0 {
+                        if dice.roll(12) == 0 {
+                            let upper = (dice.roll(4) > 0).then(|| vec![key + dice.roll(9) as u8]);
+                            let (lower, upper) = (&[key][..], upper.as_deref());
+                            record.push(Change::DeleteRange { keyspace, lower, upper });
+                            model.retain(|(of, key), _| {
+                                *of != keyspace
+                                    || key[..] < *lower
+                                    || upper.is_some_and(|upper| key[..] >= *upper)
+                            });
+                        } else if dice.roll(4) == 0 {
                             record.push(Change::Delete { keyspace, key: &[key] });
                             model.remove(&(keyspace, vec![key]));
                         } else {

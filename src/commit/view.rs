@@ -6,6 +6,7 @@ use oxistore_core::StoreError;
 
 use super::basis::Basis;
 use super::committer::Committer;
+use super::deleted_ranges::Stretch;
 use super::memtable::Found;
 use super::record::{KeyspaceId, RowImage};
 use super::tables::{merge, Tables};
@@ -72,12 +73,19 @@ impl<S: Settled> View<S> {
             false => self.tables.range(keyspace, range, down, self.ticket.sequence, most),
         };
         let from = self.tables.active.number;
-        let images = match self.committer.has_written_over(from) {
+        let mut images = match self.committer.has_written_over(from) {
             true => self.committer.tables().pre_images(from, keyspace, range, down, most),
             false => Vec::new(),
         };
         self.check()?;
+        self.tables.hide_deleted(keyspace, self.ticket.sequence, &mut images);
         Ok(merge(own, images, down, most))
+    }
+
+    /// A range around `key` whose settled rows this view does not show, because they were deleted and are
+    /// not removed yet.
+    pub(crate) fn deleted_around(&self, keyspace: KeyspaceId, key: &[u8]) -> Option<Stretch> {
+        self.tables.deleted_around(keyspace, key, self.ticket.sequence)
     }
 
     /// Fails if the view was ended because what it needs took too much memory. To be asked after

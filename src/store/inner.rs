@@ -31,7 +31,7 @@ pub(crate) struct StoreInner {
     is_temporary: bool,
     /// `None` once the store was closed.
     core: RwLock<Option<Arc<Core>>>,
-    names: Mutex<Names>,
+    pub(crate) names: Mutex<Names>,
     /// How many of each kind are open.
     open: [AtomicUsize; KINDS.len()],
     pub(crate) revivals: Revivals,
@@ -40,19 +40,19 @@ pub(crate) struct StoreInner {
 /// What the names of the store's trees are in use for. No name is in use for both: a write through a
 /// raw tree would pass the log, the expiries, the count and the pieces of large values of its keyspace.
 #[derive(Default)]
-struct Names {
-    opened: HashMap<Vec<u8>, Arc<Keyspace>>,
+pub(crate) struct Names {
+    pub(crate) opened: HashMap<Vec<u8>, Arc<Keyspace>>,
     /// Keyspaces that were made, and that the log did not take.
     unannounced: HashSet<KeyspaceId>,
-    /// Keyspaces that were dropped, and whose rows a full disk may have kept from going.
-    dropping: HashMap<Vec<u8>, KeyspaceId>,
+    /// Keyspaces that were dropped or renamed, and whose rows a full disk may have kept from going.
+    pub(crate) dropping: HashMap<Vec<u8>, KeyspaceId>,
     /// Handed out as raw trees, which nobody gives back.
     raw: HashSet<Vec<u8>>,
 }
 
 impl Names {
     /// Sees that nothing is left of a keyspace `name` that was dropped.
-    fn finish_drop(&mut self, core: &Core, name: &[u8]) -> Result<()> {
+    pub(crate) fn finish_drop(&mut self, core: &Core, name: &[u8]) -> Result<()> {
         if let Some(keyspace) = self.dropping.get(name) {
             core.finish_drop(*keyspace)?;
             self.dropping.remove(name);
@@ -60,7 +60,7 @@ impl Names {
         Ok(())
     }
 
-    fn must_not_be_raw(&self, name: &[u8]) -> Result<()> {
+    pub(crate) fn must_not_be_raw(&self, name: &[u8]) -> Result<()> {
         match self.raw.contains(name) {
             false => Ok(()),
             true => Err(taken(name, "keyspace", "a raw tree")),

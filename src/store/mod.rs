@@ -27,6 +27,7 @@ mod limits;
 mod locks;
 mod raw;
 mod read;
+mod rename;
 mod revivals;
 mod settled;
 mod sync;

@@ -33,7 +33,13 @@ fn commit_of(number: u64, model: &Model) -> Vec<Change> {
     let mut random = Random::new(number);
     let mut place = || (random.below(2) as usize, random.below(KEYS));
     let (space, key) = place();
-    match number % 8 {
+    match number % 10 {
+        // A range, and now and then all of a keyspace.
+        8 | 9 => {
+            let range = if number % 100 == 9 { 0..KEYS } else { key..key + 1 + number % 3 };
+            let keys = model[space].range(range).map(|(key, _)| (space, *key, None));
+            keys.collect()
+        }
         0 | 1 => vec![(space, key, Some((number, false)))],
         2 => vec![(space, key, Some((number, true)))],
         3 => vec![(space, key, None)],
@@ -85,7 +91,8 @@ fn open(directory: &Path) -> (SledStore, [SledStore; 2]) {
 fn make(spaces: &[SledStore; 2], number: u64, model: &Model) {
     let rows = commit_of(number, model);
     let key = |key: u64| key.to_be_bytes();
-    match (number % 8, &rows[..]) {
+    match (number % 10, &rows[..]) {
+        (8 | 9, _) => erase(spaces, number),
         (0 | 1, [(space, row, _)]) => spaces[*space].put(&key(*row), &value(number)).unwrap(),
         (2, [(space, row, _)]) => {
             spaces[*space].put_with_ttl(&key(*row), &value(number), LIFE).unwrap();
@@ -129,6 +136,27 @@ fn make(spaces: &[SledStore; 2], number: u64, model: &Model) {
             }
             transaction.commit().unwrap();
         }
+    }
+}
+
+/// As `commit_of` has it: alone, in a batch, or in a transaction.
+fn erase(spaces: &[SledStore; 2], number: u64) {
+    let mut random = Random::new(number);
+    let (space, key) = (&spaces[random.below(2) as usize], random.below(KEYS));
+    let (lo, hi) = (key.to_be_bytes(), (key + 1 + number % 3).to_be_bytes());
+    match number % 100 {
+        9 => space.clear().unwrap(),
+        18 | 38 | 58 => {
+            let mut batch = SledBatch::new();
+            batch.delete_range_in(space, Some(&lo), Some(&hi)).unwrap();
+            spaces[1].apply(&batch).unwrap();
+        }
+        19 | 39 | 59 => {
+            let transaction = space.transaction().unwrap();
+            transaction.delete_range(Some(&lo), Some(&hi)).unwrap();
+            transaction.commit().unwrap();
+        }
+        _ => space.delete_range(Some(&lo), Some(&hi)).unwrap(),
     }
 }
 

@@ -9,5 +9,6 @@ mod ending;
 mod hammer;
 mod kills;
 mod large;
+mod renames;
 mod swaps;
 mod transactions;

@@ -88,6 +88,10 @@ impl Pair {
             }
             Action::Cursor(plan) => self.cursor(step.keyspace, plan),
             Action::DropKeyspace => self.drop_keyspace(step.keyspace),
+            Action::Clear => {
+                self.handles[step.keyspace].clear().expect("clear");
+                self.models[step.keyspace] = Oracle::default();
+            }
             Action::Names => {
                 let mut expected = KEYSPACES.map(|name| name.as_bytes().to_vec());
                 expected.sort();
@@ -158,6 +162,13 @@ impl Pair {
                 store.put_with_ttl(&key.0, &value.0, *ttl).expect("put_with_ttl");
             }
             Change::Delete => store.delete(&key.0).expect("delete"),
+            Change::DeleteRange(hi) => {
+                let hi = hi.as_ref().map(|hi| &hi.0[..]);
+                store.delete_range(Some(&key.0), hi).expect("delete_range");
+            }
+            // Alone it is a call that says whether the key is there.
+            Change::Expire(Some(ttl)) => return self.expire(keyspace, key, *ttl),
+            Change::Expire(None) => return self.persist(keyspace, key),
         }
         self.change_model(keyspace, key, change);
     }
@@ -170,6 +181,11 @@ impl Pair {
                 model.put(&key.0, &value.0, Some(deadline(self.now, *ttl)));
             }
             Change::Delete => model.delete(&key.0),
+            Change::DeleteRange(hi) => model.delete_range(&key.0, hi.as_ref().map(|hi| &hi.0[..])),
+            Change::Expire(ttl) => {
+                let ends = ttl.map(|ttl| deadline(self.now, ttl));
+                model.set_deadline(&key.0, ends, self.now);
+            }
         }
     }
 
@@ -358,6 +374,16 @@ fn add_to_batch(batch: &mut SledBatch, target: Option<&SledStore>, key: &[u8], c
             batch.put_with_ttl_in(target, key, &value.0, *ttl)
         }
         (Some(target), Change::Delete) => batch.delete_in(target, key),
+        (None, Change::DeleteRange(hi)) => {
+            batch.delete_range(Some(key), hi.as_ref().map(|hi| &hi.0[..]))
+        }
+        (Some(target), Change::DeleteRange(hi)) => {
+            batch.delete_range_in(target, Some(key), hi.as_ref().map(|hi| &hi.0[..]))
+        }
+        (None, Change::Expire(Some(ttl))) => batch.expire(key, *ttl),
+        (None, Change::Expire(None)) => batch.persist(key),
+        (Some(target), Change::Expire(Some(ttl))) => batch.expire_in(target, key, *ttl),
+        (Some(target), Change::Expire(None)) => batch.persist_in(target, key),
     }
     .expect("a change within the limits");
 }

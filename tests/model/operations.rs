@@ -64,6 +64,10 @@ pub enum Change {
     Put(Text),
     PutWithTtl(Text, Duration),
     Delete,
+    /// From the key on.
+    DeleteRange(Option<Text>),
+    /// If the key is there; `None` is for ever.
+    Expire(Option<Duration>),
 }
 
 /// One change of a batch; `None` is the keyspace that the batch is applied to.
@@ -121,6 +125,7 @@ pub enum Action {
     Keys,
     Count,
     Cursor(CursorPlan),
+    Clear,
     DropKeyspace,
     Names,
     Advance(u64),
@@ -184,9 +189,11 @@ fn random_expected(random: &mut Random) -> Expected {
 }
 
 fn random_change(random: &mut Random) -> Change {
-    match random.below(3) {
-        0 => Change::Put(random_value(random)),
-        1 => Change::PutWithTtl(random_value(random), *random.pick(&TTLS)),
+    match random.below(12) {
+        0..=3 => Change::Put(random_value(random)),
+        4..=6 => Change::PutWithTtl(random_value(random), *random.pick(&TTLS)),
+        7 => Change::DeleteRange(random.chance(4, 5).then(|| random_key(random))),
+        8 => Change::Expire(random.chance(1, 2).then(|| *random.pick(&TTLS))),
         _ => Change::Delete,
     }
 }
@@ -262,7 +269,8 @@ pub fn random_step(random: &mut Random) -> Step {
         845..=849 => Action::Keys,
         850..=879 => Action::Count,
         880..=919 => Action::Cursor(random_cursor(random)),
-        920..=921 => Action::DropKeyspace,
+        920 => Action::DropKeyspace,
+        921 => Action::Clear,
         922..=924 => Action::Names,
         925..=994 => Action::Advance(*random.pick(&[0, 1, 1, 2, 5, 50])),
         995 => Action::Flush,
@@ -293,6 +301,8 @@ fn change() -> impl Strategy<Value = Change> {
         value().prop_map(Change::Put),
         (value(), ttl()).prop_map(|(value, ttl)| Change::PutWithTtl(value, ttl)),
         Just(Change::Delete),
+        prop::option::of(key()).prop_map(Change::DeleteRange),
+        prop::option::of(ttl()).prop_map(Change::Expire),
     ]
 }
 
@@ -365,6 +375,7 @@ pub fn any_step() -> impl Strategy<Value = Step> {
     let running = prop_oneof![
         6 => (0..20_u64).prop_map(Action::Advance),
         1 => Just(Action::DropKeyspace),
+        1 => Just(Action::Clear),
         1 => Just(Action::Flush),
         1 => any::<bool>().prop_map(|close| Action::Reopen { close }),
     ];

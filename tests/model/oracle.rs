@@ -45,6 +45,11 @@ impl Oracle {
         self.entries.remove(key);
     }
 
+    /// From `lo` up to, not including, `hi`.
+    pub fn delete_range(&mut self, lo: &[u8], hi: Option<&[u8]>) {
+        self.entries.retain(|key, _| &key[..] < lo || hi.is_some_and(|hi| &key[..] >= hi));
+    }
+
     /// Gives a living key another deadline; `false` when it is not there.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<u64>, now: u64) -> bool {
         match self.entries.get_mut(key) {

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod erasures;
 mod histories;
 mod isolation;
 mod model;

@@ -43,6 +43,9 @@ struct OpenTransaction {
     transaction: SledTransaction,
     began: Moment,
     written: Vec<BTreeMap<Key, Option<Value>>>,
+    /// Of what it has written: when it expires after the commit.
+    ttls: Vec<BTreeMap<Key, u64>>,
+    deleted: Vec<(usize, Key, Key)>,
     keys_read: BTreeSet<(usize, Key)>,
     ranges_read: Vec<(usize, Key, Key)>,
     changed: BTreeSet<(usize, Key)>,
@@ -51,11 +54,40 @@ struct OpenTransaction {
 impl OpenTransaction {
     fn get(&self, keyspace: usize, key: &[u8]) -> Option<Value> {
         let own = self.written[keyspace].get(key).cloned();
-        own.unwrap_or_else(|| self.began.get(keyspace, key))
+        own.unwrap_or_else(|| {
+            self.began.get(keyspace, key).filter(|_| !self.deletes(keyspace, key))
+        })
+    }
+
+    fn deletes(&self, keyspace: usize, key: &[u8]) -> bool {
+        let mut ranges = self.deleted.iter().filter(|(of, ..)| *of == keyspace);
+        ranges.any(|(_, lo, hi)| &lo[..] <= key && key < &hi[..])
+    }
+
+    /// Whether it has made something of the key, and so does not read it.
+    fn has_own(&self, keyspace: usize, key: &[u8]) -> bool {
+        self.written[keyspace].contains_key(key) || self.deletes(keyspace, key)
+    }
+
+    fn ttl(&self, keyspace: usize, key: &[u8]) -> Option<u64> {
+        match self.has_own(keyspace, key) {
+            true => self.ttls[keyspace].get(key).copied(),
+            false => self.began.keyspaces[keyspace][key].1.map(|at| at - self.began.now),
+        }
+    }
+
+    fn write(&mut self, keyspace: usize, key: Key, value: Option<Value>, ttl: Option<u64>) {
+        match ttl {
+            Some(ttl) => drop(self.ttls[keyspace].insert(key.clone(), ttl)),
+            None => drop(self.ttls[keyspace].remove(&key)),
+        }
+        self.written[keyspace].insert(key, value.filter(|_| ttl != Some(0)));
     }
 
     fn pairs(&self, keyspace: usize) -> Pairs {
-        let mut rows: BTreeMap<_, _> = self.began.pairs(keyspace).into_iter().collect();
+        let began = self.began.pairs(keyspace).into_iter();
+        let mut rows: BTreeMap<_, _> =
+            began.filter(|(key, _)| !self.deletes(keyspace, key)).collect();
         for (key, value) in &self.written[keyspace] {
             match value {
                 Some(value) => rows.insert(key.clone(), value.clone()),
@@ -66,7 +98,7 @@ impl OpenTransaction {
     }
 
     fn must_conflict(&self) -> bool {
-        let writes = self.written.iter().any(|written| !written.is_empty());
+        let writes = !self.deleted.is_empty() || self.written.iter().any(|it| !it.is_empty());
         let in_range = |(keyspace, key): &(usize, Key)| {
             self.ranges_read.iter().any(|(of, lo, hi)| of == keyspace && lo <= key && key < hi)
         };
@@ -162,7 +194,9 @@ impl World {
         let ttl = self.numbers.below(6);
         let expires_at = Some(self.now.now + ttl);
         let live = self.now.get(keyspace, &key);
-        match self.numbers.below(9) {
+        match self.numbers.below(11) {
+            9 => self.delete_range(keyspace, &key),
+            10 => self.change_expiries_in_a_batch(keyspace, &key, &value, ttl),
             0..=1 => {
                 handle.put(&key, &value).unwrap();
                 self.set(keyspace, &key, Some((value, None)));
@@ -206,6 +240,74 @@ impl World {
         }
     }
 
+    /// From `lo` on, alone or in a batch between puts of keys that it deletes and does not.
+    fn delete_range(&mut self, keyspace: usize, lo: &[u8]) {
+        let hi = self.key();
+        let hi = (self.numbers.below(6) > 0).then_some(hi);
+        let handle = self.handles[keyspace].clone();
+        let (before, after) = (self.key(), self.key());
+        match self.numbers.below(3) {
+            0 => {
+                let mut batch = SledBatch::new();
+                batch.put(&before, b"before").unwrap();
+                batch.delete_range(Some(lo), hi.as_deref()).unwrap();
+                batch.put(&after, b"after").unwrap();
+                handle.apply(&batch).unwrap();
+                self.set(keyspace, &before, Some((b"before".to_vec(), None)));
+                self.delete_model_range(keyspace, lo, hi.as_deref());
+                self.set(keyspace, &after, Some((b"after".to_vec(), None)));
+            }
+            1 if hi.is_none() => {
+                handle.clear().unwrap();
+                self.delete_model_range(keyspace, b"", None);
+            }
+            _ => {
+                handle.delete_range(Some(lo), hi.as_deref()).unwrap();
+                self.delete_model_range(keyspace, lo, hi.as_deref());
+            }
+        }
+        if self.numbers.below(4) == 0 {
+            handle.compact().unwrap();
+        }
+    }
+
+    /// Each key of the range counts as changed.
+    fn delete_model_range(&mut self, keyspace: usize, lo: &[u8], hi: Option<&[u8]>) {
+        let has = |key: &[u8]| lo <= key && hi.is_none_or(|hi| key < hi);
+        self.now.keyspaces[keyspace].retain(|key, _| !has(key));
+        for open in &mut self.transactions {
+            let keys = (0..KEYS).map(|key| vec![key as u8]).filter(|key| has(key));
+            open.changed.extend(keys.map(|key| (keyspace, key)));
+        }
+    }
+
+    /// Of a key as it is, of one that the batch has put, and of one that it has deleted.
+    fn change_expiries_in_a_batch(&mut self, keyspace: usize, key: &[u8], value: &[u8], ttl: u64) {
+        let (put, gone) = (self.key(), self.key());
+        let handle = self.handles[keyspace].clone();
+        let life = Duration::from_millis(ttl);
+        let expires_at = (self.numbers.below(2) == 0).then_some(self.now.now + ttl);
+        let mut batch = SledBatch::new();
+        let change = |batch: &mut SledBatch, key: &[u8]| match expires_at {
+            Some(_) => batch.expire(key, life).unwrap(),
+            None => batch.persist(key).unwrap(),
+        };
+        change(&mut batch, key);
+        batch.put(&put, value).unwrap();
+        change(&mut batch, &put);
+        batch.delete(&gone).unwrap();
+        change(&mut batch, &gone);
+        handle.apply(&batch).unwrap();
+        if let Some((value, before)) = self.now.keyspaces[keyspace].get(key).cloned() {
+            let is_change = expires_at.is_some() || before.is_some();
+            if self.now.get(keyspace, key).is_some() && is_change {
+                self.set(keyspace, key, Some((value, expires_at)));
+            }
+        }
+        self.set(keyspace, &put, Some((value.to_vec(), expires_at)));
+        self.set(keyspace, &gone, None);
+    }
+
     fn begin(&mut self) {
         let keyspace = self.numbers.below(KEYSPACES as u64) as usize;
         match self.numbers.below(3) {
@@ -221,6 +323,8 @@ impl World {
                 transaction: self.store.transaction().unwrap(),
                 began: self.now.clone(),
                 written: vec![BTreeMap::new(); KEYSPACES],
+                ttls: vec![BTreeMap::new(); KEYSPACES],
+                deleted: Vec::new(),
                 keys_read: BTreeSet::new(),
                 ranges_read: Vec::new(),
                 changed: BTreeSet::new(),
@@ -299,21 +403,65 @@ impl World {
         let index = self.numbers.below(self.transactions.len() as u64) as usize;
         let keyspace = self.numbers.below(KEYSPACES as u64) as usize;
         let (key, value, lo, hi) = (self.key(), self.value(), self.key(), self.key());
-        let choice = self.numbers.below(6);
+        let choice = self.numbers.below(9);
+        let ttl = self.numbers.below(6);
         let open = &mut self.transactions[index];
         let view = open.transaction.keyspace(&self.handles[keyspace]).unwrap();
         match choice {
             0..=1 => {
                 view.put(&key, &value).unwrap();
-                open.written[keyspace].insert(key, Some(value));
+                open.write(keyspace, key, Some(value), None);
             }
             2 => {
                 view.delete(&key).unwrap();
-                open.written[keyspace].insert(key, None);
+                open.write(keyspace, key, None, None);
+            }
+            6 => {
+                view.delete_range(Some(&lo), Some(&hi)).unwrap();
+                let is_left = |key: &Key| !(lo <= *key && *key < hi);
+                open.written[keyspace].retain(|key, _| is_left(key));
+                open.ttls[keyspace].retain(|key, _| is_left(key));
+                open.deleted.extend((lo < hi).then_some((keyspace, lo, hi)));
+            }
+            7 => {
+                let live = open.get(keyspace, &key);
+                let before = live.as_ref().and_then(|_| open.ttl(keyspace, &key));
+                if !open.has_own(keyspace, &key) {
+                    open.keys_read.insert((keyspace, key.clone()));
+                }
+                let Some(live) = live else {
+                    assert!(matches!(view.ttl(&key), Err(StoreError::KeyNotFound)));
+                    let expired = view.expire(&key, Duration::from_millis(ttl));
+                    assert!(matches!(expired, Err(StoreError::KeyNotFound)));
+                    assert!(matches!(view.persist(&key), Err(StoreError::KeyNotFound)));
+                    return;
+                };
+                assert_eq!(view.ttl(&key).unwrap(), before.map(Duration::from_millis));
+                match value.len() % 2 {
+                    0 => {
+                        view.expire(&key, Duration::from_millis(ttl)).unwrap();
+                        open.write(keyspace, key, Some(live), Some(ttl));
+                    }
+                    _ => {
+                        assert_eq!(view.persist(&key).unwrap(), before.is_some());
+                        if before.is_some() {
+                            open.write(keyspace, key, Some(live), None);
+                        }
+                    }
+                }
+            }
+            8 => {
+                let live = open.get(keyspace, &key);
+                if !open.has_own(keyspace, &key) {
+                    open.keys_read.insert((keyspace, key.clone()));
+                }
+                assert!(!view.compare_and_swap(&key, Some(b"no such value"), &value).unwrap());
+                assert!(view.compare_and_swap(&key, live.as_deref(), &value).unwrap());
+                open.write(keyspace, key, Some(value), None);
             }
             3..=4 => {
                 assert_eq!(view.get(&key).unwrap(), open.get(keyspace, &key));
-                if !open.written[keyspace].contains_key(&key) {
+                if !open.has_own(keyspace, &key) {
                     open.keys_read.insert((keyspace, key));
                 }
             }
@@ -347,9 +495,13 @@ impl World {
             }
             Err(error) => panic!("{error}"),
         }
+        for (keyspace, lo, hi) in open.deleted {
+            self.delete_model_range(keyspace, &lo, Some(&hi));
+        }
         for (keyspace, written) in open.written.into_iter().enumerate() {
             for (key, value) in written {
-                self.set(keyspace, &key, value.map(|value| (value, None)));
+                let ends = open.ttls[keyspace].get(&key).map(|ttl| self.now.now + ttl);
+                self.set(keyspace, &key, value.map(|value| (value, ends)));
             }
         }
     }

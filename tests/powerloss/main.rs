@@ -171,7 +171,7 @@ macro_rules! survive {
 }
 
 survive! {
-    puts batches expiries keyspaces drops large_values creation overwrites bursts small_segments reopenings
+    puts batches expiries keyspaces drops erasures large_values creation overwrites bursts small_segments reopenings
     pieces large_batches huge_batches synced threads threads_overwriting threads_synced
 }
 

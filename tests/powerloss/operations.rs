@@ -28,13 +28,14 @@ pub fn expiring_put(index: u64, random: &mut Random) -> Vec<Change> {
     vec![change]
 }
 
-/// What a drop of the keyspace comes to for [`batch_over_keyspaces`].
-pub fn drop_all(keyspace: usize) -> Vec<Change> {
-    (0..MOST_KEYS).map(|key| change(keyspace, key, true, Vec::new)).collect()
+/// What comes to deleting these keys at once: with all of them to what a drop of the keyspace comes to for
+/// [`batch_over_keyspaces`].
+pub fn erase(keyspace: usize, keys: std::ops::Range<u64>) -> Vec<Change> {
+    keys.map(|key| change(keyspace, key, true, Vec::new)).collect()
 }
 
 /// It has fewer keys.
-const MOST_KEYS: u64 = 60;
+pub const MOST_KEYS: u64 = 60;
 
 pub fn batch_over_keyspaces(index: u64, random: &mut Random) -> Vec<Change> {
     let key = random.below(50);

@@ -11,8 +11,19 @@ pub struct Way {
     pub transact: bool,
     /// So that they are durable when the call returns.
     pub sync: bool,
-    /// By dropping the keyspace [`DROPPED`]: there are no other changes.
-    pub drop: bool,
+    /// By taking all keys of a keyspace or a range at once: there are no other changes.
+    pub erase: Option<Erase>,
+}
+
+/// How to make a row of deletions.
+#[derive(Debug, Clone, Copy)]
+pub enum Erase {
+    /// By dropping the keyspace [`DROPPED`].
+    Drop,
+    /// By clearing the keyspace that they are in.
+    Clear,
+    /// By deleting the range from the first to the last of them.
+    Range,
 }
 
 impl Way {
@@ -39,7 +50,7 @@ impl Target for SledStore {
 
     fn perform(&self, changes: Vec<Change>, way: Way) -> sledstore::Result<()> {
         match way.transact {
-            _ if way.drop => self.drop_keyspace(KEYSPACES[DROPPED]).map(drop),
+            _ if way.erase.is_some() => erase(self, &changes, way),
             true => perform_by_transaction(self, &changes, way.durability()),
             false => perform(self, changes, way.durability()),
         }
@@ -47,6 +58,26 @@ impl Target for SledStore {
 
     fn flush(&self) -> sledstore::Result<()> {
         SledStore::flush(self)
+    }
+}
+
+fn erase(store: &SledStore, changes: &[Change], way: Way) -> sledstore::Result<()> {
+    let (first, last) = (&changes[0], changes.last().expect("there are deletions"));
+    let keyspace = store.keyspace(KEYSPACES[first.keyspace])?;
+    match way.erase {
+        Some(Erase::Clear) if way.sync => {
+            let mut batch = SledBatch::new();
+            batch.delete_range_in(&keyspace, None, None)?;
+            store.apply_with(&batch, Durability::Synced)
+        }
+        Some(Erase::Clear) => keyspace.clear(),
+        Some(Erase::Range) => {
+            let end = [&last.key[..], b"\0"].concat();
+            let transaction = keyspace.transaction()?;
+            transaction.delete_range(Some(&first.key), Some(&end))?;
+            transaction.commit_with(way.durability())
+        }
+        _ => store.drop_keyspace(KEYSPACES[DROPPED]).map(drop),
     }
 }
 

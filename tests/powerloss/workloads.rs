@@ -15,7 +15,7 @@ use sledstore::{Clock, SledStore, SledStoreBuilder};
 use super::log::Mark;
 use super::operations;
 use super::progress::MOST_THREADS;
-use super::target::{Target, Way};
+use super::target::{Erase, Target, Way};
 use crate::common::random::Random;
 use crate::common::{flushing, START};
 
@@ -33,6 +33,8 @@ pub struct Workload {
     sync_every: u64,
     /// Every so many operations, one drops the keyspace [`DROPPED`].
     drop_every: u64,
+    /// Every so many operations, one clears a keyspace or deletes a range of it.
+    erase_every: u64,
     /// The store is closed and opened again after every so many operations.
     reopen_every: u64,
     /// Where the store is, below the recorded directory.
@@ -69,6 +71,7 @@ const PLAIN: Workload = Workload {
     transact_every: u64::MAX,
     sync_every: u64::MAX,
     drop_every: u64::MAX,
+    erase_every: u64::MAX / 3,
     reopen_every: u64::MAX,
     place: "store",
     segment_size: None,
@@ -81,7 +84,7 @@ const PLAIN: Workload = Workload {
 /// Of each thread: so many operations.
 pub type Counts = [u64; MOST_THREADS];
 
-pub const ALL: [Workload; 18] = [
+pub const ALL: [Workload; 19] = [
     Workload { name: "puts", length: 900, flush_every: 3, operation: operations::put, ..PLAIN },
     Workload {
         name: "batches",
@@ -111,6 +114,16 @@ pub const ALL: [Workload; 18] = [
         length: 500,
         flush_every: 5,
         drop_every: 13,
+        operation: operations::batch_over_keyspaces,
+        ..PLAIN
+    },
+    Workload {
+        name: "erasures",
+        length: 700,
+        flush_every: 11,
+        sync_every: 17,
+        erase_every: 7,
+        reopen_every: 190,
         operation: operations::batch_over_keyspaces,
         ..PLAIN
     },
@@ -229,16 +242,28 @@ impl Workload {
     pub fn operation(&self, thread: usize, index: u64) -> Vec<Change> {
         let own = self.name.bytes().fold(0, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(byte));
         let mut random = Random::new(own ^ (index << 32) ^ thread as u64);
-        let mut changes = match self.drops(index) {
-            true => operations::drop_all(DROPPED),
-            false => (self.operation)(index, &mut random),
+        let mut changes = match self.erases(index) {
+            None => (self.operation)(index, &mut random),
+            Some(Erase::Drop) => operations::erase(DROPPED, 0..operations::MOST_KEYS),
+            Some(Erase::Clear) => {
+                operations::erase(random.index(KEYSPACES.len()), 0..operations::MOST_KEYS)
+            }
+            Some(Erase::Range) => {
+                let first = random.below(40);
+                operations::erase(random.index(KEYSPACES.len()), first..first + 15)
+            }
         };
         changes.iter_mut().for_each(|change| change.key.extend([b' ', b'0' + thread as u8]));
         changes
     }
 
-    fn drops(&self, index: u64) -> bool {
-        (index + 1).is_multiple_of(self.drop_every)
+    fn erases(&self, index: u64) -> Option<Erase> {
+        match index + 1 {
+            count if count.is_multiple_of(self.drop_every) => Some(Erase::Drop),
+            count if count.is_multiple_of(3 * self.erase_every) => Some(Erase::Clear),
+            count if count.is_multiple_of(self.erase_every) => Some(Erase::Range),
+            _ => None,
+        }
     }
 
     /// Where the store is, below `root`.
@@ -325,7 +350,7 @@ impl Workload {
             let way = Way {
                 transact: count % self.transact_every == 0,
                 sync: count % self.sync_every == 0,
-                drop: self.drops(index),
+                erase: self.erases(index),
             };
             let acknowledged = || made.each_ref().map(|made| made.load(Ordering::SeqCst));
             let mut before = acknowledged();

@@ -5,6 +5,8 @@ mod read;
 
 mod write;
 
+mod expiry;
+
 mod savepoint;
 
 pub(crate) mod callback;

@@ -61,6 +61,12 @@ impl Cursor {
         self.jump(Place::Edge(edge));
     }
 
+    /// Whether the cursor's bounds have room for rows beyond `edge` in this direction.
+    pub(crate) fn has(&self, edge: &Bound<Bytes>, down: bool) -> bool {
+        let (lower, upper) = if down { (&self.lower, edge) } else { (edge, &self.upper) };
+        !is_empty_range(&(lower.as_ref(), upper.as_ref()))
+    }
+
     /// Adds the rows that follow to `rows`: at least one and at most `most`, fewer where they are
     /// large. Says whether there may be more.
     pub(crate) fn read_on(

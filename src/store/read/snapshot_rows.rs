@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::commit::{Key, KeyRange, RowImage};
+use crate::commit::{Key, KeyRange, KeyspaceId, RowImage};
 use crate::engine::{Bytes, Result, Row};
 use crate::store::keyspace::Keyspace;
 use crate::store::read::bounds::{as_slice, highest_lower, lowest_upper};
 use crate::store::read::iterator::Move;
 use crate::store::read::ReadView;
 use crate::store::settled::{SettledRow, SettledScan};
-use crate::store::transaction::WriteSet;
+use crate::store::transaction::write_set::WriteSet;
 use crate::store::SledStore;
 
 /// Rows that are read at once, at most. The first portion is one row and each further one twice as
@@ -134,6 +134,12 @@ impl SnapshotRows {
             let ready = self.ahead.as_mut().map(|ahead| &mut ahead.ready);
             let Some((key, value)) = own else {
                 *row = ready.and_then(VecDeque::pop_front);
+                if let Some(Row { key, .. }) = row {
+                    if written.is_some_and(|written| written.has_deleted(key)) {
+                        self.place = Place::At(key.clone());
+                        continue;
+                    }
+                }
                 self.place = match row {
                     Some(row) => Place::At(row.key.clone()),
                     None if down => Place::BeforeFirst,
@@ -176,6 +182,7 @@ impl SnapshotRows {
         };
         while ahead.ready.is_empty() && !ahead.ended {
             ahead.read_on(self.settled.as_mut())?;
+            ahead.skip_deleted(self.settled.as_mut(), &self.view, store.keyspace.id());
             self.overlay(&mut ahead, &store.keyspace)?;
         }
         self.ahead = Some(ahead);
@@ -265,6 +272,29 @@ impl Ahead {
             self.settled_to = Some(last.row.key.clone());
         }
         Ok(())
+    }
+
+    /// Leaves settled rows out that the view does not show because a range was deleted, and has the next
+    /// portion begin behind the range in which the last of them lies.
+    fn skip_deleted(
+        &mut self,
+        scan: Option<&mut SettledScan>,
+        view: &ReadView,
+        keyspace: KeyspaceId,
+    ) {
+        let around = |key: &[u8]| view.view.deleted_around(keyspace, key);
+        let last = self.settled.back().and_then(|last| around(&last.row.key));
+        self.settled.retain(|settled| around(&settled.row.key).is_none());
+        let (Some((lower, upper)), Some(scan)) = (last, scan) else { return };
+        let edge = match self.down {
+            false => upper.map(|upper| Bound::Included(Bytes::from(&upper[..]))),
+            true => Some(Bound::Excluded(Bytes::from(&lower[..]))),
+        };
+        let is_inside = |edge: &Bound<Bytes>| scan.has(edge, self.down);
+        match edge.filter(is_inside) {
+            Some(edge) => scan.begin(&edge),
+            None => self.settled_ended = true,
+        }
     }
 
     /// Where the stretch begins for which the view has still to be asked.

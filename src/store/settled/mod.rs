@@ -5,7 +5,7 @@
 //! checkpoint was there, and does not use what it has read. What the next opening has to know of the
 //! log stands in the library's own tree `__mark__`, which the same flush makes durable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,11 +13,12 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use oxistore_core::StoreError;
 
-use crate::commit::{KeyspaceId, RowImage, Settled, Settlement};
+use crate::commit::{Key, KeyRange, KeyspaceId, RowImage, Settled, Settlement};
 use crate::engine::{settle, Bytes, Cursor, Engine, Result, Step, Tree};
 use crate::store::keyspace::{open_trees, remove_trees, Trees};
 use crate::store::locks::lock;
 
+mod rename;
 mod scan;
 
 pub(crate) use scan::{ExpiryScan, SettledRow, SettledScan};
@@ -159,6 +160,19 @@ impl Settled for SettledRows {
         Ok(Some(RowImage { value, expires_at }))
     }
 
+    fn keys(&self, keyspace: KeyspaceId, range: KeyRange<'_>, most: usize) -> Result<Vec<Key>> {
+        let known = self.known.load();
+        let Some(rows) = known.get(keyspace as usize).and_then(|known| known.rows.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let (lower, upper) = (range.0.map(Bytes::from), range.1.map(Bytes::from));
+        let mut cursor = Cursor::new(rows.trees.data.clone(), lower, upper).keys_only(true);
+        let mut found = VecDeque::new();
+        // It answers with fewer where rows are large.
+        while found.len() < most && cursor.read_on(false, most - found.len(), &mut found)? {}
+        Ok(found.iter().map(|row| Key::from_slice(&row.key)).collect())
+    }
+
     fn write(&self, keyspace: KeyspaceId, key: &[u8], row: Option<&RowImage>) -> Result<()> {
         let known = self.known.load();
         // A row of a keyspace that was dropped since goes nowhere.
@@ -202,6 +216,17 @@ impl Settled for SettledRows {
 
     fn keyspace(&self, name: &[u8]) -> Result<KeyspaceId> {
         Ok(self.open_keyspace(name)?.0)
+    }
+
+    fn rename_keyspace(&self, keyspace: KeyspaceId, name: &[u8]) -> Result<()> {
+        let known = self.known.load();
+        if known.get(keyspace as usize).is_none_or(|known| known.rows.is_none()) {
+            return Ok(());
+        }
+        drop(known);
+        // All of it is on the disk before the first row of the old one goes.
+        self.copy(keyspace, name, self.engine.segment_size() / 4)?;
+        self.drop_keyspace(keyspace)
     }
 
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {

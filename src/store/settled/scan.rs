@@ -49,6 +49,11 @@ impl SettledScan {
         }
     }
 
+    /// Whether there can be rows beyond `edge` in this direction.
+    pub(crate) fn has(&self, edge: &Bound<Bytes>, down: bool) -> bool {
+        self.data.has(edge, down)
+    }
+
     /// Adds the rows that follow to `rows`: at least one and at most `most`, fewer where they are
     /// large. Says whether there may be more.
     pub(crate) fn read_on(

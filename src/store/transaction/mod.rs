@@ -14,20 +14,23 @@
 //! has a version too, so there are no phantoms. That a key expires is the passing of time and no
 //! change.
 
+pub(crate) mod expiry;
 pub(crate) mod read_set;
 pub(crate) mod retry;
 pub(crate) mod savepoint;
+pub(crate) mod write_set;
 
 use std::collections::BTreeMap;
 use std::mem::take;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use crate::commit::{Durability, Key, KeyRange, KeyspaceId};
-use crate::engine::{is_empty_range, Bytes, Failure, Reason, Result};
+use crate::commit::{Durability, Key, KeyspaceId};
+use crate::engine::{Bytes, Failure, Reason, Result};
 use crate::store::inner::{Kind, Open};
 use crate::store::keyspace::Keyspace;
 use crate::store::locks::lock;
@@ -35,6 +38,7 @@ use crate::store::read::iterator::{scans, Iter, IterOptions};
 use crate::store::read::ReadView;
 use crate::store::transaction::read_set::ReadSet;
 use crate::store::transaction::savepoint::{Savepoints, Undo};
+use crate::store::transaction::write_set::{value_of, WriteSet};
 use crate::store::write::{KeyWrite, Write};
 use crate::store::SledStore;
 
@@ -88,34 +92,6 @@ pub(crate) struct Part {
     pub(crate) read: ReadSet,
 }
 
-/// The last write of each key.
-#[derive(Default)]
-pub(crate) struct WriteSet(BTreeMap<Key, Write<Bytes>>);
-
-/// What the transaction itself sees of its write.
-fn value_of(write: &Write<Bytes>) -> Option<&Bytes> {
-    match write {
-        Write::Put(value, ttl) if *ttl != Some(Duration::ZERO) => Some(value),
-        Write::Put(..) | Write::Delete => None,
-    }
-}
-
-impl WriteSet {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The first key in `range`, or, going down, the last, and what was written to it.
-    pub(crate) fn next(&self, range: KeyRange<'_>, down: bool) -> Option<(Bytes, Option<Bytes>)> {
-        if is_empty_range(&range) {
-            return None;
-        }
-        let mut rows = self.0.range::<[u8], _>(range);
-        let (key, write) = if down { rows.next_back()? } else { rows.next()? };
-        Some((Bytes::from(&key[..]), value_of(write).cloned()))
-    }
-}
-
 impl TransactionState {
     /// Lets `work` see the part of a keyspace, which may be a new one.
     pub(crate) fn part<T>(
@@ -129,8 +105,30 @@ impl TransactionState {
     /// Makes the write of a key.
     fn write(&self, keyspace: &Arc<Keyspace>, key: &[u8], write: Write<Bytes>) -> Result<()> {
         let mut progress = self.under_way()?;
-        let before = progress.part(keyspace).written.0.insert(Key::from_slice(key), write);
+        let before = progress.part(keyspace).written.keys.insert(Key::from_slice(key), write);
         progress.savepoints.note(keyspace.id(), key, before);
+        Ok(())
+    }
+
+    /// Deletes a range that is not empty.
+    fn delete_range(
+        &self,
+        keyspace: &Arc<Keyspace>,
+        lower: &[u8],
+        upper: Option<&[u8]>,
+    ) -> Result<()> {
+        let mut progress = self.under_way()?;
+        let Progress { parts, savepoints, .. } = &mut *progress;
+        let written = &mut Progress::part_of(parts, keyspace).written;
+        let range = (Bound::Included(lower), upper.map_or(Bound::Unbounded, Bound::Excluded));
+        let keys: Vec<_> =
+            written.keys.range::<[u8], _>(range).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            let before = written.keys.remove(&key);
+            savepoints.note(keyspace.id(), &key, before);
+        }
+        savepoints.note_range(keyspace.id(), written.ranges.len());
+        written.ranges.push((lower.to_vec(), Write::DeleteRange(upper.map(Bytes::from))));
         Ok(())
     }
 
@@ -160,7 +158,14 @@ impl TransactionState {
 
 impl Progress {
     fn part(&mut self, keyspace: &Arc<Keyspace>) -> &mut Part {
-        self.parts.entry(keyspace.id()).or_insert_with(|| Part {
+        Self::part_of(&mut self.parts, keyspace)
+    }
+
+    fn part_of<'a>(
+        parts: &'a mut BTreeMap<KeyspaceId, Part>,
+        keyspace: &Arc<Keyspace>,
+    ) -> &'a mut Part {
+        parts.entry(keyspace.id()).or_insert_with(|| Part {
             keyspace: Arc::clone(keyspace),
             written: WriteSet::default(),
             read: ReadSet::default(),
@@ -169,12 +174,16 @@ impl Progress {
 
     /// Makes the writes again what they were.
     pub(crate) fn restore(&mut self, undo: Undo) {
-        for ((keyspace, key), before) in undo {
+        for ((keyspace, key), before) in undo.keys {
             let Some(part) = self.parts.get_mut(&keyspace) else { continue };
             match before {
-                Some(write) => part.written.0.insert(key, write),
-                None => part.written.0.remove(&key),
+                Some(write) => part.written.keys.insert(key, write),
+                None => part.written.keys.remove(&key),
             };
+        }
+        for (keyspace, count) in undo.ranges {
+            let Some(part) = self.parts.get_mut(&keyspace) else { continue };
+            part.written.ranges.truncate(count);
         }
     }
 }
@@ -236,7 +245,7 @@ impl SledTransaction {
         let parts = transaction.finish();
         let mut writes = Vec::new();
         for Part { keyspace, written, .. } in parts.values() {
-            let part = written.0.iter().map(|(key, write)| KeyWrite { keyspace, key, write });
+            let part = written.all().map(|(key, write)| KeyWrite { keyspace, key, write });
             writes.extend(part);
         }
         if writes.is_empty() {
@@ -299,8 +308,17 @@ impl TransactionKeyspace {
     /// What the transaction itself has made of `key`. If that is nothing, the key is about to be
     /// read.
     fn own(&self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
+        self.own_write(key, |write| write.and_then(value_of).cloned())
+    }
+
+    /// The same through `look`, which sees no write where the range of the key was deleted.
+    fn own_write<T>(
+        &self,
+        key: &[u8],
+        look: impl FnOnce(Option<&Write<Bytes>>) -> T,
+    ) -> Result<Option<T>> {
         self.transaction.part(&self.store.keyspace, |part| {
-            let own = part.written.0.get(key).map(|write| value_of(write).cloned());
+            let own = part.written.get(key).map(look);
             if own.is_none() {
                 part.read.note_key(key);
             }
@@ -347,6 +365,17 @@ impl TransactionKeyspace {
     /// Removes `key`, which need not be there.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
         self.transaction.write(&self.store.keyspace, key, Write::Delete)
+    }
+
+    /// Removes all keys from `lo` up to, not including, `hi`; `None` is no limit. What others have
+    /// committed to the range until this transaction commits goes too: that is no conflict, since
+    /// nothing of the range is read. See [`SledStore::delete_range`].
+    pub fn delete_range(&self, lo: Option<&[u8]>, hi: Option<&[u8]>) -> Result<()> {
+        let lo = lo.unwrap_or_default();
+        if hi.is_some_and(|hi| hi <= lo) {
+            return self.transaction.under_way().map(drop);
+        }
+        self.transaction.delete_range(&self.store.keyspace, lo, hi)
     }
 
     fn stage(&self, key: &[u8], value: &[u8], ttl: Option<Duration>) -> Result<()> {

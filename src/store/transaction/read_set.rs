@@ -11,7 +11,8 @@ use crate::store::read::bounds::{
     as_slice, highest_lower, highest_upper, lowest_lower, lowest_upper,
 };
 use crate::store::read::iterator::Move;
-use crate::store::transaction::{TransactionState, WriteSet};
+use crate::store::transaction::write_set::WriteSet;
+use crate::store::transaction::TransactionState;
 
 /// What a transaction has read in one keyspace.
 #[derive(Default)]

@@ -26,9 +26,15 @@ struct Mark {
     undo: Undo,
 }
 
-/// What the keys were that were written between a savepoint and the next one, by the number of their
-/// keyspace; `None` for one that the transaction had not written.
-pub(crate) type Undo = BTreeMap<(KeyspaceId, Key), Option<Write<Bytes>>>;
+/// What was there at a savepoint of what was written between it and the next one, by the number of the
+/// keyspace.
+#[derive(Default)]
+pub(crate) struct Undo {
+    /// The keys; `None` for one that the transaction had not written.
+    pub(crate) keys: BTreeMap<(KeyspaceId, Key), Option<Write<Bytes>>>,
+    /// How many ranges had been deleted.
+    pub(crate) ranges: BTreeMap<KeyspaceId, usize>,
+}
 
 /// No two savepoints of a process are the same, so that one of another transaction is refused.
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -47,14 +53,21 @@ impl Savepoint {
 impl Savepoints {
     fn add(&mut self) -> Savepoint {
         let savepoint = Savepoint(NEXT.fetch_add(1, Ordering::Relaxed));
-        self.0.push(Mark { savepoint, undo: Undo::new() });
+        self.0.push(Mark { savepoint, undo: Undo::default() });
         savepoint
     }
 
     /// Keeps what a key was before the write that was just made.
     pub(crate) fn note(&mut self, keyspace: KeyspaceId, key: &[u8], before: Option<Write<Bytes>>) {
         if let Some(mark) = self.0.last_mut() {
-            mark.undo.entry((keyspace, Key::from_slice(key))).or_insert(before);
+            mark.undo.keys.entry((keyspace, Key::from_slice(key))).or_insert(before);
+        }
+    }
+
+    /// Keeps how many ranges had been deleted before the one that is about to be.
+    pub(crate) fn note_range(&mut self, keyspace: KeyspaceId, before: usize) {
+        if let Some(mark) = self.0.last_mut() {
+            mark.undo.ranges.entry(keyspace).or_insert(before);
         }
     }
 
@@ -62,11 +75,14 @@ impl Savepoints {
     /// is no such savepoint.
     fn unwind(&mut self, savepoint: Savepoint) -> Option<Undo> {
         let at = self.0.iter().position(|mark| mark.savepoint == savepoint)?;
-        let mut undo = Undo::new();
+        let mut undo = Undo::default();
         let marks = self.0.drain(at..).rev();
         // The older savepoint knows the older write.
-        marks.for_each(|mark| undo.extend(mark.undo));
-        self.0.push(Mark { savepoint, undo: Undo::new() });
+        for Mark { undo: older, .. } in marks {
+            undo.keys.extend(older.keys);
+            undo.ranges.extend(older.ranges);
+        }
+        self.0.push(Mark { savepoint, undo: Undo::default() });
         Some(undo)
     }
 }

@@ -9,6 +9,7 @@ use crate::commit::{Durability, Key};
 use crate::engine::{Bytes, Result};
 use crate::store::keyspace::Keyspace;
 use crate::store::limits::MAX_KEY_LEN;
+use crate::store::write::fold::folded;
 use crate::store::write::{KeyWrite, Write};
 use crate::store::SledStore;
 
@@ -78,6 +79,36 @@ impl SledBatch {
         self.stage(None, key, Write::Delete)
     }
 
+    /// Removes all keys from `lo` up to, not including, `hi`; `None` is no limit. Of the changes of a
+    /// key in the range those count that come after this one. See [`SledStore::delete_range`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SledBatch::put`].
+    pub fn delete_range(&mut self, lo: Option<&[u8]>, hi: Option<&[u8]>) -> Result<()> {
+        self.stage(None, lo.unwrap_or_default(), Write::DeleteRange(hi.map(Bytes::from)))
+    }
+
+    /// Lets `key` live for the time `ttl`, which counts from when the batch is applied, if it is there
+    /// then; its value stays. A value counts too that the same batch has put before.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledBatch::put`].
+    pub fn expire(&mut self, key: &[u8], ttl: Duration) -> Result<()> {
+        self.stage(None, key, Write::Expire(Some(ttl)))
+    }
+
+    /// Lets `key` live for ever, if it is there when the batch is applied, as in
+    /// [`SledBatch::expire`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SledBatch::put`].
+    pub fn persist(&mut self, key: &[u8]) -> Result<()> {
+        self.stage(None, key, Write::Expire(None))
+    }
+
     /// As [`SledBatch::put`], in `keyspace`.
     pub fn put_in(&mut self, keyspace: &SledStore, key: &[u8], value: &[u8]) -> Result<()> {
         self.stage(Some(keyspace), key, Write::Put(Bytes::from(value), None))
@@ -97,6 +128,27 @@ impl SledBatch {
     /// As [`SledBatch::delete`], in `keyspace`.
     pub fn delete_in(&mut self, keyspace: &SledStore, key: &[u8]) -> Result<()> {
         self.stage(Some(keyspace), key, Write::Delete)
+    }
+
+    /// As [`SledBatch::delete_range`], in `keyspace`.
+    pub fn delete_range_in(
+        &mut self,
+        keyspace: &SledStore,
+        lo: Option<&[u8]>,
+        hi: Option<&[u8]>,
+    ) -> Result<()> {
+        let write = Write::DeleteRange(hi.map(Bytes::from));
+        self.stage(Some(keyspace), lo.unwrap_or_default(), write)
+    }
+
+    /// As [`SledBatch::expire`], in `keyspace`.
+    pub fn expire_in(&mut self, keyspace: &SledStore, key: &[u8], ttl: Duration) -> Result<()> {
+        self.stage(Some(keyspace), key, Write::Expire(Some(ttl)))
+    }
+
+    /// As [`SledBatch::persist`], in `keyspace`.
+    pub fn persist_in(&mut self, keyspace: &SledStore, key: &[u8]) -> Result<()> {
+        self.stage(Some(keyspace), key, Write::Expire(None))
     }
 
     /// How many changes were put into the batch.
@@ -153,7 +205,7 @@ impl SledStore {
             }
             writes.push(KeyWrite { keyspace, key, write });
         }
-        self.write_all(&writes, Vec::new(), durability, |_| Ok(()))
+        folded(writes, |writes| self.write_all(writes, Vec::new(), durability, |_| Ok(())))
     }
 
     /// Sets many keys at one moment. Of a key that is named twice the last value counts.

@@ -1,4 +1,4 @@
-//! The one way to write: every change of every key goes through this file to a commit.
+//! The one way to write: every change of every key goes through this folder to a commit.
 //!
 //! A write of one key that depends on what the key is, such as a swap, reads the key first, and is
 //! validated under the commit lock like a transaction: if the key was committed since, it reads again.
@@ -8,10 +8,14 @@
 //! Counts as a change for transactions: storing the same value, changing only the expiry, a put that
 //! is dead at once. Does not: deleting an absent key, an expiry passing, removing what has expired. A
 //! writer learns that a key is absent before it commits, and only while there are transactions; the
-//! log then has a purge in the place of the delete, which removes the key all the same.
+//! log then has a purge in the place of the delete, which removes the key all the same. Deleting a range
+//! counts as a change of every key in it.
 
 pub(crate) mod batch;
+pub(crate) mod delete_range;
 pub(crate) mod expiry;
+pub(crate) mod fold;
+pub(crate) mod many;
 pub(crate) mod point;
 pub(crate) mod purge;
 
@@ -21,17 +25,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oxistore_core::StoreError;
-use smallvec::SmallVec;
 
-use crate::commit::{Basis, Change, Committed, Durability, KeyspaceId, Record, RowImage};
+use crate::commit::{Basis, Change, KeyspaceId, Record, RowImage};
 use crate::engine::{Bytes, Result};
 use crate::store::inner::{Core, StoreInner};
 use crate::store::keyspace::Keyspace;
 use crate::store::limits::{check_key, check_value};
 use crate::store::SledStore;
-
-/// How often a writer looks again whether the keys that it deletes are absent.
-const LOOKS: usize = 3;
 
 /// What a write makes of a key. `V` holds the bytes of a value.
 #[derive(Clone)]
@@ -39,6 +39,10 @@ pub(crate) enum Write<V> {
     /// The time to live, if there is one, starts at the commit.
     Put(V, Option<Duration>),
     Delete,
+    /// Removes all keys from the key up to, not including, this one, or all that follow.
+    DeleteRange(Option<V>),
+    /// Changes when the key expires, if it is there; `None` is never.
+    Expire(Option<Duration>),
 }
 
 /// A write and the key that it is for.
@@ -68,8 +72,8 @@ pub(crate) enum Decision<'a> {
 impl<V: Deref<Target = [u8]>> Write<V> {
     fn size(&self) -> usize {
         match self {
-            Write::Put(value, _) => value.len(),
-            Write::Delete => 0,
+            Write::Put(value, _) | Write::DeleteRange(Some(value)) => value.len(),
+            Write::Delete | Write::DeleteRange(None) | Write::Expire(_) => 0,
         }
     }
 
@@ -79,18 +83,22 @@ impl<V: Deref<Target = [u8]>> Write<V> {
     pub(crate) fn check(&self, key: &[u8], longest_key: usize) -> Result<()> {
         match self {
             Write::Put(value, _) => check_key(key, Some(longest_key)).and(check_value(value)),
-            Write::Delete => Ok(()),
+            Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => Ok(()),
         }
     }
 
-    /// What the log says if the commit is made `now`.
-    fn at<'a>(&'a self, keyspace: KeyspaceId, key: &'a [u8], now: u64) -> Change<'a> {
-        match self {
+    /// What the log says if the commit is made `now`, if it does not depend on what the key is.
+    fn at<'a>(&'a self, keyspace: KeyspaceId, key: &'a [u8], now: u64) -> Option<Change<'a>> {
+        Some(match self {
             Write::Put(value, ttl) => {
                 put_until(keyspace, key, value, ttl.map(|ttl| deadline(now, ttl)), now)
             }
             Write::Delete => Change::Delete { keyspace, key },
-        }
+            Write::DeleteRange(upper) => {
+                Change::DeleteRange { keyspace, lower: key, upper: upper.as_deref() }
+            }
+            Write::Expire(_) => return None,
+        })
     }
 }
 
@@ -171,7 +179,7 @@ impl SledStore {
         let core = lease.core();
         core.wait_for_room(key.len() + write.size())?;
         let mut record = Record::with_room(key.len() + write.size());
-        record.push(write.at(self.keyspace.id(), key, self.inner.now_ms()));
+        record.extend(write.at(self.keyspace.id(), key, self.inner.now_ms()));
         let _changing = self.keyspace.count.changing();
         core.commit(record, self.inner.durability, |_| Ok(())).map(drop)
     }
@@ -250,98 +258,5 @@ impl SledStore {
             Ok(())
         });
         committed.map(drop)
-    }
-
-    /// Makes all `writes` in one commit, if `validate` allows it while no other commit is under way;
-    /// of several writes of one key the last counts. `keyspaces` have to be there too.
-    pub(crate) fn write_all<'a, V: Deref<Target = [u8]>>(
-        &'a self,
-        writes: &[KeyWrite<'a, V>],
-        mut keyspaces: Vec<&'a Arc<Keyspace>>,
-        durability: Durability,
-        validate: impl Fn(&Committed) -> Result<()>,
-    ) -> Result<()> {
-        for write in writes {
-            // Most often they are all of one keyspace.
-            if keyspaces.last().is_none_or(|last| last.id() != write.keyspace.id()) {
-                keyspaces.push(write.keyspace);
-            }
-            write.write.check(write.key, self.inner.longest_key)?;
-        }
-        if keyspaces.is_empty() {
-            keyspaces.push(&self.keyspace);
-        }
-        // Leases are taken by ascending number, each once: see the order of locks.
-        keyspaces.sort_by_key(|keyspace| keyspace.id());
-        keyspaces.dedup_by_key(|keyspace| keyspace.id());
-        let path = self.inner.path();
-        let leases: SmallVec<[_; 4]> =
-            keyspaces.iter().map(|keyspace| keyspace.lease(path)).collect::<Result<_>>()?;
-        if writes.is_empty() {
-            return Ok(());
-        }
-        let core = leases[0].core();
-        let size = writes.iter().map(|write| write.key.len() + write.write.size()).sum();
-        core.wait_for_room(size)?;
-        let _changing: SmallVec<[_; 4]> =
-            keyspaces.iter().map(|keyspace| keyspace.count.changing()).collect();
-        for looks in (0..=LOOKS).rev() {
-            let absent = if looks > 0 { self.absent(core, writes)? } else { Vec::new() };
-            let record = self.record_of(writes, size, &absent);
-            let looks_again = Cell::new(false);
-            let committed = core.commit(record, durability, |committed| {
-                let appeared = |(write, basis): &(usize, Basis)| {
-                    let write = &writes[*write];
-                    committed.has_changed(*basis, write.keyspace.id(), write.key)
-                };
-                match absent.iter().any(appeared) {
-                    true => {
-                        looks_again.set(true);
-                        Err(StoreError::TxnConflict)
-                    }
-                    false => validate(committed),
-                }
-            });
-            if !looks_again.get() {
-                return committed.map(drop);
-            }
-        }
-        unreachable!("without a look there is nothing to look at again")
-    }
-
-    fn record_of<V: Deref<Target = [u8]>>(
-        &self,
-        writes: &[KeyWrite<'_, V>],
-        size: usize,
-        absent: &[(usize, Basis)],
-    ) -> Record {
-        let now = self.inner.now_ms();
-        let mut record = Record::with_room_for(writes.len(), size);
-        let mut absent = absent.iter().peekable();
-        for (place, KeyWrite { keyspace, key, write }) in writes.iter().enumerate() {
-            let keyspace = keyspace.id();
-            record.push(match absent.next_if(|(absent, _)| *absent == place) {
-                Some(_) => Change::Purge { keyspace, key },
-                None => write.at(keyspace, key, now),
-            });
-        }
-        record
-    }
-
-    /// Which of `writes` delete keys that are absent, if there is a transaction that could conflict.
-    fn absent<V>(&self, core: &Core, writes: &[KeyWrite<'_, V>]) -> Result<Vec<(usize, Basis)>> {
-        let mut absent = Vec::new();
-        if !self.inner.has_transactions() {
-            return Ok(absent);
-        }
-        for (place, write) in writes.iter().enumerate() {
-            if matches!(write.write, Write::Delete) {
-                let current = self.inner.current(core, write.keyspace, write.key)?;
-                if current.row.is_none() {
-                    absent.push((place, current.basis));
-                }
-            }
-        }
-        Ok(absent)
     }
 }
