@@ -20,7 +20,7 @@ use crate::store::locks::lock;
 
 mod scan;
 
-pub(crate) use scan::{ExpiryScan, SettledRow, SettledScan};
+pub(crate) use scan::{ExpiringRow, ExpiryScan, SettledScan};
 
 /// The tree of the mark, and the keys in it that are the log's.
 const MARK: &[u8] = b"__mark__";

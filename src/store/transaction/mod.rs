@@ -32,7 +32,7 @@ use crate::store::inner::{Kind, Open};
 use crate::store::keyspace::Keyspace;
 use crate::store::locks::lock;
 use crate::store::read::iterator::{scans, Iter, IterOptions};
-use crate::store::read::ReadView;
+use crate::store::read::{Life, ReadView};
 use crate::store::transaction::read_set::ReadSet;
 use crate::store::transaction::savepoint::{Savepoints, Undo};
 use crate::store::write::{KeyWrite, Write};
@@ -92,6 +92,16 @@ pub(crate) struct Part {
 #[derive(Default)]
 pub(crate) struct WriteSet(BTreeMap<Key, Write<Bytes>>);
 
+/// A key, and what a transaction that has written it sees there.
+pub(crate) type OwnWrite = (Bytes, Option<(Bytes, Life)>);
+
+fn life_of(write: &Write<Bytes>) -> Life {
+    match write {
+        Write::Put(_, Some(ttl)) => Life::FromCommit(*ttl),
+        Write::Put(_, None) | Write::Delete => Life::Endless,
+    }
+}
+
 /// What the transaction itself sees of its write.
 fn value_of(write: &Write<Bytes>) -> Option<&Bytes> {
     match write {
@@ -106,13 +116,14 @@ impl WriteSet {
     }
 
     /// The first key in `range`, or, going down, the last, and what was written to it.
-    pub(crate) fn next(&self, range: KeyRange<'_>, down: bool) -> Option<(Bytes, Option<Bytes>)> {
+    pub(crate) fn next(&self, range: KeyRange<'_>, down: bool) -> Option<OwnWrite> {
         if is_empty_range(&range) {
             return None;
         }
         let mut rows = self.0.range::<[u8], _>(range);
         let (key, write) = if down { rows.next_back()? } else { rows.next()? };
-        Some((Bytes::from(&key[..]), value_of(write).cloned()))
+        let own = value_of(write).map(|value| (value.clone(), life_of(write)));
+        Some((Bytes::from(&key[..]), own))
     }
 }
 
@@ -205,7 +216,7 @@ impl SledTransaction {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unsupported`] if `keyspace` is of another store.
+    /// [`Reason::InvalidArgument`] if `keyspace` is of another store.
     pub fn keyspace(&self, keyspace: &SledStore) -> Result<TransactionKeyspace> {
         keyspace.must_be_of(&self.main.store)?;
         let transaction = Arc::clone(&self.main.transaction);
