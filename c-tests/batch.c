@@ -140,7 +140,7 @@ TEST(batch_with_a_keyspace_of_another_store_changes_nothing)
     sledstore_batch *batch = new_batch();
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, NULL, TEXT("a"), TEXT("1"), &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_put(batch, other, TEXT("a"), TEXT("1"), &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_batch_apply(store, batch, 0, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_apply(store, batch, 0, &error));
     CHECK_COUNT(store, 0);
     CHECK_COUNT(other, 0);
     CHECK_NUMBER(2, length(batch));

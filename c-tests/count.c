@@ -48,7 +48,7 @@ TEST(transaction_count_refuses_bad_arguments)
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_txn_count(NULL, NULL, &count, &error));
     CHECK_NUMBER(0, count);
     count = 7;
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_txn_count(txn, other, &count, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_txn_count(txn, other, &count, &error));
     CHECK_NUMBER(0, count);
     CHECK_STATUS(SLEDSTORE_WRONG_HANDLE,
                  sledstore_txn_count((sledstore_txn *)store, NULL, &count, &error));
@@ -143,5 +143,89 @@ TEST(count_range_whose_moment_ends_says_so)
     check_put(store, "stop", "1");
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(status == SLEDSTORE_CAPACITY_EXCEEDED);
+    check_close(store);
+}
+
+/* ---- sizes ------------------------------------------------------------------------------- */
+
+TEST(approximate_size_of_few_rows_is_their_bytes)
+{
+    sledstore *store = check_open("store");
+    uint64_t bytes = 7;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_approximate_size(store, NULL, 0, NULL, 0, &bytes, &error));
+    CHECK_NUMBER(0, bytes);
+    check_put(store, "", "empty");
+    check_put(store, "a", "12345");
+    check_put(store, "b", "123456789");
+    check_put(store, "c", "");
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_approximate_size(store, NULL, 0, NULL, 0, &bytes, &error));
+    CHECK_NUMBER(5 + 6 + 10 + 1, bytes);
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_approximate_size(store, TEXT("a"), TEXT("c"), &bytes, &error));
+    CHECK_NUMBER(6 + 10, bytes);
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_approximate_size(store, TEXT(""), TEXT("a"), &bytes, &error));
+    CHECK_NUMBER(5, bytes);
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_approximate_size(store, TEXT("c"), TEXT("a"), &bytes, &error));
+    CHECK_NUMBER(0, bytes);
+    check_close(store);
+}
+
+TEST(approximate_size_of_many_rows_is_near)
+{
+    sledstore *store = check_open("store");
+    uint64_t bytes;
+    for (int row = 0; row < 5000; row++) {
+        char key[16];
+        snprintf(key, sizeof key, "%08d", row);
+        check_put(store, key, "value");
+    }
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_approximate_size(store, NULL, 0, NULL, 0, &bytes, &error));
+    CHECK(bytes > 5000 * 13 * 9 / 10 && bytes < 5000 * 13 * 11 / 10);
+    check_close(store);
+}
+
+TEST(approximate_size_refuses_bad_arguments)
+{
+    sledstore *store = check_open("store");
+    sledstore *words = check_open_tree(store, "words");
+    uint64_t bytes = 7;
+    const int32_t invalid = SLEDSTORE_INVALID_ARGUMENT;
+    CHECK_STATUS(invalid, sledstore_approximate_size(store, NULL, 0, NULL, 0, NULL, &error));
+    CHECK_STATUS(invalid, sledstore_approximate_size(store, NULL, 1, NULL, 0, &bytes, &error));
+    CHECK_NUMBER(0, bytes);
+    CHECK_STATUS(invalid,
+                 sledstore_approximate_size(store, NULL, 0, "a", SIZE_MAX, &bytes, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED,
+                 sledstore_approximate_size(words, NULL, 0, NULL, 0, &bytes, &error));
+    check_close(store);
+}
+
+TEST(approximate_size_whose_moment_ends_says_so)
+{
+    sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT;
+    sledstore *store = NULL;
+    pthread_t thread;
+    uint64_t bytes;
+    int32_t status = SLEDSTORE_OK;
+    options.snapshot_memory = 1;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open(check_path("store"), &options, &store, &error));
+    for (int row = 0; row < 2000; row++) {
+        char key[16];
+        snprintf(key, sizeof key, "%04d", row);
+        check_put(store, key, "1");
+    }
+    check_put(store, "last", "1");
+    CHECK(pthread_create(&thread, NULL, overwrite_until_told, store) == 0);
+    for (int round = 0; round < 1000 && status == SLEDSTORE_OK; round++) {
+        status = CHECK_ONE_OF(sledstore_approximate_size(store, NULL, 0, NULL, 0, &bytes, &error),
+                              SLEDSTORE_OK, SLEDSTORE_CAPACITY_EXCEEDED);
+    }
+    check_put(store, "stop", "1");
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(status == SLEDSTORE_CAPACITY_EXCEEDED);
+    CHECK_NUMBER(0, bytes);
     check_close(store);
 }

@@ -71,7 +71,7 @@ OTHER_PROCESS(fill_it)
     int32_t status = SLEDSTORE_OK;
     snprintf(directory, sizeof directory, "%s/store", path);
     if (sledstore_open(directory, NULL, &store, NULL) != SLEDSTORE_OK
-        || sledstore_open_keyspace(store, "words", 5, &words, NULL) != SLEDSTORE_OK
+        || sledstore_open_keyspace(store, "words", 5, 0, &words, NULL) != SLEDSTORE_OK
         || sledstore_batch_new(&batch, NULL) != SLEDSTORE_OK
         || sledstore_batch_put(batch, NULL, "more", 4, "value", 5, NULL) != SLEDSTORE_OK
         || sledstore_put(store, "early", 5, "value", 5, NULL) != SLEDSTORE_OK

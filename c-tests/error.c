@@ -64,7 +64,8 @@ TEST(error_outlives_the_store_it_came_from)
     sledstore *store = check_open("store");
     sledstore_error *why;
     sledstore *keyspace;
-    CHECK(sledstore_open_keyspace(store, TEXT("__mine"), &keyspace, &why) == SLEDSTORE_UNSUPPORTED);
+    CHECK(sledstore_open_keyspace(store, TEXT("__mine"), 0, &keyspace, &why)
+          == SLEDSTORE_UNSUPPORTED);
     const char *message = sledstore_error_message(why);
     CHECK_CONTAINS(message, "underscores");
     check_close(store);
@@ -127,7 +128,7 @@ TEST(message_names_bytes_that_are_no_text_without_harm)
     sledstore *keyspace;
     static const char name[] = "__\xff\x00\x01\n";
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_open_keyspace(store, name, sizeof name, &keyspace, &error));
+                 sledstore_open_keyspace(store, name, sizeof name, 0, &keyspace, &error));
     CHECK(keyspace == NULL);
     check_close(store);
 }

@@ -205,7 +205,7 @@ TEST(purge_removes_what_has_expired_and_nothing_else)
     sledstore *store = check_open("store");
     sledstore *words;
     uint64_t removed = 77;
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT("words"), &words, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT("words"), 0, &words, &error));
     put_for(words, "other", "keyspace", 1);
     put_for(store, "over", "1", 1);
     put_for(store, "also over", "1", 1);

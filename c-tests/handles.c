@@ -38,7 +38,7 @@ static sledstore_batch *empty_batch;
 
 CALL(sledstore, close_store, sledstore_close(it, why))
 CALL(sledstore, release, sledstore_release(it, why))
-CALL(sledstore, open_tree, sledstore_open_keyspace(it, TEXT("words"), &out.store, why))
+CALL(sledstore, open_tree, sledstore_open_keyspace(it, TEXT("words"), 0, &out.store, why))
 CALL(sledstore, drop_tree, sledstore_drop_keyspace(it, TEXT("words"), why))
 CALL(sledstore, tree_names, sledstore_keyspace_names(it, NULL, 0, &out.size, why))
 CALL(sledstore, flush, sledstore_flush(it, why))
@@ -46,6 +46,8 @@ CALL(sledstore, flush_sync, sledstore_flush_sync(it, why))
 CALL(sledstore, compact, sledstore_compact(it, why))
 CALL(sledstore, size_on_disk, sledstore_size_on_disk(it, &out.number, why))
 CALL(sledstore, count, sledstore_count(it, &out.number, why))
+CALL(sledstore, approximate_size,
+     sledstore_approximate_size(it, NULL, 0, NULL, 0, &out.number, why))
 CALL(sledstore, get, sledstore_get(it, TEXT("key"), &out.value, why))
 CALL(sledstore, get_into, sledstore_get_into(it, TEXT("key"), NULL, 0, &out.size, why))
 CALL(sledstore, get_many, sledstore_get_many(it, &key, 1, &out.value, why))
@@ -74,6 +76,7 @@ static const struct function store_functions[] = {
     {"compact", compact, 0},
     {"size_on_disk", size_on_disk, NUMBER},
     {"count", count, NUMBER},
+    {"approximate_size", approximate_size, NUMBER},
     {"get", get, HANDLE},
     {"get_into", get_into, SIZE},
     {"get_many", get_many, HANDLE},
@@ -114,6 +117,9 @@ CALL(sledstore_iter, iter_seek, sledstore_iter_seek(it, TEXT("key"), &out.row, w
 CALL(sledstore_iter, iter_seek_for_prev,
      sledstore_iter_seek_for_prev(it, TEXT("key"), &out.row, why))
 
+CALL(sledstore_iter, iter_current, sledstore_iter_current(it, &out.row, why))
+CALL(sledstore_iter, iter_ttl, sledstore_iter_ttl(it, &out.number, why))
+
 /* Two outputs: the row is cleared like the count. */
 static int32_t iter_next_batch(void *handle, sledstore_error **why)
 {
@@ -130,6 +136,8 @@ static const struct function iter_functions[] = {
     {"iter_prev", iter_prev, ROW},
     {"iter_seek", iter_seek, ROW},
     {"iter_seek_for_prev", iter_seek_for_prev, ROW},
+    {"iter_current", iter_current, ROW},
+    {"iter_ttl", iter_ttl, NUMBER},
     {"iter_next_batch", iter_next_batch, ROW},
     {NULL, NULL, 0},
 };
@@ -290,7 +298,7 @@ TEST(freed_handle_is_closed_everywhere)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&batch, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(live.store, NULL, &iter, &error));
     CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_open_keyspace(live.store, TEXT("words"), &keyspace, &error));
+                 sledstore_open_keyspace(live.store, TEXT("words"), 0, &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(batch));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(iter));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_release(keyspace, &error));
@@ -306,7 +314,7 @@ TEST(freed_handle_is_closed_everywhere)
 TEST(handle_of_a_closed_store_is_closed_everywhere)
 {
     sledstore *store = check_open("closed"), *keyspace;
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT("words"), &keyspace, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT("words"), 0, &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&empty_batch, &error));
     check_close(store);
     check_all_refused(store_functions, store, SLEDSTORE_CLOSED);

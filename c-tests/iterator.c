@@ -227,7 +227,7 @@ TEST(iterator_of_a_dropped_keyspace_says_so)
 {
     sledstore *store = open_with_rows(), *words;
     sledstore_pair row = {{"#", 1}, {"#", 1}};
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT("words"), &words, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT("words"), 0, &words, &error));
     check_put(words, "a", "1");
     check_put(words, "b", "2");
     sledstore_iter *iter = new_iter(words, NULL);

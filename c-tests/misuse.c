@@ -205,7 +205,7 @@ static void open_tree(void)
 {
     sledstore *store = STORE, *opened = NULL;
     sledstore_bytes name = bytes();
-    if (settle(sledstore_open_keyspace(store, BYTES(name), OUT(&opened), why))) {
+    if (settle(sledstore_open_keyspace(store, BYTES(name), 0, OUT(&opened), why))) {
         remember(SLEDSTORE_KIND_STORE, opened, store_of(store));
     }
 }

@@ -352,7 +352,10 @@ TEST(read_only_store_shows_what_is_there_and_refuses_writes)
     CHECK_STATUS(SLEDSTORE_READ_ONLY, sledstore_put(store, "key", 3, "new", 3, &error));
     CHECK_STATUS(SLEDSTORE_READ_ONLY, sledstore_delete(store, "key", 3, &error));
     sledstore *made;
-    CHECK_STATUS(SLEDSTORE_READ_ONLY, sledstore_open_keyspace(store, "new", 3, &made, &error));
+    CHECK_STATUS(SLEDSTORE_READ_ONLY, sledstore_open_keyspace(store, "new", 3, 0, &made, &error));
+    CHECK_STATUS(SLEDSTORE_NOT_FOUND,
+                 sledstore_open_keyspace(store, "new", 3, SLEDSTORE_KEYSPACE_MUST_EXIST, &made,
+                                         &error));
     sledstore_txn *txn;
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_begin(store, &txn, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, store, "key", 3, "new", 3, &error));

@@ -273,17 +273,18 @@ TEST(snapshot_refuses_keyspaces_of_other_stores)
     sledstore_iter *iter = (sledstore_iter *)8;
     size_t needed = 7;
     uint64_t number = 7;
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_snapshot_get(snapshot, other, TEXT("a"), &value, &error));
     CHECK(value == NULL);
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_snapshot_get_into(snapshot, other, TEXT("a"), NULL, 0, &needed, &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_snapshot_get_many(snapshot, other, &key, 1, &value, &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_snapshot_contains(snapshot, other, TEXT("a"), &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_snapshot_count(snapshot, other, &number, &error));
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_snapshot_count(snapshot, other, &number, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
                  sledstore_snapshot_iter_new(snapshot, other, NULL, &iter, &error));
     CHECK(iter == NULL);
     free_snapshot(snapshot);

@@ -176,11 +176,11 @@ TEST(keyspace_names_are_bytes)
     char longest[256];
     memset(longest, 'n', sizeof longest);
     CHECK_STATUS(SLEDSTORE_OK,
-                 sledstore_open_keyspace(store, name, sizeof name, &keyspace, &error));
+                 sledstore_open_keyspace(store, name, sizeof name, 0, &keyspace, &error));
     check_put(keyspace, "key", "value");
-    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, longest, 255, &keyspace, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, longest, 255, 0, &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                 sledstore_open_keyspace(store, longest, 256, &keyspace, &error));
+                 sledstore_open_keyspace(store, longest, 256, 0, &keyspace, &error));
     CHECK(keyspace == NULL);
     check_close(store);
 }
@@ -192,16 +192,48 @@ TEST(reserved_and_empty_keyspace_names_are_refused)
     static const char *const names[] = {"__ttl__", "__", "__mine", ""};
     for (size_t at = 0; at < 4; at++) {
         CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
-                     sledstore_open_keyspace(store, TEXT(names[at]), &keyspace, &error));
+                     sledstore_open_keyspace(store, TEXT(names[at]), 0, &keyspace, &error));
         CHECK(keyspace == NULL);
     }
-    CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_open_keyspace(store, NULL, 0, &keyspace, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+                 sledstore_open_keyspace(store, NULL, 0, 0, &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_open_keyspace(store, NULL, 5, &keyspace, &error));
+                 sledstore_open_keyspace(store, NULL, 5, 0, &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_open_keyspace(store, "words", SIZE_MAX, &keyspace, &error));
+                 sledstore_open_keyspace(store, "words", SIZE_MAX, 0, &keyspace, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
-                 sledstore_open_keyspace(store, "words", 5, NULL, &error));
+                 sledstore_open_keyspace(store, "words", 5, 0, NULL, &error));
+    check_close(store);
+}
+
+TEST(keyspace_that_must_exist_is_not_created)
+{
+    const uint64_t must_exist = SLEDSTORE_KEYSPACE_MUST_EXIST;
+    sledstore *store = check_open("store");
+    sledstore *words = store;
+    size_t count;
+    CHECK_STATUS(SLEDSTORE_NOT_FOUND,
+                 sledstore_open_keyspace(store, TEXT("words"), must_exist, &words, &error));
+    CHECK(words == NULL);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_keyspace_names(store, NULL, 0, &count, &error));
+    CHECK_NUMBER(1, count);
+    check_put(check_open_tree(store, "words"), "key", "value");
+    check_close(store);
+
+    store = check_open("store"); /* there on the disk, and not opened yet */
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_open_keyspace(store, TEXT("words"), must_exist, &words, &error));
+    CHECK_VALUE(words, "key", "value");
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_open_keyspace(store, TEXT("default"), must_exist, &words, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_drop_keyspace(store, TEXT("words"), &error));
+    CHECK_STATUS(SLEDSTORE_NOT_FOUND,
+                 sledstore_open_keyspace(store, TEXT("words"), must_exist, &words, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+                 sledstore_open_keyspace(store, TEXT("words"), 2, &words, &error));
+    CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
+                 sledstore_open_keyspace(store, TEXT("__"), must_exist, &words, &error));
+    CHECK(words == NULL);
     check_close(store);
 }
 

@@ -377,7 +377,8 @@ static void *release_keyspace(void *number)
     char name[16];
     snprintf(name, sizeof name, "%d", (int)(uintptr_t)number);
     for (int round = 0; round < ROUNDS / 10; round++) {
-        CHECK_STATUS(SLEDSTORE_OK, sledstore_open_keyspace(store, TEXT(name), &keyspace, &error));
+        CHECK_STATUS(SLEDSTORE_OK,
+                     sledstore_open_keyspace(store, TEXT(name), 0, &keyspace, &error));
         check_put(keyspace, name, name);
         CHECK_STATUS(SLEDSTORE_OK, sledstore_release(keyspace, &error));
     }

@@ -212,7 +212,7 @@ TEST(transaction_refuses_keyspaces_of_other_stores)
     sledstore_iter *iter;
     sledstore_bytes key = check_text("a");
     size_t needed;
-    const int32_t refused = SLEDSTORE_UNSUPPORTED;
+    const int32_t refused = SLEDSTORE_INVALID_ARGUMENT;
     CHECK_STATUS(refused, sledstore_txn_get(txn, other, TEXT("a"), &value, &error));
     CHECK_STATUS(refused, sledstore_txn_get_into(txn, other, TEXT("a"), NULL, 0, &needed, &error));
     CHECK_STATUS(refused, sledstore_txn_get_many(txn, other, &key, 1, &value, &error));
@@ -533,4 +533,25 @@ TEST(callback_struct_is_checked_and_destroyed_once)
     callback.struct_size = sizeof callback;
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_txn_run(store, &callback, &error));
     CHECK_NUMBER(4, work.destroyed);
+}
+
+/* ---- what counts as a write -------------------------------------------------------------- */
+
+TEST(write_that_is_over_at_once_is_a_write_for_conflicts)
+{
+    sledstore *store = check_open("store");
+    size_t len;
+    for (int is_there = 0; is_there < 2; is_there++) {
+        sledstore_txn *txn;
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_begin(store, &txn, &error));
+        CHECK_STATUS(is_there ? SLEDSTORE_OK : SLEDSTORE_KEY_NOT_FOUND,
+                     sledstore_txn_get_into(txn, NULL, TEXT("key"), NULL, 0, &len, &error));
+        CHECK_NUMBER(is_there ? 5 : 0, len);
+        CHECK_STATUS(SLEDSTORE_OK, sledstore_txn_put(txn, NULL, TEXT("a"), TEXT("b"), &error));
+        CHECK_STATUS(SLEDSTORE_OK,
+                     sledstore_put_with_ttl(store, TEXT("key"), TEXT("new"), 0, &error));
+        CHECK_STATUS(SLEDSTORE_TXN_CONFLICT, sledstore_txn_commit(txn, 0, &error));
+        check_put(store, "key", "value");
+    }
+    check_close(store);
 }

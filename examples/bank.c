@@ -105,7 +105,7 @@ int main(void)
     uint64_t transfers = 0;
     int audits = 0, wrong = 0;
     check("open the bank", sledstore_open_temporary(NULL, &accounts, NULL));
-    check("open the journal", sledstore_open_keyspace(accounts, "journal", 7, &journal, NULL));
+    check("open the journal", sledstore_open_keyspace(accounts, "journal", 7, 0, &journal, NULL));
     for (uint32_t account = 0; account < ACCOUNTS; account++) {
         int64_t money = OPENING;
         check("open an account",

@@ -172,8 +172,8 @@ static void open_store(void)
     double start = milliseconds();
     uint64_t rows;
     check("open the store", sledstore_open(DIRECTORY, NULL, &characters, &error));
-    check("open the words", sledstore_open_keyspace(characters, "words", 5, &words, &error));
-    check("open the state", sledstore_open_keyspace(characters, "state", 5, &state, &error));
+    check("open the words", sledstore_open_keyspace(characters, "words", 5, 0, &words, &error));
+    check("open the state", sledstore_open_keyspace(characters, "state", 5, 0, &state, &error));
     check("count", sledstore_count(characters, &rows, &error));
     printf("opened " DIRECTORY " in %.0f ms: %u characters\n", milliseconds() - start,
            (unsigned)rows);

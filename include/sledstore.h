@@ -15,19 +15,32 @@
  *
  *     int main(void) {
  *       sledstore *store;
- *       sledstore_value *value;
+ *       sledstore_value *value = NULL;
  *       sledstore_error *error;
- *       if (sledstore_open("fruit.db", NULL, &store, &error) < 0) goto failed;
- *       if (sledstore_put(store, "apple", 5, "red", 3, &error) < 0) goto failed;
- *       if (sledstore_get(store, "apple", 5, &value, &error) != SLEDSTORE_OK) goto failed;
- *       printf("%.*s\n", (int)sledstore_value_len(value), (const char *)sledstore_value_data(value));
- *       sledstore_value_free(value);
- *       if (sledstore_close(store, &error) < 0) goto failed;
- *       return 0;
- *     failed:
- *       fprintf(stderr, "%s\n", sledstore_error_message(error));
- *       sledstore_error_free(error);
- *       return 1;
+ *       int failed = 1;
+ *       if (sledstore_open("fruit.db", NULL, &store, &error) < 0) goto done;
+ *       switch (sledstore_get(store, "apple", 5, &value, &error)) {
+ *       case SLEDSTORE_OK:
+ *         printf("%.*s\n", (int)sledstore_value_len(value), (const char *)sledstore_value_data(value));
+ *         break;
+ *       case SLEDSTORE_KEY_NOT_FOUND: // an outcome and no failure: there is no error
+ *         puts("no apple yet");
+ *         if (sledstore_put(store, "apple", 5, "red", 3, &error) < 0) goto done;
+ *         break;
+ *       default:
+ *         goto done;
+ *       }
+ *       failed = 0;
+ *     done:
+ *       if (error != NULL) fprintf(stderr, "%s\n", sledstore_error_message(error));
+ *       sledstore_error_free(error); // NULL is fine for this,
+ *       sledstore_value_free(value); // for this,
+ *       if (sledstore_close(store, &error) < 0) { // and for this
+ *         fprintf(stderr, "%s\n", sledstore_error_message(error));
+ *         sledstore_error_free(error);
+ *         failed = 1;
+ *       }
+ *       return failed;
  *     }
  *
  * STATUSES
@@ -50,7 +63,7 @@
  *                         SLEDSTORE_DISK_FULL
  *                         SLEDSTORE_READ_ONLY_FILESYSTEM
  *                         SLEDSTORE_READ_ONLY: a write, and SLEDSTORE_OPEN_READ_ONLY was asked for
- *                         SLEDSTORE_TIMEOUT: the disk did not answer
+ *                         SLEDSTORE_TIMEOUT: the disk did not answer in time
  *                         SLEDSTORE_OTHER: any other failure of the engine
  *
  * ERRORS
@@ -68,7 +81,8 @@
  * another type, a random number: each gives a status (or the empty answer that the function
  * documents) and does no harm, also when another thread frees the handle at that moment.
  *
- * sledstore_..._free(NULL) does nothing and is SLEDSTORE_OK. A place for a new handle is set to
+ * sledstore_..._free(NULL) does nothing and is SLEDSTORE_OK, and so are sledstore_close(),
+ * sledstore_release() and sledstore_txn_rollback() of NULL. A place for a new handle is set to
  * NULL before anything else happens, so after a failure it can be freed like that. A call gives a
  * handle or an error, never both.
  *
@@ -80,7 +94,9 @@
  * with a NUL.
  *
  * Bytes come out in three ways: as a sledstore_value, which you free and which outlives everything;
- * into your own buffer; or as a row of an iterator, which is valid until the next call on it.
+ * into your own buffer; or as a row of an iterator, which is valid until its next move. A function
+ * that fills a buffer or an array of yours tells how much there is when it is given none: NULL, and
+ * a capacity of 0. With less than that it is SLEDSTORE_BUFFER_TOO_SMALL, and writes nothing else.
  *
  * A pointer to a result points to a variable of that type, and an array for results has room for as
  * many entries as the call says; no other thread uses them during the call. Results are zeroed
@@ -95,8 +111,8 @@
  *     options.flush_every_ms = 100;
  *
  * A program that was compiled with an older header runs with a newer library; what it does not know
- * is 0, the default. A program that sets an option which an older library does not know is told
- * SLEDSTORE_UNSUPPORTED.
+ * is 0, the default. A program that sets an option, a flag or a mode which an older library does not
+ * know is told SLEDSTORE_UNSUPPORTED.
  *
  * KEYS AND VALUES
  *
@@ -183,7 +199,7 @@
  * One process at a time can have a directory open. Open stores after fork(), not before: in the
  * child of a process that had ever opened one, every function except the sledstore_version and
  * sledstore_status families, sledstore_build_info() and sledstore_has_feature() answers
- * SLEDSTORE_FORKED or nothing, and the files are not touched. exec() is fine. The parent goes on as
+ * SLEDSTORE_FORKED, with an error that says so, or nothing, and the files are not touched. exec() is fine. The parent goes on as
  * if there were no child, and can close the store while the child lives. The library stays loaded
  * after dlclose().
  *
@@ -312,6 +328,12 @@
 #define SLEDSTORE_OPEN_READ_ONLY 32
 
 /**
+ * For the flags of sledstore_open_keyspace(): do not create the keyspace. If it is not there, the
+ * call answers SLEDSTORE_NOT_FOUND.
+ */
+#define SLEDSTORE_KEYSPACE_MUST_EXIST 1
+
+/**
  * For sledstore_open_options.flush_every_ms: never flush by itself.
  */
 #define SLEDSTORE_FLUSH_NEVER 4294967295
@@ -400,7 +422,7 @@ enum sledstore_status
    */
   SLEDSTORE_READ_ONLY = -6,
   /**
-   * The operation took longer than it was allowed to.
+   * The disk did not answer in time. What was to be written may reach it or not.
    */
   SLEDSTORE_TIMEOUT = -7,
   /**
@@ -416,7 +438,8 @@ enum sledstore_status
    */
   SLEDSTORE_KEY_NOT_FOUND = 10,
   /**
-   * This version cannot do that: a key or value over the limit, a feature that is not built in.
+   * This version cannot do that: a key or value over the limit, a flag that it does not know, a
+   * feature that is not built in.
    */
   SLEDSTORE_UNSUPPORTED = -11,
   /**
@@ -432,7 +455,7 @@ enum sledstore_status
    */
   SLEDSTORE_NO_TTL = 101,
   /**
-   * An argument is not allowed: a NULL that has to be something, an unknown flag.
+   * An argument is not allowed: a NULL that has to be something, a keyspace of another store.
    */
   SLEDSTORE_INVALID_ARGUMENT = -100,
   /**
@@ -448,7 +471,7 @@ enum sledstore_status
    */
   SLEDSTORE_BUSY = -103,
   /**
-   * Not allowed from inside a callback of the same handle.
+   * Not allowed from inside a callback of the same handle, or callbacks are nested too deeply.
    */
   SLEDSTORE_REENTRANT = -104,
   /**
@@ -540,7 +563,7 @@ typedef struct sledstore_error sledstore_error;
  * direction may change at any time. A seek that finds no row stands past the end in its direction.
  * However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and
  * one more, and those that sledstore_iter_next_batch() has put into the caller's array, until the
- * next call.
+ * next move.
  *
  * It shows one moment: the keyspace as it was when the iterator was made, or, made by
  * sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
@@ -636,7 +659,8 @@ typedef struct sledstore_open_options {
   uint64_t snapshot_memory;
   /**
    * How many bytes of recent writes to keep in memory before the library writes them into its main
-   * file, all at once: from 65536 to 1073741824. A row takes 224 bytes beside its key and its value.
+   * file, all at once: from 65536 to 1073741824; less or more counts as that. A row takes 224 bytes
+   * beside its key and its value.
    * Another part of that size can wait, so that writes take twice as much memory at most, and less
    * than that on the disk, for the log. Fewer are kept where writing them would take about a second,
    * so that closing takes two. Larger ones let longer bursts of writes go on at full speed.
@@ -783,11 +807,12 @@ SLEDSTORE_API const char *sledstore_status_name(int32_t status);
 SLEDSTORE_API const char *sledstore_status_message(int32_t status);
 
 /**
- * Says whether the same call may succeed when it is made again later, with nothing changed.
+ * Says whether the same may succeed when it is done again later, with nothing changed. For
+ * SLEDSTORE_TXN_CONFLICT that is the transaction, from its beginning, and for all others the call.
  *
  * @param status  any number.
- * @return        true for SLEDSTORE_TXN_CONFLICT, SLEDSTORE_TIMEOUT, SLEDSTORE_BUSY and
- *                SLEDSTORE_LOCKED; false for everything else.
+ * @return        true for SLEDSTORE_TXN_CONFLICT, SLEDSTORE_BUSY and SLEDSTORE_LOCKED; false for
+ *                everything else.
  *
  * Threads: any number at once; also in the child of a fork. Since 0.1.0.
  */
@@ -823,8 +848,8 @@ SLEDSTORE_API sledstore_status sledstore_error_status(const struct sledstore_err
  *
  * @param error  the error, or NULL.
  * @return       a NUL-terminated string that is valid until the error is freed; do not free it.
- *               Never NULL: "" for NULL, for anything that is no live error, and in the child of a
- *               fork.
+ *               Never NULL: "" for NULL and for anything that is no live error; in the child of a
+ *               fork for all errors but those of calls that were made there.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -847,7 +872,7 @@ SLEDSTORE_API int32_t sledstore_error_os_code(const struct sledstore_error *erro
  * @param error  the error; NULL does nothing.
  *
  * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
- * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED: it is one of the parent's; SLEDSTORE_PANIC.
  *
  * Threads: any. No other thread may be reading the message any more. Since 0.1.0.
  */
@@ -939,8 +964,8 @@ SLEDSTORE_API bool sledstore_has_feature(const char *name);
  * @param error  see sledstore_error; may be NULL. The error that this call itself creates is not
  *               counted.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: an unknown kind, or count is NULL;
- * SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: this version does not know the kind;
+ * SLEDSTORE_INVALID_ARGUMENT: count is NULL; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -1059,16 +1084,18 @@ sledstore_status sledstore_release(struct sledstore *store,
  * @param name      the name: 1 to 255 bytes that do not start with two underscores. "default" is
  *                  the keyspace that sledstore_open() gives.
  * @param name_len  its length in bytes.
+ * @param flags     SLEDSTORE_KEYSPACE_MUST_EXIST: do not create it; 0: create it.
  * @param keyspace  receives a handle of its own, to be given to sledstore_release(), or to end
- *                  when the store is closed; NULL on failure.
+ *                  when the store is closed; NULL unless SLEDSTORE_OK.
  * @param error     see sledstore_error; may be NULL.
  *
  * A store has room for a bounded number of keyspaces: 29,000 with names of 10 bytes or 2,500 with
  * names of 255, where segments have 8 MiB as they have by default; smaller segments have room for
  * as much less as they are smaller. A keyspace that is there always opens; dropping one makes room.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too
- * many; SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_NOT_FOUND: it is not there, with
+ * SLEDSTORE_KEYSPACE_MUST_EXIST; SLEDSTORE_UNSUPPORTED: a name that is not allowed, one keyspace too
+ * many, or a flag that this version does not know; SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
  * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
@@ -1077,6 +1104,7 @@ SLEDSTORE_API
 sledstore_status sledstore_open_keyspace(const struct sledstore *store,
                                          const void *name,
                                          size_t name_len,
+                                         uint64_t flags,
                                          struct sledstore **keyspace,
                                          struct sledstore_error **error);
 
@@ -1696,10 +1724,11 @@ sledstore_status sledstore_batch_clear(struct sledstore_batch *batch,
  *                    SLEDSTORE_DURABILITY_SYNCED. 0: as the store was opened with.
  * @param error       see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store or has
- * more than 4 GiB in all, and nothing was written, or this version does not know the durability; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
- * dropped; SLEDSTORE_CLOSED: also if its store was closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
- * statuses.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch has more than 4 GiB in all, and nothing
+ * was written, or this version does not know the durability; SLEDSTORE_INVALID_ARGUMENT: the batch
+ * names a keyspace of another store, and nothing was written; SLEDSTORE_KEYSPACE_DROPPED: also if a
+ * keyspace that the batch names was dropped; SLEDSTORE_CLOSED: also if its store was closed;
+ * SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine statuses.
  *
  * Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.
  */
@@ -1835,7 +1864,7 @@ sledstore_status sledstore_iter_new(const struct sledstore *store,
  * Goes to the first row.
  *
  * @param iter   the iterator.
- * @param row    receives the key and the value, valid until the next call on this iterator; both
+ * @param row    receives the key and the value, valid until the next move of this iterator; both
  *               {NULL, 0} unless SLEDSTORE_OK.
  * @param error  see sledstore_error; may be NULL.
  *
@@ -1942,11 +1971,53 @@ sledstore_status sledstore_iter_prev(struct sledstore_iter *iter,
                                      struct sledstore_error **error);
 
 /**
+ * Shows the current row again: the one that the last move came to. Makes no move, and what earlier
+ * calls have shown since that move stays valid.
+ *
+ * @param iter   the iterator.
+ * @param row    as in sledstore_iter_first().
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no current row, because the iterator was not moved
+ * yet, stands past an end, or has failed; after sledstore_iter_next_batch() the current row is the last
+ * one that it gave, and there is none if that was less than there was room for;
+ * SLEDSTORE_INVALID_ARGUMENT: row is NULL; SLEDSTORE_BUSY: another thread is using the iterator; the
+ * handle statuses.
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_current(struct sledstore_iter *iter,
+                                        struct sledstore_pair *row,
+                                        struct sledstore_error **error);
+
+/**
+ * Tells how long the current row has still to live, without reading it again. Makes no move, and
+ * what earlier calls have shown since the last move stays valid.
+ *
+ * @param iter    the iterator.
+ * @param ttl_ms  receives the milliseconds from now until the key expires, 0 if it has expired since
+ *                the moment that the iterator shows; 0 unless SLEDSTORE_OK. A life that the
+ *                iterator's own transaction has given begins with the commit, and is told whole.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK: the key will expire, or has; SLEDSTORE_NO_TTL: it never expires;
+ * SLEDSTORE_END: there is no current row, see sledstore_iter_current(); SLEDSTORE_INVALID_ARGUMENT:
+ * ttl_ms is NULL; SLEDSTORE_BUSY: another thread is using the iterator; the handle statuses.
+ *
+ * Threads: one at a time for each iterator. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_iter_ttl(struct sledstore_iter *iter,
+                                    uint64_t *ttl_ms,
+                                    struct sledstore_error **error);
+
+/**
  * Makes several moves upwards in one call, as if by sledstore_iter_next().
  *
  * @param iter      the iterator.
  * @param rows      an array for the rows. The first count entries receive keys and values, valid
- *                  until the next call on this iterator; the others are {NULL, 0}.
+ *                  until the next move of this iterator; the others are {NULL, 0}.
  * @param capacity  how many entries the array has; at least 1.
  * @param count     receives how many rows there are; 0 unless SLEDSTORE_OK. Less than capacity
  *                  means that the end was reached, or that the next move fails.
@@ -2011,10 +2082,10 @@ sledstore_status sledstore_snapshot_new(const struct sledstore *store,
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key was not there, or had expired;
- * SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
- * SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
- * snapshot has ended, because what was kept took more than snapshot_memory, or too many live
- * handles; the handle statuses; the engine statuses.
+ * SLEDSTORE_INVALID_ARGUMENT: value is NULL, key is NULL and key_len is not 0, or keyspace is one of
+ * another store; SLEDSTORE_CAPACITY_EXCEEDED: the snapshot has ended, because what was kept took more
+ * than snapshot_memory; SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the
+ * engine statuses.
  *
  * Threads: any number at once. Since 0.1.0.
  */
@@ -2043,8 +2114,8 @@ sledstore_status sledstore_snapshot_get(const struct sledstore_snapshot *snapsho
  *                  everything else.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
- * needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
+ * Statuses: SLEDSTORE_BUFFER_TOO_SMALL: there is a buffer, and it is too small;
+ * SLEDSTORE_INVALID_ARGUMENT: needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
  * otherwise as sledstore_snapshot_get().
  *
  * Threads: any number at once. Since 0.1.0.
@@ -2264,10 +2335,10 @@ sledstore_status sledstore_txn_rollback(struct sledstore_txn *txn,
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or had expired when the
- * transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not
- * 0; SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
- * moment that the transaction shows has ended, because what was kept took more than
- * snapshot_memory, or too many live handles; SLEDSTORE_BUSY: another thread is using the
+ * transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, key is NULL and key_len is not 0,
+ * or keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the moment that the transaction
+ * shows has ended, because what was kept took more than snapshot_memory;
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_BUSY: another thread is using the
  * transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle statuses; the
  * engine statuses.
  *
@@ -2297,8 +2368,8 @@ sledstore_status sledstore_txn_get(struct sledstore_txn *txn,
  *                  everything else.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
- * needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
+ * Statuses: SLEDSTORE_BUFFER_TOO_SMALL: there is a buffer, and it is too small;
+ * SLEDSTORE_INVALID_ARGUMENT: needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
  * otherwise as sledstore_txn_get().
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
@@ -2391,7 +2462,7 @@ sledstore_status sledstore_txn_count(struct sledstore_txn *txn,
  * @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_UNSUPPORTED: also if keyspace is one of another store; SLEDSTORE_BUSY:
+ * Statuses: SLEDSTORE_INVALID_ARGUMENT: also if keyspace is one of another store; SLEDSTORE_BUSY:
  * another thread is using the transaction; otherwise as sledstore_iter_new(). Its moves answer
  * SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
  *
@@ -2415,8 +2486,9 @@ sledstore_status sledstore_txn_iter_new(struct sledstore_txn *txn,
  * @param value_len  its length in bytes.
  * @param error      see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is
- * one of another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0, or keyspace is one of
+ * another store;
  * SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_TXN_OVER: it was
  * committed or rolled back; the handle statuses. After a failure the transaction is as before.
  *
@@ -2467,8 +2539,8 @@ sledstore_status sledstore_txn_put_with_ttl(struct sledstore_txn *txn,
  * @param key_len   its length in bytes.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
- * SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0, or keyspace
+ * is one of another store; SLEDSTORE_BUSY: another thread is
  * using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
  * statuses. After a failure the transaction is as before.
  *
@@ -2688,6 +2760,42 @@ sledstore_status sledstore_count_range(const struct sledstore *store,
                                        size_t hi_len,
                                        uint64_t *count,
                                        struct sledstore_error **error);
+
+/**
+ * Tells roughly how many bytes the keys and values have from one key up to, not including, another
+ * one. It is not what they take on the disk. Some ten thousand keys are looked at, hardly more where
+ * there are many more, while sledstore_count_range() walks over all.
+ *
+ * Up to 100 keys it is exact if their values have no more than 4096 bytes. Beyond that it is
+ * estimated: what is between the first and the last key is halved again and again, and small parts that
+ * are chosen by chance are measured. Where keys are spread evenly, as numbers of one length, times and
+ * hashes are, that is mostly within a tenth. Where a few small stretches have most of the keys it can
+ * be ten times too small or too large. For the same keys and values it is always the same. Keys
+ * that have expired and were not purged are not counted, but take time: see
+ * sledstore_purge_expired().
+ *
+ * @param store   a handle of the keyspace.
+ * @param lo      the smallest key; NULL: from the first one on.
+ * @param lo_len  its length in bytes.
+ * @param hi      the key to stop before; NULL: up to the last one.
+ * @param hi_len  its length in bytes.
+ * @param bytes   receives the size in bytes; 0 on failure, and if hi is not above lo.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: bytes is NULL, or lo or hi is NULL and its
+ * length is not 0; SLEDSTORE_CAPACITY_EXCEEDED: what was kept for it took more than snapshot_memory;
+ * the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_approximate_size(const struct sledstore *store,
+                                            const void *lo,
+                                            size_t lo_len,
+                                            const void *hi,
+                                            size_t hi_len,
+                                            uint64_t *bytes,
+                                            struct sledstore_error **error);
 
 /**
  * Deletes all keys from one key up to, not including, another one, at one moment: every read that

@@ -8,6 +8,8 @@ mod build;
 mod c_library;
 #[path = "c_library/compiler.rs"]
 mod compiler;
+#[path = "c_suite/example.rs"]
+mod example;
 #[path = "c_suite/process.rs"]
 mod process;
 
@@ -29,6 +31,10 @@ fn trials() -> Vec<Trial> {
         trials.push(outcome(format!("compile::{}", part.name), part.outcome));
     }
     for linkage in compiler::LINKAGES {
+        trials.extend(example::EXAMPLES.iter().map(|example| {
+            let name = format!("{}::example::{}", linkage.name, example.name);
+            Trial::test(name, move || example.check(linkage).map_err(Failed::from))
+        }));
         let program = build::link(linkage, &objects);
         let names = program.as_ref().map_err(Clone::clone).and_then(|it| process::list(it));
         if let (Ok(program), Ok(names)) = (program, &names) {

@@ -231,10 +231,11 @@ pub unsafe extern "C" fn sledstore_batch_clear(
 ///                    SLEDSTORE_DURABILITY_SYNCED. 0: as the store was opened with.
 /// @param error       see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store or has
-/// more than 4 GiB in all, and nothing was written, or this version does not know the durability; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
-/// dropped; SLEDSTORE_CLOSED: also if its store was closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
-/// statuses.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch has more than 4 GiB in all, and nothing
+/// was written, or this version does not know the durability; SLEDSTORE_INVALID_ARGUMENT: the batch
+/// names a keyspace of another store, and nothing was written; SLEDSTORE_KEYSPACE_DROPPED: also if a
+/// keyspace that the batch names was dropped; SLEDSTORE_CLOSED: also if its store was closed;
+/// SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.
 #[unsafe(no_mangle)]

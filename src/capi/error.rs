@@ -114,6 +114,17 @@ pub(crate) fn report(fail: Fail, place: &Output<*mut sledstore_error>) -> Status
     fail.status
 }
 
+/// The same in the child of a fork, where nothing may be made.
+pub(crate) fn report_fork(place: &Output<*mut sledstore_error>) -> Status {
+    place.set(Token::FORKED.to_pointer());
+    Status::SLEDSTORE_FORKED
+}
+
+/// Whether it is the error that calls in the child of a fork give.
+fn is_of_fork(error: *const sledstore_error) -> bool {
+    Token::of(error) == Some(Token::FORKED)
+}
+
 fn read<R>(error: *const sledstore_error, read: impl FnOnce(&ErrorObject) -> R) -> Option<R> {
     let token = Token::of(error)?;
     handles::find::<sledstore_error>(token).ok().map(|error| read(&error))
@@ -140,12 +151,15 @@ pub extern "C" fn sledstore_error_status(error: *const sledstore_error) -> sleds
 ///
 /// @param error  the error, or NULL.
 /// @return       a NUL-terminated string that is valid until the error is freed; do not free it.
-///               Never NULL: "" for NULL, for anything that is no live error, and in the child of a
-///               fork.
+///               Never NULL: "" for NULL and for anything that is no live error; in the child of a
+///               fork for all errors but those of calls that were made there.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn sledstore_error_message(error: *const sledstore_error) -> *const c_char {
+    if is_of_fork(error) {
+        return c"this process is the child of a fork, and the store is its parent's".as_ptr();
+    }
     guard::answer(c"".as_ptr(), || read(error, |error| error.message.as_ptr()))
 }
 
@@ -166,10 +180,13 @@ pub extern "C" fn sledstore_error_os_code(error: *const sledstore_error) -> i32 
 /// @param error  the error; NULL does nothing.
 ///
 /// Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
-/// SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+/// SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED: it is one of the parent's; SLEDSTORE_PANIC.
 ///
 /// Threads: any. No other thread may be reading the message any more. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn sledstore_error_free(error: *mut sledstore_error) -> sledstore_status {
+    if is_of_fork(error) {
+        return Status::SLEDSTORE_OK;
+    }
     guard::free(error)
 }

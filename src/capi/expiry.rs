@@ -122,9 +122,10 @@ pub unsafe extern "C" fn sledstore_get_with_ttl(
     })
 }
 
-/// A life that is longer than the number can say is as long as it can say.
+/// A life that is longer than the number can say is as long as it can say, and a part of a millisecond
+/// is a whole one.
 pub(crate) fn milliseconds(life: Duration) -> u64 {
-    u64::try_from(life.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(life.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Tells how long a key has still to live.

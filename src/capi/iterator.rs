@@ -6,6 +6,7 @@ use crate::capi::boundary::arguments::{sledstore_bytes, sledstore_pair, Output, 
 use crate::capi::boundary::exclusive::Exclusive;
 use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
+use crate::capi::expiry::milliseconds;
 use crate::capi::handles::{self, opaque};
 use crate::capi::options::sledstore_iter_options;
 use crate::capi::read;
@@ -23,7 +24,7 @@ use crate::{Iter, Row, StoreError};
 /// direction may change at any time. A seek that finds no row stands past the end in its direction.
 /// However many rows there are, an iterator holds only a few of them in memory: 64, or 64 KiB and
 /// one more, and those that sledstore_iter_next_batch() has put into the caller's array, until the
-/// next call.
+/// next move.
 ///
 /// It shows one moment: the keyspace as it was when the iterator was made, or, made by
 /// sledstore_snapshot_iter_new() or sledstore_txn_iter_new(), what the snapshot or the transaction
@@ -148,7 +149,7 @@ pub unsafe extern "C" fn sledstore_iter_new(
 /// Goes to the first row.
 ///
 /// @param iter   the iterator.
-/// @param row    receives the key and the value, valid until the next call on this iterator; both
+/// @param row    receives the key and the value, valid until the next move of this iterator; both
 ///               {NULL, 0} unless SLEDSTORE_OK.
 /// @param error  see sledstore_error; may be NULL.
 ///
@@ -267,11 +268,75 @@ pub unsafe extern "C" fn sledstore_iter_prev(
     go(iter, row, error, Move::Prev)
 }
 
+/// Shows the current row again: the one that the last move came to. Makes no move, and what earlier
+/// calls have shown since that move stays valid.
+///
+/// @param iter   the iterator.
+/// @param row    as in sledstore_iter_first().
+/// @param error  see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is no current row, because the iterator was not moved
+/// yet, stands past an end, or has failed; after sledstore_iter_next_batch() the current row is the last
+/// one that it gave, and there is none if that was less than there was room for;
+/// SLEDSTORE_INVALID_ARGUMENT: row is NULL; SLEDSTORE_BUSY: another thread is using the iterator; the
+/// handle statuses.
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_current(
+    iter: *mut sledstore_iter,
+    row: *mut sledstore_pair,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let row = Output::cleared(row);
+    guard::enter(error, |call| {
+        row.required("row")?;
+        let iterator = call.object(iter)?;
+        let shown = iterator.hold("iterator")?.iterator.current().map(pair);
+        shown.into_iter().for_each(|pair| row.set(pair));
+        Ok(status(shown.is_some()))
+    })
+}
+
+/// Tells how long the current row has still to live, without reading it again. Makes no move, and
+/// what earlier calls have shown since the last move stays valid.
+///
+/// @param iter    the iterator.
+/// @param ttl_ms  receives the milliseconds from now until the key expires, 0 if it has expired since
+///                the moment that the iterator shows; 0 unless SLEDSTORE_OK. A life that the
+///                iterator's own transaction has given begins with the commit, and is told whole.
+/// @param error   see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK: the key will expire, or has; SLEDSTORE_NO_TTL: it never expires;
+/// SLEDSTORE_END: there is no current row, see sledstore_iter_current(); SLEDSTORE_INVALID_ARGUMENT:
+/// ttl_ms is NULL; SLEDSTORE_BUSY: another thread is using the iterator; the handle statuses.
+///
+/// Threads: one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_iter_ttl(
+    iter: *mut sledstore_iter,
+    ttl_ms: *mut u64,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    let ttl_ms = Output::cleared(ttl_ms);
+    guard::enter(error, |call| {
+        ttl_ms.required("ttl_ms")?;
+        let iterator = call.object(iter)?;
+        let walk = iterator.hold("iterator")?;
+        if walk.iterator.current().is_none() {
+            return Ok(sledstore_status::SLEDSTORE_END);
+        }
+        let Some(ttl) = walk.iterator.ttl()? else { return Ok(sledstore_status::SLEDSTORE_NO_TTL) };
+        ttl_ms.set(milliseconds(ttl));
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
 /// Makes several moves upwards in one call, as if by sledstore_iter_next().
 ///
 /// @param iter      the iterator.
 /// @param rows      an array for the rows. The first count entries receive keys and values, valid
-///                  until the next call on this iterator; the others are {NULL, 0}.
+///                  until the next move of this iterator; the others are {NULL, 0}.
 /// @param capacity  how many entries the array has; at least 1.
 /// @param count     receives how many rows there are; 0 unless SLEDSTORE_OK. Less than capacity
 ///                  means that the end was reached, or that the next move fails.

@@ -115,8 +115,8 @@ pub unsafe extern "C" fn sledstore_has_feature(name: *const c_char) -> bool {
 /// @param error  see sledstore_error; may be NULL. The error that this call itself creates is not
 ///               counted.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: an unknown kind, or count is NULL;
-/// SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: this version does not know the kind;
+/// SLEDSTORE_INVALID_ARGUMENT: count is NULL; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -132,9 +132,8 @@ fn live(kind: i32) -> Result<usize, Fail> {
     if kind == 0 {
         return Ok(KINDS.into_iter().map(handles::live).sum());
     }
-    u64::try_from(kind)
-        .ok()
-        .and_then(Kind::from_number)
-        .map(handles::live)
-        .ok_or_else(|| Fail::invalid(format!("kind: there is no kind {kind}")))
+    u64::try_from(kind).ok().and_then(Kind::from_number).map(handles::live).ok_or_else(|| {
+        let message = format!("kind: this version has no kind {kind}");
+        Fail::new(sledstore_status::SLEDSTORE_UNSUPPORTED, message)
+    })
 }

@@ -44,6 +44,10 @@ const ALL_OPEN_FLAGS: u64 = SLEDSTORE_OPEN_MUST_EXIST
     | SLEDSTORE_OPEN_SALVAGE
     | SLEDSTORE_OPEN_READ_ONLY;
 
+/// For the flags of sledstore_open_keyspace(): do not create the keyspace. If it is not there, the
+/// call answers SLEDSTORE_NOT_FOUND.
+pub const SLEDSTORE_KEYSPACE_MUST_EXIST: u64 = 1;
+
 /// For sledstore_open_options.flush_every_ms: never flush by itself.
 pub const SLEDSTORE_FLUSH_NEVER: u32 = 0xffff_ffff;
 
@@ -101,7 +105,8 @@ pub struct sledstore_open_options {
     /// reads answer SLEDSTORE_CAPACITY_EXCEEDED. Writers never wait for it. 0: no bound.
     pub snapshot_memory: u64,
     /// How many bytes of recent writes to keep in memory before the library writes them into its main
-    /// file, all at once: from 65536 to 1073741824. A row takes 224 bytes beside its key and its value.
+    /// file, all at once: from 65536 to 1073741824; less or more counts as that. A row takes 224 bytes
+    /// beside its key and its value.
     /// Another part of that size can wait, so that writes take twice as much memory at most, and less
     /// than that on the disk, for the log. Fewer are kept where writing them would take about a second,
     /// so that closing takes two. Larger ones let longer bursts of writes go on at full speed.
@@ -127,9 +132,7 @@ impl sledstore_open_options {
     }
 
     fn check(&self) -> Result<(), Fail> {
-        if self.flags & !ALL_OPEN_FLAGS != 0 {
-            return Err(unknown_flags(self.flags));
-        }
+        check_flags(self.flags, ALL_OPEN_FLAGS)?;
         if self.has(SLEDSTORE_OPEN_MUST_EXIST) && self.has(SLEDSTORE_OPEN_MUST_CREATE) {
             return Err(Fail::invalid("flags: MUST_EXIST and MUST_CREATE exclude each other"));
         }
@@ -222,9 +225,7 @@ pub struct sledstore_iter_options {
 impl sledstore_iter_options {
     /// The same options in the words of the store.
     pub(crate) fn to_store(self, call: &Call) -> Result<IterOptions, Fail> {
-        if self.flags & !ALL_ITER_FLAGS != 0 {
-            return Err(unknown_flags(self.flags));
-        }
+        check_flags(self.flags, ALL_ITER_FLAGS)?;
         let has = |flag| self.flags & flag != 0;
         let lower = limit(call, "lower", self.lower, !has(SLEDSTORE_ITER_LOWER_EXCLUSIVE))?;
         let upper = limit(call, "upper", self.upper, has(SLEDSTORE_ITER_UPPER_INCLUSIVE))?;
@@ -234,10 +235,13 @@ impl sledstore_iter_options {
     }
 }
 
-/// A newer version may know them.
-fn unknown_flags(flags: u64) -> Fail {
+/// Flags that are not among these may be known to a newer version.
+pub(crate) fn check_flags(flags: u64, known: u64) -> Result<(), Fail> {
+    if flags & !known == 0 {
+        return Ok(());
+    }
     let message = format!("flags: this version knows not all bits of {flags:#x}");
-    Fail::new(Status::SLEDSTORE_UNSUPPORTED, message)
+    Err(Fail::new(Status::SLEDSTORE_UNSUPPORTED, message))
 }
 
 fn limit(

@@ -89,10 +89,10 @@ pub unsafe extern "C" fn sledstore_snapshot_new(
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key was not there, or had expired;
-/// SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not 0;
-/// SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
-/// snapshot has ended, because what was kept took more than snapshot_memory, or too many live
-/// handles; the handle statuses; the engine statuses.
+/// SLEDSTORE_INVALID_ARGUMENT: value is NULL, key is NULL and key_len is not 0, or keyspace is one of
+/// another store; SLEDSTORE_CAPACITY_EXCEEDED: the snapshot has ended, because what was kept took more
+/// than snapshot_memory; SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the
+/// engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -123,8 +123,8 @@ pub unsafe extern "C" fn sledstore_snapshot_get(
 ///                  everything else.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
-/// needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
+/// Statuses: SLEDSTORE_BUFFER_TOO_SMALL: there is a buffer, and it is too small;
+/// SLEDSTORE_INVALID_ARGUMENT: needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
 /// otherwise as sledstore_snapshot_get().
 ///
 /// Threads: any number at once. Since 0.1.0.

@@ -30,7 +30,7 @@ pub enum sledstore_status {
     SLEDSTORE_TXN_CONFLICT = -5,
     /// The store is open for reading only.
     SLEDSTORE_READ_ONLY = -6,
-    /// The operation took longer than it was allowed to.
+    /// The disk did not answer in time. What was to be written may reach it or not.
     SLEDSTORE_TIMEOUT = -7,
     /// What a snapshot, an iterator or a transaction shows has ended: it took more than snapshot_memory.
     SLEDSTORE_CAPACITY_EXCEEDED = -8,
@@ -38,7 +38,8 @@ pub enum sledstore_status {
     SLEDSTORE_CAS_MISMATCH = 9,
     /// That key is not there, or has expired.
     SLEDSTORE_KEY_NOT_FOUND = 10,
-    /// This version cannot do that: a key or value over the limit, a feature that is not built in.
+    /// This version cannot do that: a key or value over the limit, a flag that it does not know, a
+    /// feature that is not built in.
     SLEDSTORE_UNSUPPORTED = -11,
     /// Any other failure; the message says which.
     SLEDSTORE_OTHER = -12,
@@ -46,7 +47,7 @@ pub enum sledstore_status {
     SLEDSTORE_END = 100,
     /// The key is there and never expires.
     SLEDSTORE_NO_TTL = 101,
-    /// An argument is not allowed: a NULL that has to be something, an unknown flag.
+    /// An argument is not allowed: a NULL that has to be something, a keyspace of another store.
     SLEDSTORE_INVALID_ARGUMENT = -100,
     /// This is no handle, or a handle of another type.
     SLEDSTORE_WRONG_HANDLE = -101,
@@ -54,7 +55,7 @@ pub enum sledstore_status {
     SLEDSTORE_CLOSED = -102,
     /// In use: by another thread, or (for a close) by what is still open on the store.
     SLEDSTORE_BUSY = -103,
-    /// Not allowed from inside a callback of the same handle.
+    /// Not allowed from inside a callback of the same handle, or callbacks are nested too deeply.
     SLEDSTORE_REENTRANT = -104,
     /// The directory is open in another process, or through another store of this one.
     SLEDSTORE_LOCKED = -105,
@@ -91,7 +92,7 @@ const TABLE: [(Status, &CStr, &CStr); 29] = [
         c"another transaction wrote what this one had read",
     ),
     (Status::SLEDSTORE_READ_ONLY, c"SLEDSTORE_READ_ONLY", c"the store is open for reading only"),
-    (Status::SLEDSTORE_TIMEOUT, c"SLEDSTORE_TIMEOUT", c"the operation took too long"),
+    (Status::SLEDSTORE_TIMEOUT, c"SLEDSTORE_TIMEOUT", c"the disk did not answer in time"),
     (
         Status::SLEDSTORE_CAPACITY_EXCEEDED,
         c"SLEDSTORE_CAPACITY_EXCEEDED",
@@ -235,11 +236,12 @@ pub extern "C" fn sledstore_status_message(status: i32) -> *const c_char {
     })
 }
 
-/// Says whether the same call may succeed when it is made again later, with nothing changed.
+/// Says whether the same may succeed when it is done again later, with nothing changed. For
+/// SLEDSTORE_TXN_CONFLICT that is the transaction, from its beginning, and for all others the call.
 ///
 /// @param status  any number.
-/// @return        true for SLEDSTORE_TXN_CONFLICT, SLEDSTORE_TIMEOUT, SLEDSTORE_BUSY and
-///                SLEDSTORE_LOCKED; false for everything else.
+/// @return        true for SLEDSTORE_TXN_CONFLICT, SLEDSTORE_BUSY and SLEDSTORE_LOCKED; false for
+///                everything else.
 ///
 /// Threads: any number at once; also in the child of a fork. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -248,10 +250,7 @@ pub extern "C" fn sledstore_status_is_retryable(status: i32) -> bool {
         lookup(status).map(|(status, _, _)| {
             matches!(
                 status,
-                Status::SLEDSTORE_TXN_CONFLICT
-                    | Status::SLEDSTORE_TIMEOUT
-                    | Status::SLEDSTORE_BUSY
-                    | Status::SLEDSTORE_LOCKED
+                Status::SLEDSTORE_TXN_CONFLICT | Status::SLEDSTORE_BUSY | Status::SLEDSTORE_LOCKED
             )
         })
     })

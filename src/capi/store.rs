@@ -9,11 +9,13 @@ use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
 use crate::capi::handles::store_handles::{StoreHandles, PATIENCE};
 use crate::capi::handles::{self, opaque, Token};
-use crate::capi::options::{sledstore_open_options, SLEDSTORE_OPEN_TEMPORARY};
+use crate::capi::options::{
+    check_flags, sledstore_open_options, SLEDSTORE_KEYSPACE_MUST_EXIST, SLEDSTORE_OPEN_TEMPORARY,
+};
 use crate::capi::read::Source;
 use crate::capi::status::sledstore_status;
 use crate::capi::value::{self, sledstore_value};
-use crate::{Bytes, SledStore};
+use crate::{Bytes, SledStore, StoreError};
 
 /// A store, seen through one of its keyspaces.
 ///
@@ -214,16 +216,18 @@ pub unsafe extern "C" fn sledstore_release(
 /// @param name      the name: 1 to 255 bytes that do not start with two underscores. "default" is
 ///                  the keyspace that sledstore_open() gives.
 /// @param name_len  its length in bytes.
+/// @param flags     SLEDSTORE_KEYSPACE_MUST_EXIST: do not create it; 0: create it.
 /// @param keyspace  receives a handle of its own, to be given to sledstore_release(), or to end
-///                  when the store is closed; NULL on failure.
+///                  when the store is closed; NULL unless SLEDSTORE_OK.
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// A store has room for a bounded number of keyspaces: 29,000 with names of 10 bytes or 2,500 with
 /// names of 255, where segments have 8 MiB as they have by default; smaller segments have room for
 /// as much less as they are smaller. A keyspace that is there always opens; dropping one makes room.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: a name that is not allowed, or one keyspace too
-/// many; SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_NOT_FOUND: it is not there, with
+/// SLEDSTORE_KEYSPACE_MUST_EXIST; SLEDSTORE_UNSUPPORTED: a name that is not allowed, one keyspace too
+/// many, or a flag that this version does not know; SLEDSTORE_INVALID_ARGUMENT: keyspace is NULL, or name is NULL and name_len is not 0;
 /// SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
 ///
 /// Threads: any number at once. Since 0.1.0.
@@ -232,13 +236,18 @@ pub unsafe extern "C" fn sledstore_open_keyspace(
     store: *const sledstore,
     name: *const c_void,
     name_len: usize,
+    flags: u64,
     keyspace: *mut *mut sledstore,
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
     guard::give(keyspace, "keyspace", error, |call| {
         let name = call.bytes("name", name, name_len)?;
+        check_flags(flags, SLEDSTORE_KEYSPACE_MUST_EXIST)?;
         let store = call.object(store)?;
-        let opened = store.keyspace.keyspace(name)?;
+        let opened = match flags & SLEDSTORE_KEYSPACE_MUST_EXIST {
+            0 => store.keyspace.keyspace(name)?,
+            _ => store.keyspace.existing_keyspace(name)?.ok_or(StoreError::NotFound)?,
+        };
         Ok(store.shared.add_handle(opened)?.publish())
     })
 }

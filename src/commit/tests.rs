@@ -34,7 +34,7 @@ impl Settled for Map {
     fn keys(&self, keyspace: KeyspaceId, range: KeyRange<'_>, most: usize) -> Result<Vec<Key>> {
         let rows = self.rows.lock().unwrap();
         let own = rows.keys().filter(|(of, _)| *of == keyspace).map(|(_, key)| key);
-        let found = own.filter(|key| (range.0, range.1).contains(&key[..]));
+        let found = own.filter(|key| RangeBounds::<[u8]>::contains(&range, &key[..]));
         Ok(found.take(most).map(|key| Key::from_slice(key)).collect())
     }
 

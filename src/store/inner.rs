@@ -68,6 +68,11 @@ impl Names {
     }
 }
 
+/// Whether there is a keyspace `name`. The caller keeps others from making or dropping it.
+fn is_there(core: &Core, name: &[u8]) -> Result<bool> {
+    Ok(core.settled().engine().tree_names()?.iter().any(|known| known == name))
+}
+
 fn taken(name: &[u8], wanted: &str, is: &str) -> StoreError {
     let name = name.escape_ascii();
     StoreError::Unsupported(format!(
@@ -133,15 +138,33 @@ impl StoreInner {
         self.open[Kind::Transaction as usize].load(Ordering::SeqCst) > 0
     }
 
+    /// The keyspace `name`, created if it is not there.
     pub(crate) fn keyspace(&self, name: &[u8]) -> Result<Arc<Keyspace>> {
+        let keyspace = self.keyspace_if(name, |_| Ok(true))?;
+        Ok(keyspace.expect("it is there or was created"))
+    }
+
+    pub(crate) fn existing_keyspace(&self, name: &[u8]) -> Result<Option<Arc<Keyspace>>> {
+        self.keyspace_if(name, |core| is_there(core, name))
+    }
+
+    /// The keyspace `name`, if `may_open`, which is asked only where nobody has opened it yet.
+    fn keyspace_if(
+        &self,
+        name: &[u8],
+        may_open: impl FnOnce(&Core) -> Result<bool>,
+    ) -> Result<Option<Arc<Keyspace>>> {
         check_name(name)?;
         self.with_core(|core| {
             let mut names = lock(&self.names);
             if let Some(known) = names.opened.get(name) {
-                return Ok(Arc::clone(known));
+                return Ok(Some(Arc::clone(known)));
             }
             names.must_not_be_raw(name)?;
             names.finish_drop(core, name)?;
+            if !may_open(core)? {
+                return Ok(None);
+            }
             let is_read_only = core.check_writable().is_err();
             if is_read_only && name != DEFAULT && is_new(core.settled().engine(), name)? {
                 return Err(StoreError::ReadOnly);
@@ -157,7 +180,7 @@ impl StoreInner {
             }
             let keyspace = Arc::new(Keyspace::new(Arc::clone(core), self.id, id, name));
             names.opened.insert(name.to_vec(), Arc::clone(&keyspace));
-            Ok(keyspace)
+            Ok(Some(keyspace))
         })
     }
 
@@ -172,8 +195,7 @@ impl StoreInner {
             // sled loops for ever in some calls on a tree that was dropped.
             names.must_not_be_raw(name)?;
             names.finish_drop(core, name)?;
-            let engine = core.settled().engine();
-            if !engine.tree_names()?.iter().any(|known| known == name) {
+            if !is_there(core, name)? {
                 return Ok(false);
             }
             let opened = names.opened.get(name).cloned();

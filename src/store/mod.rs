@@ -159,6 +159,16 @@ impl SledStore {
         Ok(SledStore { inner: Arc::clone(&self.inner), keyspace })
     }
 
+    /// The keyspace `name` of this store, or `None` if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStore::keyspace`].
+    pub fn existing_keyspace(&self, name: impl AsRef<[u8]>) -> Result<Option<SledStore>> {
+        let keyspace = self.inner.existing_keyspace(name.as_ref())?;
+        Ok(keyspace.map(|keyspace| SledStore { inner: Arc::clone(&self.inner), keyspace }))
+    }
+
     /// Removes the keyspace `name` with everything in it; says whether it was there. Handles of it
     /// answer [`Reason::Dropped`](crate::Reason::Dropped) from now on, also when a keyspace of that
     /// name is made again. Waits for operations on it that other threads are in.

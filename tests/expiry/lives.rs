@@ -270,3 +270,40 @@ fn a_clock_that_is_set_back_brings_no_key_back_to_life() {
     fixture.store.put_with_ttl(KEY, b"new", ms(10)).unwrap();
     assert_eq!(ttl(&fixture.store), Some(ms(10)), "a new life has its full length");
 }
+
+#[test]
+fn an_iterator_tells_the_life_of_its_row() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    store.put(b"a", b"1").unwrap();
+    store.put_with_ttl(b"b", b"2", ms(100)).unwrap();
+    store.compact().unwrap(); // settled, with its expiry beside it
+    store.put_with_ttl(b"c", b"3", ms(50)).unwrap();
+    let mut rows = store.iter().unwrap();
+    assert!(matches!(rows.ttl(), Err(StoreError::KeyNotFound)) && rows.current().is_none());
+    fixture.clock.advance(ms(20));
+    let mut next = || {
+        let row = rows.next_row().unwrap();
+        assert_eq!(rows.current(), row.as_ref());
+        row.map(|row| (row.key.to_vec(), rows.ttl().unwrap()))
+    };
+    assert_eq!(next(), Some((b"a".to_vec(), None)));
+    assert_eq!(next(), Some((b"b".to_vec(), Some(ms(80)))));
+    assert_eq!(next(), Some((b"c".to_vec(), Some(ms(30)))));
+    assert_eq!(next(), None);
+    assert!(rows.prev_row().unwrap().is_some());
+    // It goes on to show its moment, in which the key had not expired.
+    fixture.clock.advance(ms(40));
+    assert_eq!(rows.ttl().unwrap(), Some(Duration::ZERO));
+    drop(rows);
+    let transaction = store.transaction().unwrap();
+    transaction.put_with_ttl(b"a", b"own", ms(70)).unwrap();
+    let mut rows = transaction.iter().unwrap();
+    fixture.clock.advance(ms(5));
+    assert!(rows.next().is_some());
+    assert_eq!(rows.current().map(|row| row.value.to_vec()), Some(b"own".to_vec()));
+    // Its life begins with the commit.
+    assert_eq!(rows.ttl().unwrap(), Some(ms(70)));
+    assert!(rows.next_row().unwrap().is_some());
+    assert_eq!(rows.ttl().unwrap(), Some(ms(35)));
+}

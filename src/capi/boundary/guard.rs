@@ -17,13 +17,13 @@ pub(crate) fn enter(
 ) -> Status {
     let error = Output::cleared(error);
     if fork::happened() {
-        // No error object: nothing of this process's library may be touched.
-        return Status::SLEDSTORE_FORKED;
+        // Nothing of this process's library may be touched.
+        return error::report_fork(&error);
     }
     let result = contain(|| body(&Call::from_c()));
     if fork::happened() {
         // The call went through a callback that has forked, and this is the child.
-        return Status::SLEDSTORE_FORKED;
+        return error::report_fork(&error);
     }
     let status = result.unwrap_or_else(|fail| error::report(fail, &error));
     hazard::end_of_call();

@@ -153,9 +153,13 @@ impl Token {
         std::ptr::without_provenance_mut(self.0 as usize)
     }
 
-    fn new(kind: Kind, generation: u64, index: u32) -> Token {
+    /// The error of every call in the child of a fork, where nothing may be made. No handle has the
+    /// generation 0.
+    pub(crate) const FORKED: Token = Token::new(Kind::Error, 0, 0);
+
+    const fn new(kind: Kind, generation: u64, index: u32) -> Token {
         let kind = (kind as u64) << KIND_SHIFT;
-        Token(LIVE << STATE_SHIFT | kind | generation << GENERATION_SHIFT | u64::from(index))
+        Token(LIVE << STATE_SHIFT | kind | generation << GENERATION_SHIFT | index as u64)
     }
 
     /// The word of this token's slot in another state.
@@ -276,7 +280,7 @@ pub(crate) fn find<T: Opaque>(token: Token) -> Result<Guard<T>, Fail> {
     }
     let record = ThreadRecord::current();
     let entry = record.publish(token.0).ok_or_else(|| {
-        Fail::new(Status::SLEDSTORE_BUSY, "calls from inside callbacks are nested too deeply")
+        Fail::new(Status::SLEDSTORE_REENTRANT, "calls from inside callbacks are nested too deeply")
     })?;
     // From here on `guard` retracts what was published, whatever happens.
     let guard = Guard { token, slot, record, entry, kind: PhantomData };

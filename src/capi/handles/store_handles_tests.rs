@@ -54,7 +54,7 @@ impl Opened {
         let (store, name, len) = (pointer(self.store), name.as_ptr().cast(), name.len());
         // SAFETY: see above.
         let status =
-            unsafe { sledstore_open_keyspace(store, name, len, &mut keyspace, null_mut()) };
+            unsafe { sledstore_open_keyspace(store, name, len, 0, &mut keyspace, null_mut()) };
         (status, keyspace)
     }
 

@@ -172,7 +172,7 @@ fn handles_can_be_used_inside_each_other_to_a_certain_depth_and_left_in_any_orde
     let token = new_value(b"deep");
     let mut guards: Vec<_> =
         (0..hazard::ENTRIES).map(|_| value_of(token).expect("there is room")).collect();
-    assert_eq!(refusal(value_of(token)), Some(Status::SLEDSTORE_BUSY));
+    assert_eq!(refusal(value_of(token)), Some(Status::SLEDSTORE_REENTRANT));
     guards.swap_remove(3);
     guards.swap_remove(0);
     guards.push(value_of(token).expect("there is room again"));

@@ -37,10 +37,10 @@ impl Source for (*mut sledstore_txn, *const sledstore) {
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK; SLEDSTORE_KEY_NOT_FOUND: the key is not there, or had expired when the
-/// transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, or key is NULL and key_len is not
-/// 0; SLEDSTORE_UNSUPPORTED: keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the
-/// moment that the transaction shows has ended, because what was kept took more than
-/// snapshot_memory, or too many live handles; SLEDSTORE_BUSY: another thread is using the
+/// transaction began; SLEDSTORE_INVALID_ARGUMENT: value is NULL, key is NULL and key_len is not 0,
+/// or keyspace is one of another store; SLEDSTORE_CAPACITY_EXCEEDED: the moment that the transaction
+/// shows has ended, because what was kept took more than snapshot_memory;
+/// SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_BUSY: another thread is using the
 /// transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle statuses; the
 /// engine statuses.
 ///
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn sledstore_txn_get(
 ///                  everything else.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_BUFFER_TOO_SMALL: capacity is less than needed; SLEDSTORE_INVALID_ARGUMENT:
-/// needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
+/// Statuses: SLEDSTORE_BUFFER_TOO_SMALL: there is a buffer, and it is too small;
+/// SLEDSTORE_INVALID_ARGUMENT: needed is NULL, or dst is NULL and capacity is not 0, or key is NULL and key_len is not 0;
 /// otherwise as sledstore_txn_get().
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn sledstore_txn_count(
 /// @param iter      receives the iterator, to be freed with sledstore_iter_free(); NULL on failure.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_UNSUPPORTED: also if keyspace is one of another store; SLEDSTORE_BUSY:
+/// Statuses: SLEDSTORE_INVALID_ARGUMENT: also if keyspace is one of another store; SLEDSTORE_BUSY:
 /// another thread is using the transaction; otherwise as sledstore_iter_new(). Its moves answer
 /// SLEDSTORE_CAPACITY_EXCEEDED where sledstore_txn_get() would.
 ///

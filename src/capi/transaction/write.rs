@@ -19,8 +19,9 @@ use crate::capi::transaction::{self, sledstore_txn};
 /// @param value_len  its length in bytes.
 /// @param error      see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is
-/// one of another store; SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0;
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+/// SLEDSTORE_INVALID_ARGUMENT: key or value is NULL and its length is not 0, or keyspace is one of
+/// another store;
 /// SLEDSTORE_BUSY: another thread is using the transaction; SLEDSTORE_TXN_OVER: it was
 /// committed or rolled back; the handle statuses. After a failure the transaction is as before.
 ///
@@ -86,8 +87,8 @@ pub unsafe extern "C" fn sledstore_txn_put_with_ttl(
 /// @param key_len   its length in bytes.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
-/// SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0; SLEDSTORE_BUSY: another thread is
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0, or keyspace
+/// is one of another store; SLEDSTORE_BUSY: another thread is
 /// using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
 /// statuses. After a failure the transaction is as before.
 ///

@@ -1,7 +1,5 @@
 //! Counts that walk: of a stretch of a keyspace, and of what a transaction sees.
 
-use std::ops::Bound;
-
 use crate::engine::Result;
 use crate::store::read::iterator::{Iter, IterOptions};
 use crate::store::transaction::TransactionKeyspace;
@@ -25,10 +23,7 @@ impl SledStore {
     /// [`StoreError::CapacityExceeded`](crate::StoreError::CapacityExceeded) if the moment ends
     /// meanwhile, see [`snapshot_memory`](crate::SledStoreBuilder::snapshot_memory).
     pub fn count_range(&self, lo: Option<&[u8]>, hi: Option<&[u8]>) -> Result<u64> {
-        let lower = lo.map_or(Bound::Unbounded, |key| Bound::Included(key.to_vec()));
-        let upper = hi.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_vec()));
-        let options = IterOptions { lower, upper, ..IterOptions::of_keys() };
-        count_rows(&mut self.cursor(options)?)
+        count_rows(&mut self.cursor(IterOptions::of_keys_between(lo, hi))?)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oxistore_core::{prefix_upper_bound, StoreError};
 
 use crate::engine::{Bytes, Result, Row};
 use crate::store::inner::{Kind, Open};
 use crate::store::read::snapshot_rows::SnapshotRows;
-use crate::store::read::ReadView;
+use crate::store::read::{Life, ReadView, Shown};
 use crate::store::transaction::read_set::Scan;
 use crate::store::transaction::TransactionState;
 use crate::store::SledStore;
@@ -42,6 +43,13 @@ impl IterOptions {
         Self { lower, upper, ..Self::default() }
     }
 
+    /// The keys from `lo` up to, not including, `hi`, without values; `None` is no limit.
+    pub(crate) fn of_keys_between(lo: Option<&[u8]>, hi: Option<&[u8]>) -> Self {
+        let lower = lo.map_or(Bound::Unbounded, |key| Bound::Included(key.to_vec()));
+        let upper = hi.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_vec()));
+        Self { lower, upper, ..Self::of_keys() }
+    }
+
     /// All keys, without values.
     pub(crate) fn of_keys() -> Self {
         Self { keys_only: true, ..Self::default() }
@@ -67,8 +75,8 @@ pub struct Iter {
     /// The transaction that this scans for.
     scan: Option<Scan>,
     store: SledStore,
-    /// What the last move came to, until somebody takes it.
-    current: Option<Row>,
+    /// What the last move came to.
+    current: Option<Shown>,
     keys_only: bool,
     reverse: bool,
     failed: Option<StoreError>,
@@ -192,7 +200,7 @@ impl Iter {
     /// Makes a move and hands out the row that it came to.
     pub(crate) fn take_row(&mut self, step: Move<'_>) -> Result<Option<Row>> {
         self.go(step)?;
-        Ok(self.current.take())
+        Ok(self.current().cloned())
     }
 
     /// Makes up to `most` moves up and adds the rows to `rows`. A failure after the first of them
@@ -206,7 +214,8 @@ impl Iter {
                 Ok(None) | Err(_) => return Ok(()),
             }
             if self.scan.is_none() && !self.keys_only {
-                self.rows.take_ready(end - rows.len(), rows);
+                let last = self.rows.take_ready(end - rows.len(), rows);
+                self.current = last.or(self.current.take());
             }
         }
         Ok(())
@@ -220,7 +229,31 @@ impl Iter {
     /// Makes a move and shows the row that it came to, in a place where it stays until the next move.
     pub(crate) fn show_row(&mut self, step: Move<'_>) -> Result<Option<&Row>> {
         self.go(step)?;
-        Ok(self.current.as_ref())
+        Ok(self.current())
+    }
+
+    /// The row that the last move came to; `None` before the first move, past an end, and after an
+    /// error.
+    pub fn current(&self) -> Option<&Row> {
+        self.current.as_ref().map(|shown| &shown.row)
+    }
+
+    /// How long the current row has left from now on; `None` if it does not expire, and zero if it has
+    /// expired since the moment that the iterator shows. A life that the iterator's own transaction has
+    /// given begins with the commit, and is told as it was given.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::KeyNotFound`] if there is no current row.
+    pub fn ttl(&self) -> Result<Option<Duration>> {
+        let shown = self.current.as_ref().ok_or(StoreError::KeyNotFound)?;
+        Ok(match shown.life {
+            Life::Endless => None,
+            Life::Until(at) => {
+                Some(Duration::from_millis(at.saturating_sub(self.store.inner.now_ms())))
+            }
+            Life::FromCommit(ttl) => Some(ttl),
+        })
     }
 
     fn go(&mut self, step: Move<'_>) -> Result<()> {
@@ -247,8 +280,8 @@ impl Iter {
                 scan.note(step, current, |written, row| rows.go(store, Some(written), step, row))?
             }
         }
-        if let Some(row) = current.as_mut().filter(|_| *keys_only) {
-            row.value = Bytes::default();
+        if let Some(shown) = current.as_mut().filter(|_| *keys_only) {
+            shown.row.value = Bytes::default();
         }
         Ok(())
     }

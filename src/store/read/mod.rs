@@ -4,17 +4,36 @@ pub(crate) mod bounds;
 pub(crate) mod count;
 pub(crate) mod iterator;
 pub(crate) mod key_count;
+mod size;
 pub(crate) mod snapshot;
 pub(crate) mod snapshot_rows;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::commit::{RowImage, View};
-use crate::engine::Result;
+use crate::engine::{Result, Row};
 use crate::store::inner::{Core, StoreInner};
 use crate::store::keyspace::Keyspace;
 use crate::store::settled::SettledRows;
+
+/// What a move of an iterator came to.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) row: Row,
+    pub(crate) life: Life,
+}
+
+/// How long a row lives.
+#[derive(Clone, Copy)]
+pub(crate) enum Life {
+    Endless,
+    /// In milliseconds since 1970.
+    Until(u64),
+    /// From the commit of the transaction on that has written it.
+    FromCommit(Duration),
+}
 
 /// Shows all commits up to one, and which keys had expired then.
 pub(crate) struct ReadView {

@@ -1,11 +1,12 @@
 //! The whole store as it was at one moment.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use oxistore_core::StoreError;
 
 use crate::commit::RowImage;
-use crate::engine::{Bytes, Result};
+use crate::engine::{Bytes, Failure, Reason, Result};
 use crate::store::inner::{Kind, Open};
 use crate::store::read::count::count_rows;
 use crate::store::read::iterator::{scans, Iter, IterOptions};
@@ -85,7 +86,7 @@ impl SledSnapshot {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unsupported`] if `keyspace` is of another store.
+    /// [`Reason::InvalidArgument`] if `keyspace` is of another store.
     pub fn keyspace(&self, keyspace: &SledStore) -> Result<SledSnapshot> {
         keyspace.must_be_of(&self.store)?;
         Ok(SledSnapshot { store: keyspace.clone(), ..self.clone() })
@@ -136,6 +137,11 @@ impl SledSnapshot {
     }
 }
 
+/// The failure of a use of a keyspace together with things of the store at `path`.
+pub(crate) fn of_another_store(path: &Path) -> StoreError {
+    Failure::error("use", path, Reason::InvalidArgument, "the keyspace is one of another store")
+}
+
 impl SledStore {
     /// Fails unless this is a keyspace of the same store as `other`.
     pub(crate) fn must_be_of(&self, other: &SledStore) -> Result<()> {
@@ -144,6 +150,6 @@ impl SledStore {
         }
         // Rather than that it is another's, say that it is gone, if it is.
         self.keyspace.lease(self.inner.path())?;
-        Err(StoreError::Unsupported("the keyspace is one of another store".into()))
+        Err(of_another_store(self.inner.path()))
     }
 }

@@ -11,9 +11,9 @@ use crate::engine::{Bytes, Result, Row};
 use crate::store::keyspace::Keyspace;
 use crate::store::read::bounds::{as_slice, highest_lower, lowest_upper};
 use crate::store::read::iterator::Move;
-use crate::store::read::ReadView;
-use crate::store::settled::{SettledRow, SettledScan};
-use crate::store::transaction::write_set::WriteSet;
+use crate::store::read::{Life, ReadView, Shown};
+use crate::store::settled::{ExpiringRow, SettledScan};
+use crate::store::transaction::write_set::{OwnWrite, WriteSet};
 use crate::store::SledStore;
 
 /// Rows that are read at once, at most. The first portion is one row and each further one twice as
@@ -54,13 +54,13 @@ struct Ahead {
     down: bool,
     portion: usize,
     /// Rows of the view, the next one in front.
-    ready: VecDeque<Row>,
+    ready: VecDeque<ExpiringRow>,
     /// Up to which key `ready` is complete; `None` is the place from which the reading began.
     reached: Option<Bytes>,
     /// Nothing comes after `ready`.
     ended: bool,
     /// Settled rows after those, up to `settled_to`; the view has still to be asked.
-    settled: VecDeque<SettledRow>,
+    settled: VecDeque<ExpiringRow>,
     settled_to: Option<Bytes>,
     settled_ended: bool,
 }
@@ -87,7 +87,7 @@ impl SnapshotRows {
         store: &SledStore,
         written: Option<&WriteSet>,
         step: Move<'_>,
-        row: &mut Option<Row>,
+        row: &mut Option<Shown>,
     ) -> Result<()> {
         match step {
             Move::First => self.jump(Place::BeforeFirst),
@@ -106,14 +106,14 @@ impl SnapshotRows {
     }
 
     /// After a move up without a transaction's writes: moves on over up to `most` rows that are
-    /// ready, and adds them to `rows`.
-    pub(crate) fn take_ready(&mut self, most: usize, rows: &mut Vec<Row>) {
-        let Some(ahead) = &mut self.ahead else { return };
+    /// ready, and adds them to `rows`; answers with the last of them.
+    pub(crate) fn take_ready(&mut self, most: usize, rows: &mut Vec<Row>) -> Option<Shown> {
+        let ahead = self.ahead.as_mut()?;
         let count = most.min(ahead.ready.len());
-        rows.extend(ahead.ready.drain(..count));
-        if let Some(last) = rows.last().filter(|_| count > 0) {
-            self.place = Place::At(last.key.clone());
-        }
+        let last = ahead.ready.get(count.checked_sub(1)?)?.clone();
+        rows.extend(ahead.ready.drain(..count).map(|ready| ready.row));
+        self.place = Place::At(last.row.key.clone());
+        Some(last.into())
     }
 
     fn jump(&mut self, place: Place) {
@@ -126,22 +126,22 @@ impl SnapshotRows {
         store: &SledStore,
         written: Option<&WriteSet>,
         down: bool,
-        row: &mut Option<Row>,
+        row: &mut Option<Shown>,
     ) -> Result<()> {
         loop {
             self.look_ahead(store, down)?;
             let own = written.and_then(|written| self.own_before_ready(written, down));
             let ready = self.ahead.as_mut().map(|ahead| &mut ahead.ready);
-            let Some((key, value)) = own else {
-                *row = ready.and_then(VecDeque::pop_front);
-                if let Some(Row { key, .. }) = row {
-                    if written.is_some_and(|written| written.has_deleted(key)) {
-                        self.place = Place::At(key.clone());
+            let Some((key, own)) = own else {
+                *row = ready.and_then(VecDeque::pop_front).map(Shown::from);
+                if let Some(shown) = row {
+                    if written.is_some_and(|written| written.has_deleted(&shown.row.key)) {
+                        self.place = Place::At(shown.row.key.clone());
                         continue;
                     }
                 }
                 self.place = match row {
-                    Some(row) => Place::At(row.key.clone()),
+                    Some(shown) => Place::At(shown.row.key.clone()),
                     None if down => Place::BeforeFirst,
                     None => Place::AfterLast,
                 };
@@ -149,13 +149,13 @@ impl SnapshotRows {
             };
             // What the transaction wrote comes in the place of what the view has.
             if let Some(ready) =
-                ready.filter(|ready| ready.front().is_some_and(|row| row.key == key))
+                ready.filter(|ready| ready.front().is_some_and(|ready| ready.row.key == key))
             {
                 ready.pop_front();
             }
             self.place = Place::At(key.clone());
-            if let Some(value) = value {
-                *row = Some(Row { key, value });
+            if let Some((value, life)) = own {
+                *row = Some(Shown { row: Row { key, value }, life });
                 return Ok(());
             }
         }
@@ -202,10 +202,10 @@ impl SnapshotRows {
 
     /// What the transaction has written first between the place and the row that is ready, that
     /// included.
-    fn own_before_ready(&self, written: &WriteSet, down: bool) -> Option<(Bytes, Option<Bytes>)> {
+    fn own_before_ready(&self, written: &WriteSet, down: bool) -> Option<OwnWrite> {
         let front = self.ahead.as_ref().and_then(|ahead| ahead.ready.front());
         let begin = self.begin(down);
-        written.next(self.stretch(&begin, front.map(|row| &row.key[..]), down), down)
+        written.next(self.stretch(&begin, front.map(|ready| &ready.row.key[..]), down), down)
     }
 
     /// Where the rows begin that lie beyond the place.
@@ -240,6 +240,12 @@ impl SnapshotRows {
             false => (as_slice(begin), end(&self.upper)),
             true => (end(&self.lower), as_slice(begin)),
         }
+    }
+}
+
+impl From<ExpiringRow> for Shown {
+    fn from(ExpiringRow { row, expires_at }: ExpiringRow) -> Self {
+        Self { row, life: expires_at.map_or(Life::Endless, Life::Until) }
     }
 }
 
@@ -317,7 +323,7 @@ impl Ahead {
         let mut show = |key: Bytes, value: Bytes, expires_at: Option<u64>| {
             if expires_at.is_none_or(|at| at > now) {
                 first_expiry = first_expiry.min(expires_at.unwrap_or(u64::MAX));
-                ready.push_back(Row { key, value });
+                ready.push_back(ExpiringRow { row: Row { key, value }, expires_at });
             }
         };
         for (key, image) in newer {
@@ -328,7 +334,7 @@ impl Ahead {
                 if order == Ordering::Greater {
                     break;
                 }
-                let SettledRow { row, expires_at } =
+                let ExpiringRow { row, expires_at } =
                     self.settled.pop_front().expect("the front that was looked at");
                 if order == Ordering::Less {
                     show(row.key, row.value, expires_at);
@@ -340,7 +346,7 @@ impl Ahead {
             self.reached = Some(key);
         }
         if !is_cut {
-            for SettledRow { row, expires_at } in self.settled.drain(..) {
+            for ExpiringRow { row, expires_at } in self.settled.drain(..) {
                 show(row.key, row.value, expires_at);
             }
             self.reached = self.settled_to.clone();

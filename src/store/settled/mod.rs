@@ -21,7 +21,7 @@ use crate::store::locks::lock;
 mod rename;
 mod scan;
 
-pub(crate) use scan::{ExpiryScan, SettledRow, SettledScan};
+pub(crate) use scan::{ExpiringRow, ExpiryScan, SettledScan};
 
 /// The tree of the mark, and the keys in it that are the log's.
 const MARK: &[u8] = b"__mark__";

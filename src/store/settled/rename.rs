@@ -6,7 +6,7 @@ use std::ops::Bound;
 use super::SettledRows;
 use crate::commit::{KeyspaceId, RowImage, Settled};
 use crate::engine::Result;
-use crate::store::settled::SettledRow;
+use crate::store::settled::ExpiringRow;
 
 /// Rows that are read at once.
 const AT_ONCE: usize = 64;
@@ -28,7 +28,7 @@ impl SettledRows {
     pub(super) fn copy(&self, from: KeyspaceId, name: &[u8], portion: usize) -> Result<()> {
         let (to, _) = self.open_keyspace(name)?;
         let mut waiting = 0;
-        self.for_each(from, |SettledRow { row, expires_at }| {
+        self.for_each(from, |ExpiringRow { row, expires_at }| {
             waiting += row.size();
             let image = RowImage { value: row.value, expires_at };
             self.write(to, &row.key, Some(&image))?;
@@ -44,7 +44,7 @@ impl SettledRows {
     fn for_each(
         &self,
         keyspace: KeyspaceId,
-        mut work: impl FnMut(SettledRow) -> Result<()>,
+        mut work: impl FnMut(ExpiringRow) -> Result<()>,
     ) -> Result<()> {
         let all = || Bound::Unbounded;
         let Some(mut scan) = self.scan(keyspace, all(), all(), false) else { return Ok(()) };

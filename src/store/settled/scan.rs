@@ -9,8 +9,9 @@ use crate::engine::{Bytes, Cursor, Result, Row};
 /// Entries of a sidecar that are read at once.
 const AT_ONCE: usize = 64;
 
-/// A row as the engine has it, with its expiry.
-pub(crate) struct SettledRow {
+/// A row with its expiry.
+#[derive(Clone)]
+pub(crate) struct ExpiringRow {
     pub(crate) row: Row,
     pub(crate) expires_at: Option<u64>,
 }
@@ -60,7 +61,7 @@ impl SettledScan {
         &mut self,
         down: bool,
         most: usize,
-        rows: &mut VecDeque<SettledRow>,
+        rows: &mut VecDeque<ExpiringRow>,
     ) -> Result<bool> {
         let mut read = VecDeque::new();
         let has_more = self.data.read_on(down, most, &mut read)?;
@@ -69,7 +70,7 @@ impl SettledScan {
                 Some(expiries) => expiries.of(&row.key, down)?,
                 None => None,
             };
-            rows.push_back(SettledRow { row, expires_at });
+            rows.push_back(ExpiringRow { row, expires_at });
         }
         Ok(has_more)
     }

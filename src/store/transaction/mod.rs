@@ -214,7 +214,7 @@ impl SledTransaction {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unsupported`] if `keyspace` is of another store.
+    /// [`Reason::InvalidArgument`] if `keyspace` is of another store.
     pub fn keyspace(&self, keyspace: &SledStore) -> Result<TransactionKeyspace> {
         keyspace.must_be_of(&self.main.store)?;
         let transaction = Arc::clone(&self.main.transaction);

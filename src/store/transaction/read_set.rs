@@ -5,12 +5,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::commit::{Basis, Committed, KeyRange, KeyspaceId};
-use crate::engine::{Bytes, Result, Row};
+use crate::engine::{Bytes, Result};
 use crate::store::keyspace::Keyspace;
 use crate::store::read::bounds::{
     as_slice, highest_lower, highest_upper, lowest_lower, lowest_upper,
 };
 use crate::store::read::iterator::Move;
+use crate::store::read::Shown;
 use crate::store::transaction::write_set::WriteSet;
 use crate::store::transaction::TransactionState;
 
@@ -77,13 +78,13 @@ impl Scan {
     pub(crate) fn note(
         &mut self,
         step: Move<'_>,
-        row: &mut Option<Row>,
-        go: impl FnOnce(&WriteSet, &mut Option<Row>) -> Result<()>,
+        row: &mut Option<Shown>,
+        go: impl FnOnce(&WriteSet, &mut Option<Shown>) -> Result<()>,
     ) -> Result<()> {
         let Scan { transaction, keyspace, limits, span } = self;
         transaction.part(keyspace, |part| {
             go(&part.written, row)?;
-            let reached = row.as_ref().map(|row| &row.key);
+            let reached = row.as_ref().map(|shown| &shown.row.key);
             let is_move_on = matches!(step, Move::Next | Move::Prev);
             let spans = &mut part.read.spans;
             match span.filter(|_| is_move_on).map(|span| &mut spans[span]) {

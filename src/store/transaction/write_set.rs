@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::commit::{Key, KeyRange};
 use crate::engine::{is_empty_range, Bytes};
+use crate::store::read::Life;
 use crate::store::write::Write;
 
 /// What a transaction has written in one keyspace.
@@ -14,6 +15,18 @@ pub(crate) struct WriteSet {
     pub(super) keys: BTreeMap<Key, Write<Bytes>>,
     /// Deleted ranges by where they begin: all before the writes of `keys`.
     pub(super) ranges: Vec<(Vec<u8>, Write<Bytes>)>,
+}
+
+/// A key, and what a transaction that has written it sees there.
+pub(crate) type OwnWrite = (Bytes, Option<(Bytes, Life)>);
+
+fn life_of(write: &Write<Bytes>) -> Life {
+    match write {
+        Write::Put(_, Some(ttl)) => Life::FromCommit(*ttl),
+        Write::Put(_, None) | Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => {
+            Life::Endless
+        }
+    }
 }
 
 /// What the transaction itself sees of its write.
@@ -54,12 +67,13 @@ impl WriteSet {
     }
 
     /// The first key in `range`, or, going down, the last, and what was written to it.
-    pub(crate) fn next(&self, range: KeyRange<'_>, down: bool) -> Option<(Bytes, Option<Bytes>)> {
+    pub(crate) fn next(&self, range: KeyRange<'_>, down: bool) -> Option<OwnWrite> {
         if is_empty_range(&range) {
             return None;
         }
         let mut rows = self.keys.range::<[u8], _>(range);
         let (key, write) = if down { rows.next_back()? } else { rows.next()? };
-        Some((Bytes::from(&key[..]), value_of(write).cloned()))
+        let own = value_of(write).map(|value| (value.clone(), life_of(write)));
+        Some((Bytes::from(&key[..]), own))
     }
 }

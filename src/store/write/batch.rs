@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxistore_core::StoreError;
-
 use crate::commit::{Durability, Key};
 use crate::engine::{Bytes, Result};
 use crate::store::keyspace::Keyspace;
 use crate::store::limits::MAX_KEY_LEN;
+use crate::store::read::snapshot::of_another_store;
 use crate::store::write::fold::folded;
 use crate::store::write::{KeyWrite, Write};
 use crate::store::SledStore;
@@ -184,7 +183,8 @@ impl SledStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unsupported`] if the batch names a keyspace of another store, or has more than
+    /// [`Reason::InvalidArgument`](crate::Reason::InvalidArgument) if the batch names a keyspace of
+    /// another store; [`StoreError::Unsupported`](crate::StoreError::Unsupported) if it has more than
     /// 4 GiB of keys and values. Whatever the error, no change was made, unless a sync of the disk has
     /// failed.
     pub fn apply(&self, batch: &SledBatch) -> Result<()> {
@@ -200,8 +200,7 @@ impl SledStore {
             if keyspace.store_id() != self.keyspace.store_id() {
                 // Rather than that it is another's, say that it is gone, if it is.
                 keyspace.lease(self.inner.path())?;
-                let text = "the batch names a keyspace of another store";
-                return Err(StoreError::Unsupported(text.into()));
+                return Err(of_another_store(self.inner.path()));
             }
             writes.push(KeyWrite { keyspace, key, write });
         }
