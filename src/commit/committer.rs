@@ -10,13 +10,13 @@ use oxistore_core::StoreError;
 
 use super::basis::{Basis, Committed};
 use super::checkpoint::Checkpoints;
+use super::log::file::size_of_all;
+use super::log::replay::{replay, Settlement, Target};
 use super::log::{Log, Tail};
-use super::log_file::size_of_all;
 use super::memtable::{Found, Memtable};
 use super::options::{Durability, Options};
 use super::pace::Pace;
 use super::record::{Change, CompleteRecord, KeyspaceId, Record, RowImage};
-use super::replay::{replay, Settlement, Target};
 use super::tables::Tables;
 use super::views::{Registered, Views};
 use super::Settled;

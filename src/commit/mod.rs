@@ -40,15 +40,14 @@
 mod basis;
 mod checkpoint;
 mod committer;
+mod entries;
 mod filter;
 mod key;
 mod log;
-mod log_file;
 mod memtable;
 mod options;
 mod pace;
 mod record;
-mod replay;
 mod retained;
 mod sync;
 mod tables;
@@ -65,10 +64,10 @@ use std::ops::Bound;
 pub(crate) use basis::{Basis, Committed};
 pub(crate) use committer::Committer;
 pub(crate) use key::Key;
+pub(crate) use log::replay::Settlement;
 pub use options::Durability;
 pub(crate) use options::Options;
 pub(crate) use record::{Change, KeyspaceId, Record, RowImage};
-pub(crate) use replay::Settlement;
 pub(crate) use view::View;
 
 use crate::engine::Result;

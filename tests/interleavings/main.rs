@@ -5,6 +5,9 @@
 
 // Not all of what is included is called here.
 #[allow(dead_code)]
+#[path = "../../src/commit/entries.rs"]
+mod entries;
+#[allow(dead_code)]
 #[path = "../../src/commit/filter.rs"]
 mod filter;
 #[path = "../../src/commit/key.rs"]

@@ -25,8 +25,9 @@ use std::path::Path;
 
 use oxistore_core::StoreError;
 
-use super::log_file::{boot, numbers, path_of, read_all, sync, FileHead, RECORDS};
-use super::record::{Change, Entries, Entry, FileId, Head, KeyspaceId, HEAD};
+use super::file::{boot, numbers, path_of, read_all, sync, FileHead, RECORDS};
+use crate::commit::entries::{Entries, Entry};
+use crate::commit::record::{Change, FileId, Head, KeyspaceId, HEAD};
 use crate::engine::{Failure, Result};
 
 /// What the store knows of its log from elsewhere.
@@ -41,7 +42,7 @@ pub(crate) struct Settlement {
 }
 
 /// What takes the commits.
-pub(super) trait Target {
+pub(in crate::commit) trait Target {
     /// The number of the keyspace `name` in this opening.
     fn keyspace(&mut self, name: &[u8]) -> Result<KeyspaceId>;
     /// A file begins.
@@ -52,18 +53,18 @@ pub(super) trait Target {
 
 /// Where the log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End {
+pub(in crate::commit) struct End {
     /// The highest number of a file that was ever seen.
-    pub(super) file: u64,
+    pub(in crate::commit) file: u64,
     /// The newest commit.
-    pub(super) sequence: u64,
+    pub(in crate::commit) sequence: u64,
     /// The last file, and where its last record ends. It has no seal yet.
-    pub(super) open: Option<(u64, u64)>,
+    pub(in crate::commit) open: Option<(u64, u64)>,
 }
 
 /// Replays what is not settled, and puts it on the disk. Files that are settled, or were made ready and never used, are
 /// removed; all others stay until a checkpoint has settled them.
-pub(super) fn replay(
+pub(in crate::commit) fn replay(
     directory: &Path,
     store: u64,
     settled: Settlement,

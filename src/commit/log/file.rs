@@ -14,11 +14,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::record::FileId;
+use crate::commit::record::FileId;
 use crate::engine::{preallocate, write_all_at};
 
 /// Where the first record of a file begins.
-pub(super) const RECORDS: u64 = 48;
+pub(in crate::commit) const RECORDS: u64 = 48;
 
 const MAGIC: &[u8; 8] = b"sledlog1";
 
@@ -27,26 +27,30 @@ const PREFIX: &str = "sledstore.log.";
 
 /// The head of a file that is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileHead {
-    pub(super) id: FileId,
+pub(in crate::commit) struct FileHead {
+    pub(in crate::commit) id: FileId,
     /// The number of the first commit in the file.
-    pub(super) first: u64,
+    pub(in crate::commit) first: u64,
     /// What [`boot`] was when the file came into use.
-    pub(super) boot: u64,
+    pub(in crate::commit) boot: u64,
 }
 
 /// A file of the log, open for writing.
 #[derive(Debug)]
-pub(super) struct LogFile {
-    pub(super) id: FileId,
-    pub(super) path: PathBuf,
-    pub(super) capacity: u64,
+pub(in crate::commit) struct LogFile {
+    pub(in crate::commit) id: FileId,
+    pub(in crate::commit) path: PathBuf,
+    pub(in crate::commit) capacity: u64,
     file: File,
 }
 
 impl LogFile {
     /// Makes the file, of `capacity` bytes of zeros, and makes its name durable.
-    pub(super) fn create(directory: &Path, id: FileId, capacity: u64) -> io::Result<Self> {
+    pub(in crate::commit) fn create(
+        directory: &Path,
+        id: FileId,
+        capacity: u64,
+    ) -> io::Result<Self> {
         let path = path_of(directory, id.number);
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         let made = preallocate(&file, 0, capacity)
@@ -61,7 +65,7 @@ impl LogFile {
     }
 
     /// A file of an earlier opening, of which only the first `length` bytes count.
-    pub(super) fn reopen(directory: &Path, id: FileId, length: u64) -> io::Result<Self> {
+    pub(in crate::commit) fn reopen(directory: &Path, id: FileId, length: u64) -> io::Result<Self> {
         let path = path_of(directory, id.number);
         let file = File::options().read(true).write(true).open(&path)?;
         let capacity = file.metadata()?.len();
@@ -72,28 +76,28 @@ impl LogFile {
     }
 
     /// Gives the file `to` bytes on the disk, where it has `from`.
-    pub(super) fn grow(&self, from: u64, to: u64) -> io::Result<()> {
+    pub(in crate::commit) fn grow(&self, from: u64, to: u64) -> io::Result<()> {
         preallocate(&self.file, from, to)
     }
 
     /// The file comes into use. Its head is on the disk before anything is that makes sense with the
     /// head only: the seal that names the file, its records, and the mark that the file before it is
     /// settled.
-    pub(super) fn begin(&self, first: u64, boot: u64) -> io::Result<()> {
+    pub(in crate::commit) fn begin(&self, first: u64, boot: u64) -> io::Result<()> {
         self.write(&FileHead { id: self.id, first, boot }.encode(), 0)?;
         self.sync()
     }
 
     /// Removes the file, of which nothing is needed. Where that fails too, the next opening finds it.
-    pub(super) fn give_up(&self) {
+    pub(in crate::commit) fn give_up(&self) {
         let _ = fs::remove_file(&self.path);
     }
 
-    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    pub(in crate::commit) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         write_all_at(&self.file, bytes, offset)
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(in crate::commit) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 }
@@ -112,7 +116,7 @@ impl FileHead {
     }
 
     /// `None` where the bytes are not the head of a log file.
-    pub(super) fn decode(bytes: &[u8; RECORDS as usize]) -> Option<Self> {
+    pub(in crate::commit) fn decode(bytes: &[u8; RECORDS as usize]) -> Option<Self> {
         if &bytes[..8] != MAGIC || crc32fast::hash(&bytes[..44]).to_le_bytes() != bytes[44..] {
             return None;
         }
@@ -124,12 +128,12 @@ impl FileHead {
     }
 }
 
-pub(super) fn path_of(directory: &Path, number: u64) -> PathBuf {
+pub(in crate::commit) fn path_of(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{PREFIX}{number}"))
 }
 
 /// The numbers of the log files in `directory`, in ascending order.
-pub(super) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
+pub(in crate::commit) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();
@@ -141,7 +145,7 @@ pub(super) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
 }
 
 /// The bytes that all log files in `directory` take.
-pub(super) fn size_of_all(directory: &Path) -> io::Result<u64> {
+pub(in crate::commit) fn size_of_all(directory: &Path) -> io::Result<u64> {
     let mut size = 0;
     for number in numbers(directory)? {
         match fs::metadata(path_of(directory, number)) {
@@ -155,7 +159,7 @@ pub(super) fn size_of_all(directory: &Path) -> io::Result<u64> {
 }
 
 /// All bytes of the file `number`.
-pub(super) fn read_all(directory: &Path, number: u64) -> io::Result<Vec<u8>> {
+pub(in crate::commit) fn read_all(directory: &Path, number: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path_of(directory, number))?;
     let mut bytes = vec![0; file.metadata()?.len() as usize];
     file.read_exact_at(&mut bytes, 0)?;
@@ -163,14 +167,14 @@ pub(super) fn read_all(directory: &Path, number: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Puts what is in the file `number` on the disk.
-pub(super) fn sync(directory: &Path, number: u64) -> io::Result<()> {
+pub(in crate::commit) fn sync(directory: &Path, number: u64) -> io::Result<()> {
     File::open(path_of(directory, number))?.sync_data()
 }
 
 /// A number for the time since the machine was started: as long as it stays the same, what was
 /// handed to the operating system is still there. 0 where the system does not tell; then no two
 /// moments count as of the same boot.
-pub(super) fn boot() -> u64 {
+pub(in crate::commit) fn boot() -> u64 {
     let id = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     if id.is_empty() {
         return 0;

@@ -8,14 +8,17 @@
 //! sync is not forgiven, because the kernel does not say what of the file it has given up: from then
 //! on nothing is appended or synced, until the store is opened again.
 
+pub(super) mod file;
+pub(super) mod replay;
+
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::log_file::{boot, LogFile, RECORDS};
 use super::record::{CompleteRecord, FileId, KeyspaceId, Record};
+use file::{boot, LogFile, RECORDS};
 
 /// Room that a file keeps for its seal.
 const SEAL_ROOM: u64 = 64;
