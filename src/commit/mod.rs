@@ -64,6 +64,7 @@ use std::ops::Bound;
 pub(crate) use basis::{Basis, Committed};
 pub(crate) use committer::Committer;
 pub(crate) use key::Key;
+pub(crate) use log::check::{check, CheckedLog};
 pub(crate) use log::replay::Settlement;
 pub use options::Durability;
 pub(crate) use options::Options;

@@ -269,6 +269,11 @@ impl Head {
         (*end == END && crc32fast::hash(body) == self.body_sum).then_some(Entries(rows))
     }
 
+    /// The same of a body that was found whole before.
+    pub(super) fn known_entries(body: &[u8]) -> Option<Entries<'_>> {
+        body.split_last().map(|(_, rows)| Entries(rows))
+    }
+
     /// Whether all of `body` was handed to the file, whatever became of it afterwards.
     pub(super) fn has_end(body: &[u8]) -> bool {
         body.last().is_some_and(|end| *end != 0)

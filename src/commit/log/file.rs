@@ -15,15 +15,15 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::commit::record::FileId;
-use crate::engine::{preallocate, write_all_at};
+use crate::engine::{preallocate, write_all_at, LOG_FILES};
 
 /// Where the first record of a file begins.
 pub(in crate::commit) const RECORDS: u64 = 48;
 
 const MAGIC: &[u8; 8] = b"sledlog1";
 
-/// Names of log files are this and a number.
-const PREFIX: &str = "sledstore.log.";
+/// The second names of log files that were damaged, kept when a store was salvaged.
+const ASIDE: &str = "sledstore.damaged.log.";
 
 /// The head of a file that is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl FileHead {
 }
 
 pub(in crate::commit) fn path_of(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{PREFIX}{number}"))
+    directory.join(format!("{LOG_FILES}{number}"))
 }
 
 /// The numbers of the log files in `directory`, in ascending order.
@@ -137,7 +137,7 @@ pub(in crate::commit) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let number = name.to_str().and_then(|name| name.strip_prefix(LOG_FILES));
         numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
     numbers.sort_unstable();
@@ -164,6 +164,18 @@ pub(in crate::commit) fn read_all(directory: &Path, number: u64) -> io::Result<V
     let mut bytes = vec![0; file.metadata()?.len() as usize];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+/// Gives the file `number` a second name, under which it stays when it is removed as a log file.
+pub(in crate::commit) fn keep_aside(directory: &Path, number: u64) -> io::Result<()> {
+    let (file, kept) = (path_of(directory, number), directory.join(format!("{ASIDE}{number}")));
+    match fs::hard_link(&file, &kept) {
+        // By a salvage that was cut short.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Not every file system has second names.
+        Err(_) => fs::copy(&file, &kept).and_then(|_| File::open(&kept)?.sync_all()),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Puts what is in the file `number` on the disk.

@@ -8,8 +8,11 @@
 //! sync is not forgiven, because the kernel does not say what of the file it has given up: from then
 //! on nothing is appended or synced, until the store is opened again.
 
+mod bytes;
+pub(super) mod check;
 pub(super) mod file;
 pub(super) mod replay;
+mod salvage;
 
 use std::collections::HashSet;
 use std::io;

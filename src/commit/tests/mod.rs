@@ -103,6 +103,12 @@ fn options(directory: &Path, memtable: usize) -> Options {
     }
 }
 
+/// Without threads.
+fn open(map: &Map, options: Options, settled: Settlement) -> Result<Arc<Committer<Map>>> {
+    let log = check(&options.directory, Some(options.store), settled, false)?;
+    Committer::open(map.clone(), options, log)
+}
+
 fn options_of(directory: &Path) -> Options {
     options(directory, 70_000)
 }
@@ -113,7 +119,7 @@ impl Fixture {
             map.keyspace(name)?;
         }
         let settlement = *map.settlement.lock().unwrap();
-        let committer = Committer::open(map.clone(), options, settlement)?;
+        let committer = open(map, options, settlement)?;
         committer.start(None).expect("threads");
         Ok(Self { map: map.clone(), committer })
     }

@@ -41,7 +41,7 @@ fn killed_log(directory: &Path, map: &Map) -> Vec<Model> {
     // No checkpoint thread, so that all files stay.
     let settlement = *map.settlement.lock().unwrap();
     [&b"one"[..], b"two"].iter().for_each(|name| drop(map.keyspace(name)));
-    let committer = Committer::open(map.clone(), options(directory, 70_000), settlement).unwrap();
+    let committer = open(map, options(directory, 70_000), settlement).unwrap();
     let (mut states, mut model) = (vec![Model::new()], Model::new());
     for number in 0..24u8 {
         let mut record = Record::new();
@@ -142,9 +142,7 @@ fn a_log_that_was_opened_and_killed_again_and_again_loses_nothing() {
     let states = killed_log(directory.path(), &map);
     // Nothing is settled: each opening adds a file to the log.
     for number in 0..4u8 {
-        let committer =
-            Committer::open(map.clone(), options_of(directory.path()), Settlement::default())
-                .unwrap();
+        let committer = open(&map, options_of(directory.path()), Settlement::default()).unwrap();
         let mut record = Record::new();
         record.push(Change::Put {
             keyspace: 1,
@@ -223,8 +221,7 @@ fn after_a_power_cut_the_log_ends_at_the_first_gap_that_was_not_synced() {
     let directory = tempfile::tempdir().unwrap();
     let map = Map::default();
     [&b"one"[..], b"two"].iter().for_each(|name| drop(map.keyspace(name)));
-    let committer =
-        Committer::open(map.clone(), options_of(directory.path()), Settlement::default()).unwrap();
+    let committer = open(&map, options_of(directory.path()), Settlement::default()).unwrap();
     let mut ends = Vec::new();
     for number in 0..6u8 {
         let mut record = Record::new();

@@ -33,8 +33,7 @@ fn threads_that_wait_for_the_disk_share_syncs_and_all_come_back() {
 fn a_sync_covers_the_files_before_the_last_one_until_it_has_synced_them() {
     let directory = tempfile::tempdir().unwrap();
     let committer =
-        Committer::open(Map::default(), options_of(directory.path()), Settlement::default())
-            .unwrap();
+        open(&Map::default(), options_of(directory.path()), Settlement::default()).unwrap();
     let files = || {
         let files = committer.writer().tail.files();
         files.iter().map(|file| file.id.number).collect::<Vec<_>>()
@@ -49,8 +48,7 @@ fn a_sync_covers_the_files_before_the_last_one_until_it_has_synced_them() {
     assert_eq!(files(), [3]);
     // A file of an earlier opening that was not settled counts as well.
     let settlement = Settlement::default();
-    let committer =
-        Committer::open(Map::default(), options_of(directory.path()), settlement).unwrap();
+    let committer = open(&Map::default(), options_of(directory.path()), settlement).unwrap();
     let files: Vec<_> = committer.writer().tail.files().iter().map(|file| file.id.number).collect();
     assert_eq!(files, [3, 4]);
 }
