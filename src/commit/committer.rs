@@ -76,8 +76,8 @@ impl<S: Settled> Committer<S> {
         let number = end.file + 1;
         let io = |source: io::Error| Failure::from_io("open", &directory, &source);
         let mut tail = log.begin(number, end.sequence + 1).map_err(io)?;
-        if let Some((file, offset)) = end.open {
-            log.seal(&mut tail, file, offset, end.sequence + 1).map_err(io)?;
+        if let Some(earlier) = end.open {
+            log.seal(&mut tail, earlier, end.sequence + 1).map_err(io)?;
         }
         if settlement.is_closed {
             // A log that is gone as a whole is missed from now on. The files are there by now, so a crash

@@ -16,6 +16,7 @@ mod lost_wakeups;
 mod paths;
 mod poison;
 mod pressure;
+mod refused;
 mod sandbox;
 mod slow;
 mod sweep;

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{path_of, read_all, FileHead, RECORDS};
+use super::file::{path_of, read_all, FileHead, FIRST_CAPACITY, RECORDS};
+use super::replay::OpenEnd;
 use crate::commit::entries::{Entries, Entry};
 use crate::commit::record::{FileId, Head, KeyspaceId, HEAD};
 use crate::engine::{Failure, Finding, Result};
@@ -70,7 +71,7 @@ impl LogBytes {
     }
 
     pub(super) fn of(id: FileId, path: PathBuf, bytes: Vec<u8>) -> Self {
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let used = used(&bytes);
         Self { id, path, bytes, used }
     }
 
@@ -78,6 +79,18 @@ impl LogBytes {
     /// being made may be short.
     pub(super) fn is_unused(&self) -> bool {
         self.used == 0
+    }
+
+    /// What is wrong where the file has lost its end.
+    pub(super) fn cut(&self) -> Option<Finding> {
+        let length = self.bytes.len();
+        ((length as u64) < FIRST_CAPACITY).then(|| self.finding(length, "the file is cut off"))
+    }
+
+    /// Where the file ends, if its last record ends at `offset`.
+    pub(super) fn open_end(&self, offset: usize) -> OpenEnd {
+        let (offset, used) = (offset as u64, self.used.max(offset) as u64);
+        OpenEnd { number: self.id.number, offset, used }
     }
 
     pub(super) fn head(&self) -> std::result::Result<FileHead, BadHead> {
@@ -163,6 +176,17 @@ impl LogBytes {
             Some(Place::Damaged { offset: here, sequence: head.map(|head| head.sequence) })
         })
     }
+}
+
+/// Behind the last byte that is not zero.
+fn used(bytes: &[u8]) -> usize {
+    // Most of a file is zeros, of which whole pages are compared at once.
+    let zeros = [0; 4096];
+    let mut end = bytes.len();
+    while bytes[..end].ends_with(&zeros) {
+        end -= zeros.len();
+    }
+    bytes[..end].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 /// What the record of these rows has. `names` are the keyspaces that have a name in the file so far.

@@ -16,7 +16,7 @@
 //! Which of them it was is told by the boot in the head of the file: a power cut ends a boot. All
 //! else is damage, and told with the file and the place: a record that is not whole in front of whole
 //! ones of the same boot, or in front of one that says that it was synced; a file that is missing,
-//! of another store, or has no seal though there is a next one; no log at all, though the store was
+//! of another store, is cut off, or has no seal though there is a next one; no log at all, though the store was
 //! open.
 
 use std::collections::HashSet;
@@ -133,8 +133,10 @@ impl<'a> Unchecked<'a> {
 
     fn find_end(&self) -> std::result::Result<Found, Finding> {
         self.gone().map_or(Ok(()), Err)?;
-        let head =
-            |file: &LogBytes| file.head().map_err(|bad: BadHead| file.finding(0, bad.what()));
+        let head = |file: &LogBytes| match file.cut() {
+            Some(finding) => Err(finding),
+            None => file.head().map_err(|bad: BadHead| file.finding(0, bad.what())),
+        };
         let heads = self.files.iter().map(head).collect::<std::result::Result<Vec<_>, _>>()?;
         let mut found =
             Found { ends: Vec::new(), sequence: self.settled.sequence, is_sealed: true };
@@ -214,10 +216,9 @@ impl<'a> Unchecked<'a> {
 
     fn whole(self, found: Found) -> CheckedLog {
         let Self { settled, files, mut useless, newest, .. } = self;
-        let last = found.ends.last().zip(files.get(found.ends.len().wrapping_sub(1)));
-        let open = last.map(|(end, file)| (file.id.number, *end as u64));
-        let end =
-            End { file: newest, sequence: found.sequence, open: open.filter(|_| !found.is_sealed) };
+        let last = found.ends.iter().zip(&files).last().filter(|_| !found.is_sealed);
+        let open = last.map(|(end, file)| file.open_end(*end));
+        let end = End { file: newest, sequence: found.sequence, open };
         // What comes behind an end that a power cut explains was never synced.
         useless.extend(files.iter().skip(found.ends.len()).map(|file| file.id.number));
         let files = files.into_iter().zip(found.ends);

@@ -20,6 +20,10 @@ use crate::engine::{preallocate, write_all_at, LOG_FILES};
 /// Where the first record of a file begins.
 pub(in crate::commit) const RECORDS: u64 = 48;
 
+/// What a file is made with. It grows as it is written, so that a small store takes little space. It
+/// has these bytes durably before it comes into use, and never gets shorter.
+pub(in crate::commit) const FIRST_CAPACITY: u64 = 1 << 20;
+
 const MAGIC: &[u8; 8] = b"sledlog1";
 
 /// The second names of log files that were damaged, kept when a store was salvaged.
@@ -64,14 +68,11 @@ impl LogFile {
         Ok(Self { id, path, capacity, file })
     }
 
-    /// A file of an earlier opening, of which only the first `length` bytes count.
-    pub(in crate::commit) fn reopen(directory: &Path, id: FileId, length: u64) -> io::Result<Self> {
+    /// A file of an earlier opening.
+    pub(in crate::commit) fn reopen(directory: &Path, id: FileId) -> io::Result<Self> {
         let path = path_of(directory, id.number);
         let file = File::options().read(true).write(true).open(&path)?;
         let capacity = file.metadata()?.len();
-        // What lies behind them was never acknowledged, and would be taken for damage later.
-        file.set_len(length)?;
-        file.set_len(capacity)?;
         Ok(Self { id, path, capacity, file })
     }
 

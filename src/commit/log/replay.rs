@@ -46,8 +46,18 @@ pub(in crate::commit) struct End {
     pub(in crate::commit) file: u64,
     /// The newest commit.
     pub(in crate::commit) sequence: u64,
-    /// The last file, and where its last record ends, where it has no seal yet.
-    pub(in crate::commit) open: Option<(u64, u64)>,
+    /// The last file, where it has no seal yet.
+    pub(in crate::commit) open: Option<OpenEnd>,
+}
+
+/// Where the last file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commit) struct OpenEnd {
+    pub(in crate::commit) number: u64,
+    /// Where its last record ends.
+    pub(in crate::commit) offset: u64,
+    /// Behind its last byte that is not zero.
+    pub(in crate::commit) used: u64,
 }
 
 /// Replays what is not settled, and puts it on the disk. Files of no use are removed; all others stay

@@ -37,6 +37,7 @@ impl Walk {
         file: &LogBytes,
         limit: Option<u64>,
     ) -> (Vec<Range<usize>>, Option<u64>) {
+        file.cut().into_iter().for_each(|finding| self.find(finding));
         match file.head() {
             Ok(head) => {
                 if head.first > self.last.max(self.highest) + 1 {

@@ -1,5 +1,7 @@
 //! What a kill and a power cut leave is replayed; damage is told.
 
+use std::os::unix::fs::FileExt;
+
 use super::*;
 
 #[test]
@@ -83,8 +85,9 @@ fn files(directory: &Path) -> Vec<(u64, Vec<u8>)> {
 
 fn write_files(directory: &Path, files: &[(u64, Vec<u8>)]) {
     for (number, bytes) in files {
-        let padded = [&bytes[..], &[0; 5000]].concat();
-        fs::write(log::file::path_of(directory, *number), padded).unwrap();
+        let file = fs::File::create(log::file::path_of(directory, *number)).unwrap();
+        file.set_len(log::file::FIRST_CAPACITY).unwrap();
+        file.write_all_at(bytes, 0).unwrap();
     }
 }
 
