@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "status",
     "error",
     "value",
@@ -16,6 +16,7 @@ const PARTS: [&str; 15] = [
     "options",
     "store",
     "maintenance",
+    "verify",
     "point",
     "expiry",
     "batch",

@@ -52,6 +52,7 @@ mod retained;
 mod sync;
 mod tables;
 mod threads;
+mod verify;
 mod view;
 mod view_memory;
 mod views;

@@ -195,8 +195,14 @@ impl SledStoreBuilder {
         self
     }
 
-    /// Open a store that has lost some of its last writes, which [`SledStoreBuilder::build`] refuses
-    /// otherwise. What is there is then taken for all there is.
+    /// Open a store that is damaged or has lost some of its last writes, which
+    /// [`SledStoreBuilder::build`] refuses otherwise. Every commit that is whole in the log is brought
+    /// over, and what is there is then taken for all there is; [`SledStore::salvage_report`] tells what
+    /// is lost. Damaged log files stay beside the store, as `sledstore.damaged.log.N`. A store that is
+    /// whole is opened as always.
+    ///
+    /// A commit that is lost can have later ones behind it that are not, so what comes of this need not
+    /// be what the store once was.
     #[must_use]
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.options.salvage = salvage;
@@ -289,13 +295,13 @@ impl SledStoreBuilder {
         let core = Committer::open(settled, options, log)?;
         let sync_every = self.flush_every_ms.map(|every| Duration::from_millis(every.max(1)));
         core.start(sync_every).map_err(io)?;
-        if *core.salvage_report() != SalvageReport::default() {
-            // The damaged files go, or the next opening would be refused for them.
-            core.settle_all()?;
-        }
         let clock = MonotonicClock::new(self.clock);
         let path = name.map_or(directory, Path::to_path_buf);
         let inner = Arc::new(StoreInner::new(core, path, clock, self.durability, is_temporary));
+        if inner.salvage_report()? != SalvageReport::default() {
+            // The damaged files go, or the next opening would be refused for them.
+            inner.checkpoint()?;
+        }
         let keyspace = inner.keyspace(DEFAULT)?;
         Ok(SledStore { inner, keyspace })
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use oxistore_core::StoreError;
 
 use crate::commit::{Committer, Durability, KeyspaceId, Settled};
-use crate::engine::{Failure, RawTree, Reason, Result};
+use crate::engine::{Failure, Finding, RawTree, Reason, Result, SalvageReport};
 use crate::store::clock::MonotonicClock;
 use crate::store::keyspace::{is_new, Keyspace, State, DEFAULT};
 use crate::store::limits::check_name;
@@ -234,6 +234,16 @@ impl StoreInner {
     /// Everything that was committed is in the engine's file when this returns.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         self.with_core(|core| core.settle_all())
+    }
+
+    /// Every damaged place of what the store has on the disk.
+    pub(crate) fn verify(&self) -> Result<Vec<Finding>> {
+        self.with_core(|core| core.verify_log())
+    }
+
+    /// What was damaged and lost, where the store was opened to be salvaged.
+    pub(crate) fn salvage_report(&self) -> Result<SalvageReport> {
+        self.with_core(|core| Ok(core.salvage_report().clone()))
     }
 
     pub(crate) fn size_on_disk(&self) -> Result<u64> {

@@ -17,6 +17,7 @@ mod paths;
 mod poison;
 mod pressure;
 mod refused;
+mod salvage;
 mod sandbox;
 mod slow;
 mod sweep;

@@ -35,7 +35,7 @@ fn log_file(path: &Path, number: u64) -> PathBuf {
 }
 
 /// The log files that are in use, in the order of their numbers.
-fn log_files(path: &Path) -> Vec<PathBuf> {
+pub fn log_files(path: &Path) -> Vec<PathBuf> {
     let in_use = |number: &u64| {
         fs::read(log_file(path, *number)).is_ok_and(|bytes| bytes.iter().any(|byte| *byte != 0))
     };
@@ -69,7 +69,7 @@ fn child_leaves_three_log_files() {
 }
 
 /// The directory of a store that was killed so, and how many steps it had made.
-fn killed(directory: &Path) -> (PathBuf, u64) {
+pub fn killed(directory: &Path) -> (PathBuf, u64) {
     let fault = Fault::hang(Kind::Pwrite).of(Files::Engine);
     let part = "refused::child_leaves_three_log_files";
     let complaints = directory.join("complaints");
@@ -108,7 +108,7 @@ fn is_refused(path: &Path, named: &str, how: &str) {
 }
 
 /// A byte in each kind of place: of the head, and of the first, a middle and the last record.
-fn places(bytes: &[u8]) -> Vec<usize> {
+pub fn places(bytes: &[u8]) -> Vec<usize> {
     let length = |at: usize| {
         bytes.get(at..at + 4).map_or(0, |it| u32::from_le_bytes(it.try_into().unwrap()))
     };

@@ -1,7 +1,7 @@
 //! One log file as its bytes are, and the records that are whole in it.
 
 use std::collections::HashSet;
-use std::io;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::file::{path_of, read_all, FileHead, FIRST_CAPACITY, RECORDS};
@@ -16,6 +16,8 @@ pub(super) struct LogBytes {
     pub(super) id: FileId,
     path: PathBuf,
     bytes: Vec<u8>,
+    /// How long the file is.
+    length: usize,
     /// Behind the last byte that is not zero.
     used: usize,
 }
@@ -65,14 +67,21 @@ pub(super) enum Place<'a> {
 impl LogBytes {
     pub(super) fn read(directory: &Path, id: FileId) -> Result<Self> {
         let path = path_of(directory, id.number);
-        let bytes = read_all(directory, id.number)
-            .map_err(|source: io::Error| Failure::from_io("read", &path, &source))?;
+        let bytes = File::open(&path).and_then(|file| read_all(&file));
+        let bytes = bytes.map_err(|source| Failure::from_io("read", &path, &source))?;
         Ok(Self::of(id, path, bytes))
     }
 
     pub(super) fn of(id: FileId, path: PathBuf, bytes: Vec<u8>) -> Self {
-        let used = used(&bytes);
-        Self { id, path, bytes, used }
+        let (length, used) = (bytes.len(), used(&bytes));
+        Self { id, path, bytes, length, used }
+    }
+
+    /// The same where the last record is known to end at `end`: zeros before it are no end, and behind
+    /// it a writer may be at work.
+    pub(super) fn up_to(mut self, end: usize) -> Self {
+        self.bytes.resize(end, 0);
+        Self { used: end, ..self }
     }
 
     /// Whether it was made ready and never used: then it holds nothing but zeros, and one that was
@@ -83,8 +92,8 @@ impl LogBytes {
 
     /// What is wrong where the file has lost its end.
     pub(super) fn cut(&self) -> Option<Finding> {
-        let length = self.bytes.len();
-        ((length as u64) < FIRST_CAPACITY).then(|| self.finding(length, "the file is cut off"))
+        let is_cut = (self.length as u64) < FIRST_CAPACITY;
+        is_cut.then(|| self.finding(self.length, "the file is cut off"))
     }
 
     /// Where the file ends, if its last record ends at `offset`.

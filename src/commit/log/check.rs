@@ -21,6 +21,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::iter::once;
 use std::ops::Range;
 use std::path::Path;
 
@@ -216,14 +217,14 @@ impl<'a> Unchecked<'a> {
 
     fn whole(self, found: Found) -> CheckedLog {
         let Self { settled, files, mut useless, newest, .. } = self;
-        let last = found.ends.iter().zip(&files).last().filter(|_| !found.is_sealed);
+        let last = found.ends.iter().zip(&files).next_back().filter(|_| !found.is_sealed);
         let open = last.map(|(end, file)| file.open_end(*end));
         let end = End { file: newest, sequence: found.sequence, open };
         // What comes behind an end that a power cut explains was never synced.
         useless.extend(files.iter().skip(found.ends.len()).map(|file| file.id.number));
         let files = files.into_iter().zip(found.ends);
-        #[rustfmt::skip] // One range, and not a list of the numbers in it.
-        let checked = |(bytes, end)| CheckedFile { bytes, records: vec![RECORDS as usize..end] };
+        let checked =
+            |(bytes, end)| CheckedFile { bytes, records: once(RECORDS as usize..end).collect() };
         CheckedLog {
             settled,
             files: files.map(checked).collect(),

@@ -159,9 +159,8 @@ pub(in crate::commit) fn size_of_all(directory: &Path) -> io::Result<u64> {
     Ok(size)
 }
 
-/// All bytes of the file `number`.
-pub(in crate::commit) fn read_all(directory: &Path, number: u64) -> io::Result<Vec<u8>> {
-    let file = File::open(path_of(directory, number))?;
+/// All bytes of `file`.
+pub(in crate::commit) fn read_all(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; file.metadata()?.len() as usize];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)

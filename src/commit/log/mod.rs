@@ -14,6 +14,8 @@ pub(super) mod file;
 pub(super) mod replay;
 mod salvage;
 
+pub(super) use salvage::verify_files;
+
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
@@ -320,6 +322,11 @@ impl Tail {
 
     pub(super) fn number(&self) -> u64 {
         self.file.id.number
+    }
+
+    /// Where the last record ends.
+    pub(super) fn end(&self) -> u64 {
+        self.offset
     }
 
     /// Takes what was made ready, for its removal.

@@ -7,13 +7,19 @@
 //! and else by looking for a record at each byte.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::path::Path;
 
 use super::bytes::{content, BadHead, Content, LogBytes, Place};
 use super::check::{begins_late, CheckedFile, CheckedLog, Unchecked};
+use super::file::{path_of, read_all, RECORDS};
 use super::replay::End;
-use crate::commit::record::{Head, HEAD};
+use crate::commit::record::{FileId, Head, HEAD};
 use crate::engine::{Finding, SalvageReport};
+
+const DAMAGED: &str = "a record is damaged";
 
 /// Goes over the files of a log in their order, and never stops.
 pub(super) struct Walk {
@@ -40,7 +46,8 @@ impl Walk {
         file.cut().into_iter().for_each(|finding| self.find(finding));
         match file.head() {
             Ok(head) => {
-                if head.first > self.last.max(self.highest) + 1 {
+                // A gap that nothing before it explains.
+                if head.first > self.highest + 1 && self.report.findings.is_empty() {
                     self.find(file.finding(0, begins_late(head.first, self.highest)));
                 }
                 self.highest = self.highest.max(head.first - 1);
@@ -60,7 +67,7 @@ impl Walk {
                     (offset, head, content(entries, &mut names))
                 }
                 Place::Damaged { offset, sequence } => {
-                    self.damaged(file.finding(offset, "a record is damaged"), sequence);
+                    self.damaged(file.finding(offset, DAMAGED), sequence);
                     continue;
                 }
             };
@@ -123,6 +130,33 @@ fn add(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
     }
 }
 
+/// Everything that is damaged in these files of a log that goes on from the commit `settled`. The file
+/// `last.0` is still written to, and its last record ends at `last.1`. They are read one after the other,
+/// and not changed.
+pub(in crate::commit) fn verify_files(
+    directory: &Path,
+    store: u64,
+    settled: u64,
+    files: &[(u64, File)],
+    last: (u64, u64),
+) -> io::Result<Vec<Finding>> {
+    let mut walk = Walk::new(settled);
+    for (number, file) in files {
+        let id = FileId { store, number: *number };
+        let mut bytes = LogBytes::of(id, path_of(directory, *number), read_all(file)?);
+        let is_open = *number == last.0;
+        if is_open {
+            bytes = bytes.up_to(last.1 as usize);
+        }
+        let (whole, next) = walk.file(&bytes, None);
+        if !is_open && next.is_none() {
+            let end = whole.last().map_or(RECORDS as usize, |range| range.end);
+            walk.find(bytes.finding(end, "the file has no seal"));
+        }
+    }
+    Ok(walk.report.findings)
+}
+
 /// What is whole of a log that is damaged.
 pub(super) fn salvage(log: Unchecked<'_>) -> CheckedLog {
     let mut walk = Walk::new(log.settled.sequence);
@@ -142,9 +176,11 @@ pub(super) fn salvage(log: Unchecked<'_>) -> CheckedLog {
             damaged.push(file.id.number);
         }
     }
+    let sequence = walk.last;
     walk.lose_up_to(walk.highest);
-    // No seal is written behind what is damaged: all of it is settled before the store is open.
-    let end = End { file: log.newest, sequence: walk.highest, open: None };
+    // No seal is written behind what is damaged: all of it is settled before the store is open. The next
+    // commit follows the last one that is whole, as the checkpoint notes it.
+    let end = End { file: log.newest, sequence, open: None };
     let files = log.files.into_iter().zip(records);
     CheckedLog {
         settled: log.settled,

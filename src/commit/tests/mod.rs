@@ -13,6 +13,7 @@ use super::*;
 use crate::engine::{Bytes, Failure, Reason};
 
 mod conflicts;
+mod damage;
 mod replay;
 mod room;
 mod syncs;

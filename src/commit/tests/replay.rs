@@ -39,7 +39,7 @@ fn a_dropped_keyspace_is_gone_also_after_a_kill() {
 }
 
 /// Some commits over three files, killed; answers with the model after each commit.
-fn killed_log(directory: &Path, map: &Map) -> Vec<Model> {
+pub(super) fn killed_log(directory: &Path, map: &Map) -> Vec<Model> {
     // No checkpoint thread, so that all files stay.
     let settlement = *map.settlement.lock().unwrap();
     [&b"one"[..], b"two"].iter().for_each(|name| drop(map.keyspace(name)));
@@ -62,7 +62,7 @@ fn killed_log(directory: &Path, map: &Map) -> Vec<Model> {
     states
 }
 
-fn content(fixture: &Fixture) -> Model {
+pub(super) fn content(fixture: &Fixture) -> Model {
     let view = fixture.committer.view();
     let rows = (0..2).flat_map(|keyspace| {
         scan(fixture, &view, keyspace, false)
@@ -73,17 +73,21 @@ fn content(fixture: &Fixture) -> Model {
 }
 
 /// The files of a log, with the bytes that are in use.
-fn files(directory: &Path) -> Vec<(u64, Vec<u8>)> {
+pub(super) fn files(directory: &Path) -> Vec<(u64, Vec<u8>)> {
     let numbers = log::file::numbers(directory).unwrap();
     let used = |mut bytes: Vec<u8>| {
         let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         bytes.truncate(end);
         bytes
     };
-    numbers.into_iter().map(|it| (it, used(log::file::read_all(directory, it).unwrap()))).collect()
+    numbers.into_iter().map(|it| (it, used(read(directory, it)))).collect()
 }
 
-fn write_files(directory: &Path, files: &[(u64, Vec<u8>)]) {
+fn read(directory: &Path, number: u64) -> Vec<u8> {
+    fs::read(log::file::path_of(directory, number)).unwrap()
+}
+
+pub(super) fn write_files(directory: &Path, files: &[(u64, Vec<u8>)]) {
     for (number, bytes) in files {
         let file = fs::File::create(log::file::path_of(directory, *number)).unwrap();
         file.set_len(log::file::FIRST_CAPACITY).unwrap();
@@ -247,7 +251,7 @@ fn after_a_power_cut_the_log_ends_at_the_first_gap_that_was_not_synced() {
 }
 
 /// Makes the head of a file say that it is of an earlier boot.
-fn other_boot(bytes: &mut [u8]) {
+pub(super) fn other_boot(bytes: &mut [u8]) {
     bytes[32..40].copy_from_slice(&12345u64.to_le_bytes());
     let sum = crc32fast::hash(&bytes[..44]);
     bytes[44..48].copy_from_slice(&sum.to_le_bytes());
