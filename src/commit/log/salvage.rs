@@ -67,7 +67,7 @@ impl Walk {
                     (offset, head, content(entries, &mut names))
                 }
                 Place::Damaged { offset, sequence } => {
-                    self.damaged(file.finding(offset, DAMAGED), sequence);
+                    self.damaged(file.finding(offset, DAMAGED), sequence, limit);
                     continue;
                 }
             };
@@ -75,11 +75,13 @@ impl Walk {
             {
                 Ok(content) => {
                     add(&mut whole, offset..offset + HEAD + head.body as usize);
+                    // What lies behind a seal is none of the log.
                     if let Content::Seal(number) = content {
                         next = Some(number);
+                        break;
                     }
                 }
-                Err(what) => self.damaged(file.finding(offset, what), Some(head.sequence)),
+                Err(what) => self.damaged(file.finding(offset, what), Some(head.sequence), limit),
             }
         }
         (whole, next)
@@ -105,9 +107,11 @@ impl Walk {
         Ok(content)
     }
 
-    fn damaged(&mut self, finding: Finding, sequence: Option<u64>) {
-        let place = self.highest.max(sequence.unwrap_or(0));
-        self.highest = place;
+    /// `sequence` is the number of the commit that is damaged, where that is known. From `limit` on the
+    /// number is that of another commit.
+    fn damaged(&mut self, finding: Finding, sequence: Option<u64>, limit: Option<u64>) {
+        let known = sequence.filter(|sequence| limit.is_none_or(|limit| *sequence < limit));
+        self.highest = self.highest.max(known.unwrap_or(0));
         self.find(finding);
     }
 

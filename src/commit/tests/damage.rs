@@ -255,3 +255,40 @@ fn a_salvage_of_a_log_that_a_power_cut_has_ended_brings_nothing_back_behind_its_
     let (found, report) = salvaged(&cut);
     assert_eq!((found, report), (without(&[12..=24]), SalvageReport::default()));
 }
+
+/// After a power cut the log goes on in another file, with the numbers of commits that were behind its
+/// end. These can still lie in the earlier file, behind its seal.
+#[test]
+fn a_salvage_brings_no_commit_back_whose_number_another_one_has_got() {
+    let directory = tempfile::tempdir().unwrap();
+    killed_log(directory.path(), &Map::default());
+    let mut cut = files(directory.path());
+    cut.iter_mut().for_each(|(_, bytes)| other_boot(bytes));
+    let before = cut[1].1.clone();
+    let lost = records(&before)[3];
+    cut[1].1[lost..records(&before)[4]].fill(0);
+    let again = tempfile::tempdir().unwrap();
+    write_files(again.path(), &cut);
+    let committer = open(&Map::default(), options_of(again.path()), Settlement::default()).unwrap();
+    let mut record = Record::new();
+    record.push(Change::Put { keyspace: 0, key: &[200], value: b"new", expires_at: None });
+    committer.commit(record, Durability::Buffered, |_| Ok(())).unwrap();
+    drop(committer);
+    let mut left = files(again.path());
+    // What was behind the end is there again, and a commit before it is damaged.
+    let end = left[1].1.len();
+    left[1].1.extend_from_slice(&before[end..]);
+    let third = records(&left[0].1)[3];
+    left[0].1[third + 5] ^= 1;
+    let mut expected = without(&[3..=3, 11..=24]);
+    expected.insert((0, vec![200]), b"new".to_vec());
+    for damage in [None, Some(record::HEAD + 3)] {
+        let mut left = left.clone();
+        if let Some(at) = damage {
+            left[1].1[lost + at] ^= 1;
+        }
+        let (found, report) = salvaged(&left);
+        assert_eq!(found, expected, "{damage:?}");
+        assert_eq!(report.lost_commits, [3..=3], "{damage:?}");
+    }
+}
