@@ -238,12 +238,25 @@ impl StoreInner {
 
     /// Every damaged place of what the store has on the disk.
     pub(crate) fn verify(&self) -> Result<Vec<Finding>> {
-        self.with_core(|core| core.verify_log())
+        self.with_core(|core| Ok(self.named(core, core.verify_log()?)))
     }
 
     /// What was damaged and lost, where the store was opened to be salvaged.
     pub(crate) fn salvage_report(&self) -> Result<SalvageReport> {
-        self.with_core(|core| Ok(core.salvage_report().clone()))
+        self.with_core(|core| {
+            let report = core.salvage_report().clone();
+            Ok(SalvageReport { findings: self.named(core, report.findings), ..report })
+        })
+    }
+
+    /// The same with the files in the store's directory, where a private copy is open.
+    fn named(&self, core: &Core, mut findings: Vec<Finding>) -> Vec<Finding> {
+        for finding in &mut findings {
+            if let Ok(name) = finding.file.strip_prefix(core.settled().engine().path()) {
+                finding.file = self.path.join(name);
+            }
+        }
+        findings
     }
 
     pub(crate) fn size_on_disk(&self) -> Result<u64> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sledstore::{SledStore, SledStoreBuilder, StoreError};
+use sledstore::{SledBatch, SledStore, SledStoreBuilder, StoreError};
 
 use crate::common::{child, rows, scratch};
 use crate::inject::{self, Fault, Files, Kind};
@@ -15,9 +15,9 @@ const RECORDS: usize = 48;
 const HEAD: usize = 28;
 
 /// Everything in the directory, by name. Directories have no bytes.
-type Image = BTreeMap<PathBuf, Option<Vec<u8>>>;
+pub type Image = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-fn image(directory: &Path) -> Image {
+pub fn image(directory: &Path) -> Image {
     let mut image = Image::new();
     for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap()) {
         if entry.file_type().unwrap().is_dir() {
@@ -48,9 +48,9 @@ pub fn log_files(path: &Path) -> Vec<PathBuf> {
 fn child_leaves_three_log_files() {
     let Some(directory) = child::directory() else { return };
     let path = directory.join("db");
-    let builder = SledStoreBuilder::new().flush_every_ms(None).memtable_size(64 << 10);
+    let builder = SledStoreBuilder::new().flush_never().memtable_size(64 << 10);
     let store = builder.build(&path).unwrap();
-    let mirror = store.keyspace("mirror").unwrap();
+    let [mirror, filler] = ["mirror", "filler"].map(|name| store.keyspace(name).unwrap());
     make(&store, &mirror, 0);
     let first = log_files(&path).remove(0);
     let bytes = fs::read(&first).unwrap();
@@ -58,7 +58,13 @@ fn child_leaves_three_log_files() {
     inject::begin();
     let mut steps = 1;
     while log_files(&path).len() < 3 {
-        make(&store, &mirror, steps);
+        // What is overwritten fills files, and no memory, for which the writers would have to wait.
+        let (key, value) = (steps.to_be_bytes(), [steps as u8; 100]);
+        let mut batch = SledBatch::new();
+        batch.put(&key, &value).unwrap();
+        batch.put_in(&mirror, &key, &value).unwrap();
+        batch.put_in(&filler, b"key", &[7; 40_000]).unwrap();
+        store.apply(&batch).unwrap();
         steps += 1;
     }
     // So that the last one has some records, too.
@@ -196,7 +202,7 @@ fn a_log_that_is_gone_as_a_whole_is_missed_from_the_opening_on_and_not_after_a_c
     let path = directory.path().join("db");
     // A new store, and one that was closed.
     for round in 0..3u8 {
-        let store = SledStoreBuilder::new().flush_every_ms(None).build(&path).unwrap();
+        let store = SledStoreBuilder::new().flush_never().build(&path).unwrap();
         let killed = directory.path().join(format!("killed-{round}"));
         copy(&path, &killed);
         let untouched = directory.path().join(format!("untouched-{round}"));

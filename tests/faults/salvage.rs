@@ -8,7 +8,7 @@ use sledstore::{SledStore, SledStoreBuilder};
 
 use crate::common::{rows, scratch};
 use crate::log_files::{copy, made};
-use crate::refused::{killed, log_files, places};
+use crate::refused::{image, killed, log_files, places};
 
 fn salvage(path: &Path) -> SledStore {
     SledStoreBuilder::new().salvage(true).build(path).expect("it is salvaged")
@@ -96,4 +96,22 @@ fn a_whole_store_is_opened_as_always() {
         .file_name()
         .to_string_lossy()
         .contains("damaged")));
+}
+
+#[test]
+fn a_salvage_that_is_read_only_tells_the_damage_and_changes_nothing() {
+    let directory = scratch();
+    let (path, made) = killed(directory.path());
+    let file = log_files(&path).pop().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    let place = places(&bytes)[17];
+    bytes[place] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let before = image(&path);
+    let store = SledStoreBuilder::new().salvage(true).read_only(true).build(&path).unwrap();
+    let report = store.salvage_report().unwrap();
+    assert!(report.findings.len() == 1 && report.findings[0].file == file, "{report:?}");
+    assert_eq!(steps(&store).len() as u64, made - report.lost_commit_count());
+    store.close().unwrap();
+    assert!(image(&path) == before, "the store has changed");
 }
