@@ -45,6 +45,8 @@ CALL(sledstore, flush, sledstore_flush(it, why))
 CALL(sledstore, flush_sync, sledstore_flush_sync(it, why))
 CALL(sledstore, compact, sledstore_compact(it, why))
 CALL(sledstore, size_on_disk, sledstore_size_on_disk(it, &out.number, why))
+CALL(sledstore, verify, sledstore_verify(it, NULL, why))
+CALL(sledstore, salvage_report, sledstore_salvage_report(it, NULL, &out.number, why))
 CALL(sledstore, count, sledstore_count(it, &out.number, why))
 CALL(sledstore, approximate_size,
      sledstore_approximate_size(it, NULL, 0, NULL, 0, &out.number, why))

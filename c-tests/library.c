@@ -208,6 +208,12 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(8, offsetof(sledstore_txn_callback, ctx));
     CHECK_NUMBER(16, offsetof(sledstore_txn_callback, run));
     CHECK_NUMBER(24, offsetof(sledstore_txn_callback, destroy));
+
+    CHECK_NUMBER(32, sizeof(sledstore_finding_callback));
+    CHECK_NUMBER(0, offsetof(sledstore_finding_callback, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_finding_callback, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_finding_callback, finding));
+    CHECK_NUMBER(24, offsetof(sledstore_finding_callback, destroy));
 }
 
 TEST(init_macros_set_the_size_and_nothing_else)
@@ -229,6 +235,10 @@ TEST(init_macros_set_the_size_and_nothing_else)
     sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
     CHECK_NUMBER(sizeof callback, callback.struct_size);
     CHECK(callback.ctx == NULL && callback.run == NULL && callback.destroy == NULL);
+
+    sledstore_finding_callback finding = SLEDSTORE_FINDING_CALLBACK_INIT;
+    CHECK_NUMBER(sizeof finding, finding.struct_size);
+    CHECK(finding.ctx == NULL && finding.finding == NULL && finding.destroy == NULL);
 }
 
 /* ---- live handles ------------------------------------------------------------------------ */

@@ -242,6 +242,9 @@
 #define SLEDSTORE_ITER_OPTIONS_INIT                                                                \
   { sizeof(sledstore_iter_options), 0, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } }
 
+/* To start from: sledstore_finding_callback callback = SLEDSTORE_FINDING_CALLBACK_INIT; */
+#define SLEDSTORE_FINDING_CALLBACK_INIT { sizeof(sledstore_finding_callback), NULL, NULL, NULL }
+
 /* To start from: sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT; */
 #define SLEDSTORE_TXN_CALLBACK_INIT { sizeof(sledstore_txn_callback), NULL, NULL, NULL }
 
@@ -306,9 +309,11 @@
 #define SLEDSTORE_OPEN_TEMPORARY 8
 
 /**
- * For sledstore_open_options.flags: open a store that has lost some of its last writes too, which
- * is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is,
- * which can be nothing, and the rest is written over: copy the directory first. A store that is
+ * For sledstore_open_options.flags: open a store that is damaged or has lost some of its last writes too,
+ * which is refused with SLEDSTORE_CORRUPTION otherwise. Every commit that is whole in the log is
+ * brought over, also behind one that is lost. What is there is then taken for all there is, which can
+ * be nothing, and the rest is written over: copy the directory first. sledstore_salvage_report()
+ * tells what is lost. Damaged log files stay in the directory, as sledstore.damaged.log.N. A store that is
  * refused is left as it was.
  */
 #define SLEDSTORE_OPEN_SALVAGE 16
@@ -688,6 +693,32 @@ typedef struct sledstore_open_options {
    */
   uint32_t durability;
 } sledstore_open_options;
+
+/**
+ * Who is told of damaged places, for sledstore_verify() and sledstore_salvage_report(). Start from
+ * SLEDSTORE_FINDING_CALLBACK_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_finding_callback {
+  /**
+   * sizeof(sledstore_finding_callback).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Called once for each damaged place, in the order of the files: the absolute path of the file,
+   * the byte in it at which the damaged part begins, and what is wrong there, in words. Both
+   * strings end with a NUL and are gone when the function returns. It answers SLEDSTORE_OK to hear of
+   * more; any other status ends the call, which then answers with it. It must return, and not throw or jump out.
+   */
+  int32_t (*finding)(void *ctx, const char *file, uint64_t offset, const char *what);
+  /**
+   * Called once with ctx before the call returns, whatever its status. May be NULL.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_finding_callback;
 
 /**
  * Bytes that somebody else owns: a pointer and a length, in and out.
@@ -1273,6 +1304,64 @@ SLEDSTORE_API
 sledstore_status sledstore_count(const struct sledstore *store,
                                  uint64_t *count,
                                  struct sledstore_error **error);
+
+/**
+ * Reads every record of the store's log that is not settled yet, compares all checksums, and tells
+ * each damaged place. It changes nothing, and writers go on. What is settled is in the engine's
+ * files, whose checksums are compared with every read; this call does not read them.
+ *
+ * A store whose log was damaged before it was opened does not open: sledstore_open() answers
+ * SLEDSTORE_CORRUPTION, with the first place in its message. To hear of all places, open it with
+ * SLEDSTORE_OPEN_SALVAGE and ask sledstore_salvage_report().
+ *
+ * @param store     any handle of the store.
+ * @param callback  see sledstore_finding_callback; the struct is copied. NULL: the status is enough.
+ *                  destroy is called once, unless the status is SLEDSTORE_FORKED or the struct itself
+ *                  is not valid.
+ * @param error     see sledstore_error; may be NULL. After SLEDSTORE_CORRUPTION its message has the
+ *                  number of damaged places and the first of them.
+ *
+ * Statuses: SLEDSTORE_OK: all of it is whole; SLEDSTORE_CORRUPTION: something is damaged, and the
+ * callback was called; whatever else the callback answered, and SLEDSTORE_OTHER for a number that is no
+ * status; SLEDSTORE_INVALID_ARGUMENT: struct_size is wrong; SLEDSTORE_UNSUPPORTED: a member that
+ * this version does not have; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. The callback is called on the calling thread, which holds nothing of
+ * the store meanwhile. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_verify(const struct sledstore *store,
+                                  const struct sledstore_finding_callback *callback,
+                                  struct sledstore_error **error);
+
+/**
+ * Tells what was damaged, and how many commits were lost, when the store was opened with
+ * SLEDSTORE_OPEN_SALVAGE. A store that was whole, or was opened without that flag, has no findings and
+ * no losses.
+ *
+ * Each put, delete, batch, transaction and so on is one commit. What is lost behind the end of a log,
+ * or of what was settled already, cannot be counted: the findings tell that something was there.
+ *
+ * @param store         any handle of the store.
+ * @param callback      see sledstore_finding_callback; the struct is copied. NULL: the number is
+ *                      enough. destroy is called once, unless the status is SLEDSTORE_FORKED or the struct
+ *                      itself is not valid.
+ * @param lost_commits  receives the number of commits that are known to be missing; 0 on failure. May
+ *                      be NULL.
+ * @param error         see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK, whatever was lost; whatever else the callback answered, and SLEDSTORE_OTHER
+ * for a number that is no status; SLEDSTORE_INVALID_ARGUMENT: struct_size is wrong;
+ * SLEDSTORE_UNSUPPORTED: a member that this version does not have; the handle statuses.
+ *
+ * Threads: any number at once. The callback is called on the calling thread, which holds nothing of
+ * the store meanwhile. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_salvage_report(const struct sledstore *store,
+                                          const struct sledstore_finding_callback *callback,
+                                          uint64_t *lost_commits,
+                                          struct sledstore_error **error);
 
 /**
  * Reads the value of a key, without copying it.

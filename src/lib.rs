@@ -20,7 +20,7 @@ mod store;
 pub use commit::Durability;
 #[doc(hidden)]
 pub use engine::diverted_syncs;
-pub use engine::{Bytes, Failure, RawTree, Reason, Row, SledMode};
+pub use engine::{Bytes, Failure, Finding, RawTree, Reason, Row, SalvageReport, SledMode};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{
     Clock, Iter, IterOptions, Keys, Savepoint, SledBatch, SledSnapshot, SledStore,

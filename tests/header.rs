@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 18] = [
+const PARTS: [&str; 19] = [
     "status",
     "error",
     "value",
@@ -17,6 +17,7 @@ const PARTS: [&str; 18] = [
     "store",
     "rename",
     "maintenance",
+    "verify",
     "point",
     "expiry",
     "batch",

@@ -50,6 +50,16 @@ impl Fail {
         }
     }
 
+    /// What a callback has answered with, which is not SLEDSTORE_OK.
+    pub(crate) fn answered(answer: i32) -> Self {
+        let known = status::known(answer);
+        let message = format!(
+            "the callback answered {}",
+            known.map_or(answer.to_string(), |it| format!("{it:?}"))
+        );
+        Self::new(known.unwrap_or(Status::SLEDSTORE_OTHER), message)
+    }
+
     pub(crate) fn status(&self) -> Status {
         self.status
     }

@@ -28,6 +28,7 @@ mod status;
 mod store;
 mod transaction;
 mod value;
+mod verify;
 
 mod boundary;
 mod handles;

@@ -20,9 +20,11 @@ pub const SLEDSTORE_OPEN_COMPRESSION: u64 = 4;
 /// For sledstore_open_options.flags: create the directory, and remove it with everything in it when
 /// the store is closed, unless it was moved away. The path must not exist yet.
 pub const SLEDSTORE_OPEN_TEMPORARY: u64 = 8;
-/// For sledstore_open_options.flags: open a store that has lost some of its last writes too, which
-/// is refused with SLEDSTORE_CORRUPTION otherwise. What is there is then taken for all there is,
-/// which can be nothing, and the rest is written over: copy the directory first. A store that is
+/// For sledstore_open_options.flags: open a store that is damaged or has lost some of its last writes too,
+/// which is refused with SLEDSTORE_CORRUPTION otherwise. Every commit that is whole in the log is
+/// brought over, also behind one that is lost. What is there is then taken for all there is, which can
+/// be nothing, and the rest is written over: copy the directory first. sledstore_salvage_report()
+/// tells what is lost. Damaged log files stay in the directory, as sledstore.damaged.log.N. A store that is
 /// refused is left as it was.
 pub const SLEDSTORE_OPEN_SALVAGE: u64 = 16;
 /// For sledstore_open_options.flags: open a store that must not change. Not a byte of its directory is

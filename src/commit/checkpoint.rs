@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use oxistore_core::StoreError;
 
 use super::committer::Committer;
-use super::log_file::path_of;
+use super::log::file::path_of;
+use super::log::replay::Settlement;
 use super::memtable::{Memtable, OVERHEAD};
 use super::options::Durability;
 use super::record::{Change, KeyspaceId, Record, RowImage};
-use super::replay::Settlement;
 use super::{Key, Settled};
 use crate::engine::Result;
 

@@ -10,17 +10,18 @@ use oxistore_core::StoreError;
 
 use super::basis::{Basis, Committed};
 use super::checkpoint::Checkpoints;
+use super::log::check::CheckedLog;
+use super::log::file::size_of_all;
+use super::log::replay::{replay, Target};
 use super::log::{Log, Tail};
-use super::log_file::size_of_all;
 use super::memtable::{Found, Memtable};
 use super::options::{Durability, Options};
 use super::pace::Pace;
 use super::record::{Change, CompleteRecord, KeyspaceId, Record, RowImage};
-use super::replay::{replay, Settlement, Target};
 use super::tables::Tables;
 use super::views::{Registered, Views};
 use super::Settled;
-use crate::engine::{Failure, Reason, Result};
+use crate::engine::{Failure, Reason, Result, SalvageReport};
 
 /// Stands for the number of an error where the disk has not answered in time.
 pub(super) const TOO_LATE: i32 = libc::ETIMEDOUT;
@@ -45,6 +46,8 @@ pub(crate) struct Committer<S: Settled> {
     pub(super) checkpoints: Checkpoints,
     /// The checkpoint thread, and the one that syncs from time to time.
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What was found when the store was opened to be salvaged.
+    report: SalvageReport,
 }
 
 /// What only the holder of the commit lock changes.
@@ -55,14 +58,16 @@ pub(super) struct Writer {
 }
 
 impl<S: Settled> Committer<S> {
-    /// Replays the log, and begins a new file of it. [`Committer::start`] starts its threads.
-    pub(crate) fn open(settled: S, options: Options, settlement: Settlement) -> Result<Arc<Self>> {
+    /// Replays the log, which was checked, and begins a new file of it. [`Committer::start`] starts its
+    /// threads.
+    pub(crate) fn open(settled: S, options: Options, checked: CheckedLog) -> Result<Arc<Self>> {
         let directory = options.directory.clone();
         let views = Views::default();
         let memtable = options.memtable;
         let mut replayed =
             Replayed { settled: &settled, views: &views, memtable, tables: Vec::new() };
-        let end = replay(&directory, options.store, settlement, &mut replayed)?;
+        replay(&directory, &checked, &mut replayed)?;
+        let (end, mut settlement, report) = checked.into_end();
         // Also those without commits: their files have to go.
         let frozen: Vec<_> = replayed.tables.into_iter().map(Arc::new).collect();
         // Every record leaves this room for names, and a file has to take a full memtable beside it.
@@ -71,8 +76,14 @@ impl<S: Settled> Committer<S> {
         let number = end.file + 1;
         let io = |source: io::Error| Failure::from_io("open", &directory, &source);
         let mut tail = log.begin(number, end.sequence + 1).map_err(io)?;
-        if let Some((file, offset)) = end.open {
-            log.seal(&mut tail, file, offset, end.sequence + 1).map_err(io)?;
+        if let Some(earlier) = end.open {
+            log.seal(&mut tail, earlier, end.sequence + 1).map_err(io)?;
+        }
+        if settlement.is_closed {
+            // A log that is gone as a whole is missed from now on. The files are there by now, so a crash
+            // in between leaves no note of a log that never was.
+            settlement.is_closed = false;
+            settled.settle(settlement)?;
         }
         let active = Arc::new(Memtable::new(number, options.memtable));
         Ok(Arc::new(Self {
@@ -85,6 +96,7 @@ impl<S: Settled> Committer<S> {
             pace: Pace::new(),
             checkpoints: Checkpoints::new(settlement),
             threads: Mutex::default(),
+            report,
             options,
         }))
     }
@@ -92,6 +104,11 @@ impl<S: Settled> Committer<S> {
     /// The engine below.
     pub(crate) fn settled(&self) -> &S {
         &self.settled
+    }
+
+    /// What was damaged and lost of the log, where the store was opened to be salvaged.
+    pub(crate) fn salvage_report(&self) -> &SalvageReport {
+        &self.report
     }
 
     /// The engine below, once nobody commits any more.

@@ -31,6 +31,7 @@
 
 use smallvec::SmallVec;
 
+use super::entries::{long, short, BadRow, Entries, Entry};
 use super::Key;
 use crate::engine::Bytes;
 
@@ -42,18 +43,18 @@ const END: u8 = 0xA5;
 /// What comes before the key of a row, at most.
 const LONGEST_START: usize = 21;
 
-const PUT: u8 = 1;
-const PUT_EXPIRING: u8 = 2;
-const DELETE: u8 = 3;
-const PURGE: u8 = 4;
-const NAME: u8 = 5;
-const DROP: u8 = 6;
-const SEAL: u8 = 7;
-const DELETE_RANGE: u8 = 8;
-const RENAME: u8 = 9;
+pub(super) const PUT: u8 = 1;
+pub(super) const PUT_EXPIRING: u8 = 2;
+pub(super) const DELETE: u8 = 3;
+pub(super) const PURGE: u8 = 4;
+pub(super) const NAME: u8 = 5;
+pub(super) const DROP: u8 = 6;
+pub(super) const SEAL: u8 = 7;
+pub(super) const DELETE_RANGE: u8 = 8;
+pub(super) const RENAME: u8 = 9;
 
 /// In the place of the length of an upper end: there is none.
-const NO_END: u32 = u32::MAX;
+pub(super) const NO_END: u32 = u32::MAX;
 
 /// The number of a keyspace in an open store; in a log file it means what a name row says.
 pub(crate) type KeyspaceId = u32;
@@ -124,14 +125,6 @@ impl<'a> Change<'a> {
             | Change::Rename { keyspace, .. } => *keyspace,
         }
     }
-}
-
-/// A row as replay reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry<'a> {
-    Change(Change<'a>),
-    Name(KeyspaceId, &'a [u8]),
-    Seal(u64),
 }
 
 /// The fields of a head.
@@ -325,6 +318,11 @@ impl Head {
         (*end == END && crc32fast::hash(body) == self.body_sum).then_some(Entries(rows))
     }
 
+    /// The same of a body that was found whole before.
+    pub(super) fn known_entries(body: &[u8]) -> Option<Entries<'_>> {
+        body.split_last().map(|(_, rows)| Entries(rows))
+    }
+
     /// Whether all of `body` was handed to the file, whatever became of it afterwards.
     pub(super) fn has_end(body: &[u8]) -> bool {
         body.last().is_some_and(|end| *end != 0)
@@ -337,77 +335,6 @@ fn head_sum(file: FileId, fields: &[u8]) -> u32 {
     sum.update(&file.number.to_le_bytes());
     sum.update(fields);
     sum.finalize()
-}
-
-/// Goes over the rows of a record. A row that makes no sense ends it with an error; the checksum
-/// has been compared before, so that is a writer's mistake or a newer format.
-#[derive(Debug, Clone)]
-pub(super) struct Entries<'a>(&'a [u8]);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadRow;
-
-impl<'a> Entries<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn read(&mut self) -> Option<Entry<'a>> {
-        let kind = self.take(1)?[0];
-        if kind == SEAL {
-            return Some(Entry::Seal(long(self.take(8)?, 0)));
-        }
-        let keyspace = short(self.take(4)?, 0);
-        if kind == DROP {
-            return Some(Entry::Change(Change::Drop { keyspace }));
-        }
-        let key_length = short(self.take(4)?, 0) as usize;
-        match kind {
-            PUT | PUT_EXPIRING => {
-                let value_length = short(self.take(4)?, 0) as usize;
-                let expires_at = match kind {
-                    PUT_EXPIRING => Some(long(self.take(8)?, 0)),
-                    _ => None,
-                };
-                let (key, value) = (self.take(key_length)?, self.take(value_length)?);
-                Some(Entry::Change(Change::Put { keyspace, key, value, expires_at }))
-            }
-            DELETE => Some(Entry::Change(Change::Delete { keyspace, key: self.take(key_length)? })),
-            PURGE => Some(Entry::Change(Change::Purge { keyspace, key: self.take(key_length)? })),
-            DELETE_RANGE => {
-                let end = short(self.take(4)?, 0);
-                let lower = self.take(key_length)?;
-                let upper = match end {
-                    NO_END => None,
-                    length => Some(self.take(length as usize)?),
-                };
-                Some(Entry::Change(Change::DeleteRange { keyspace, lower, upper }))
-            }
-            NAME => Some(Entry::Name(keyspace, self.take(key_length)?)),
-            RENAME => {
-                let name = self.take(key_length)?;
-                Some(Entry::Change(Change::Rename { keyspace, name }))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl<'a> Iterator for Entries<'a> {
-    type Item = Result<Entry<'a>, BadRow>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let entry = self.read().ok_or(BadRow);
-        if entry.is_err() {
-            self.0 = &[];
-        }
-        Some(entry)
-    }
 }
 
 /// A settled row, or what becomes of one.
@@ -431,14 +358,6 @@ impl RowImage {
 /// Keys are 4096 bytes at most, values 1 GiB, names 255: see `store/limits.rs`.
 fn length(bytes: &[u8]) -> u32 {
     bytes.len() as u32
-}
-
-fn short(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
-}
-
-fn long(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
 }
 
 #[cfg(test)]

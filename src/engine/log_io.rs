@@ -5,6 +5,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
+/// The names of log files are this and a number. A directory in which there are some holds a store.
+pub(crate) const LOG_FILES: &str = "sledstore.log.";
+
 /// Gives `file` the bytes `from` to `to` on the disk, all zero, where it has those before. Where the
 /// file system cannot reserve space, the zeros are written.
 pub(crate) fn preallocate(file: &File, from: u64, to: u64) -> io::Result<()> {

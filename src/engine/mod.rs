@@ -19,6 +19,7 @@ mod interpose;
 mod log_io;
 mod open;
 mod repair;
+mod report;
 mod rows;
 mod state;
 mod uptime;
@@ -26,13 +27,14 @@ mod uptime;
 pub use failure::{Failure, Reason};
 #[doc(hidden)]
 pub use interpose::diverted_syncs;
+pub use report::{Finding, SalvageReport};
 pub use rows::{Bytes, Row};
 /// The engine's own tree, as the raw door `SledStore::open_tree` hands it out.
 pub use sled::Tree as RawTree;
 
 pub(crate) use flush_queue::PATIENCE;
 pub(crate) use interpose::signals::blocked as signals_blocked;
-pub(crate) use log_io::{preallocate, write_all_at};
+pub(crate) use log_io::{preallocate, write_all_at, LOG_FILES};
 pub use open::SledMode;
 
 pub(crate) use open::read_only::PrivateCopy;

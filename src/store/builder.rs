@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::{self, Committer, Durability};
-use crate::engine::{Engine, Failure, Options, PrivateCopy, Reason, Result, SledMode, PATIENCE};
+use crate::engine::{
+    Engine, Failure, Options, PrivateCopy, Reason, Result, SalvageReport, SledMode, Tree, PATIENCE,
+};
 use crate::store::clock::{Clock, MonotonicClock};
 use crate::store::inner::StoreInner;
 use crate::store::keyspace::DEFAULT;
-use crate::store::settled::SettledRows;
+use crate::store::settled::{check_log, SettledRows};
 use crate::store::SledStore;
 
 /// Opens a [`SledStore`] with settings of your own.
@@ -193,8 +195,14 @@ impl SledStoreBuilder {
         self
     }
 
-    /// Open a store that has lost some of its last writes, which [`SledStoreBuilder::build`] refuses
-    /// otherwise. What is there is then taken for all there is.
+    /// Open a store that is damaged or has lost some of its last writes, which
+    /// [`SledStoreBuilder::build`] refuses otherwise. Every commit that is whole in the log is brought
+    /// over, and what is there is then taken for all there is; [`SledStore::salvage_report`] tells what
+    /// is lost. Damaged log files stay beside the store, as `sledstore.damaged.log.N`. A store that is
+    /// whole is opened as always.
+    ///
+    /// A commit that is lost can have later ones behind it that are not, so what comes of this need not
+    /// be what the store once was.
     #[must_use]
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.options.salvage = salvage;
@@ -263,11 +271,18 @@ impl SledStoreBuilder {
     /// `name` is the directory in the words of the caller, if it is another one than `path`.
     fn open(self, path: Option<&Path>, name: Option<&Path>) -> Result<SledStore> {
         let is_temporary = self.options.is_removed();
-        let engine = Engine::open(path, &self.options)?;
+        let is_salvage = self.options.salvage;
+        let mut log = None;
+        let mut check = |directory: &Path, mark: &Tree| {
+            log = Some(check_log(directory, mark, is_salvage)?);
+            Ok(())
+        };
+        let engine = Engine::open(path, &self.options, &mut check)?;
+        let log = log.expect("no store opens without that check");
         let (directory, portion) = (engine.path().to_path_buf(), engine.portion());
         let io = |source: std::io::Error| Failure::from_io("open", &directory, &source);
         let settled = SettledRows::new(engine)?;
-        let (store, settlement) = (settled.store_number()?, settled.settlement()?);
+        let store = settled.store_number()?;
         let options = commit::Options {
             directory: directory.clone(),
             store,
@@ -277,12 +292,16 @@ impl SledStoreBuilder {
             portion,
             patience: self.options.patience,
         };
-        let core = Committer::open(settled, options, settlement)?;
+        let core = Committer::open(settled, options, log)?;
         let sync_every = self.flush_every_ms.map(|every| Duration::from_millis(every.max(1)));
         core.start(sync_every).map_err(io)?;
         let clock = MonotonicClock::new(self.clock);
         let path = name.map_or(directory, Path::to_path_buf);
         let inner = Arc::new(StoreInner::new(core, path, clock, self.durability, is_temporary));
+        if inner.salvage_report()? != SalvageReport::default() {
+            // The damaged files go, or the next opening would be refused for them.
+            inner.checkpoint()?;
+        }
         let keyspace = inner.keyspace(DEFAULT)?;
         Ok(SledStore { inner, keyspace })
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use oxistore_core::StoreError;
 
 use crate::commit::{Committer, Durability, KeyspaceId, Settled};
-use crate::engine::{Failure, RawTree, Reason, Result};
+use crate::engine::{Failure, Finding, RawTree, Reason, Result, SalvageReport};
 use crate::store::clock::MonotonicClock;
 use crate::store::keyspace::{is_new, Keyspace, State, DEFAULT};
 use crate::store::limits::check_name;
@@ -256,6 +256,29 @@ impl StoreInner {
     /// Everything that was committed is in the engine's file when this returns.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         self.with_core(|core| core.settle_all())
+    }
+
+    /// Every damaged place of what the store has on the disk.
+    pub(crate) fn verify(&self) -> Result<Vec<Finding>> {
+        self.with_core(|core| Ok(self.named(core, core.verify_log()?)))
+    }
+
+    /// What was damaged and lost, where the store was opened to be salvaged.
+    pub(crate) fn salvage_report(&self) -> Result<SalvageReport> {
+        self.with_core(|core| {
+            let report = core.salvage_report().clone();
+            Ok(SalvageReport { findings: self.named(core, report.findings), ..report })
+        })
+    }
+
+    /// The same with the files in the store's directory, where a private copy is open.
+    fn named(&self, core: &Core, mut findings: Vec<Finding>) -> Vec<Finding> {
+        for finding in &mut findings {
+            if let Ok(name) = finding.file.strip_prefix(core.settled().engine().path()) {
+                finding.file = self.path.join(name);
+            }
+        }
+        findings
     }
 
     pub(crate) fn size_on_disk(&self) -> Result<u64> {

@@ -53,7 +53,7 @@ pub use transaction::{SledTransaction, TransactionKeyspace};
 pub use typed::TypedSledStore;
 pub use write::batch::SledBatch;
 
-use crate::engine::Result;
+use crate::engine::{Finding, Result, SalvageReport};
 use inner::StoreInner;
 use keyspace::Keyspace;
 
@@ -217,6 +217,32 @@ impl SledStore {
     pub fn flush_with_reclaim(&self) -> Result<u64> {
         self.compact()?;
         self.size_on_disk()
+    }
+
+    /// Reads every record of the store's log that is not settled yet, and tells each place that is
+    /// damaged; none means that all of it is whole. Nothing is changed, and writers go on. What is
+    /// settled is in the engine's files, whose checksums are compared with every read of a page; this does
+    /// not read them.
+    ///
+    /// A store whose log was damaged before it was opened does not open: the error of the opening names
+    /// the first place, and [`SledStore::salvage_report`] all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`](crate::StoreError::Io) if a file cannot be read; [`Reason::Closed`](crate::Reason::Closed)
+    /// after a close. That something is damaged is no error.
+    pub fn verify(&self) -> Result<Vec<Finding>> {
+        self.inner.verify()
+    }
+
+    /// What was damaged, and which commits were lost, when the store was opened with
+    /// [`SledStoreBuilder::salvage`]; nothing where the store was whole, or was opened without it.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`](crate::Reason::Closed) after a close.
+    pub fn salvage_report(&self) -> Result<SalvageReport> {
+        self.inner.salvage_report()
     }
 
     /// The size of the whole store on disk, in bytes, with the files that the log has reserved.

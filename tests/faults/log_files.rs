@@ -16,7 +16,7 @@ const RECORDS: usize = 48;
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// One commit, which shows where it is there by halves.
-fn make(store: &SledStore, mirror: &SledStore, step: u64) {
+pub fn make(store: &SledStore, mirror: &SledStore, step: u64) {
     let (key, value) = (step.to_be_bytes(), [step as u8; 100]);
     let mut batch = SledBatch::new();
     batch.put(&key, &value).unwrap();
@@ -24,15 +24,16 @@ fn make(store: &SledStore, mirror: &SledStore, step: u64) {
     store.apply(&batch).unwrap();
 }
 
-fn made(steps: u64) -> Rows {
+pub fn made(steps: u64) -> Rows {
     (0..steps).map(|step| (step.to_be_bytes().to_vec(), vec![step as u8; 100])).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
         }
     }
 }

@@ -16,6 +16,8 @@ mod lost_wakeups;
 mod paths;
 mod poison;
 mod pressure;
+mod refused;
+mod salvage;
 mod sandbox;
 mod slow;
 mod sweep;

@@ -8,6 +8,9 @@
 #[path = "../../src/commit/deleted_ranges.rs"]
 mod deleted_ranges;
 #[allow(dead_code)]
+#[path = "../../src/commit/entries.rs"]
+mod entries;
+#[allow(dead_code)]
 #[path = "../../src/commit/filter.rs"]
 mod filter;
 #[path = "../../src/commit/key.rs"]

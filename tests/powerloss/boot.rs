@@ -3,7 +3,7 @@
 
 use super::image::Image;
 
-/// What the names of log files begin with; see `src/commit/log_file.rs` for what is in them.
+/// What the names of log files begin with; see `src/commit/log/file.rs` for what is in them.
 pub const LOG_FILE: &str = "sledstore.log.";
 
 const MAGIC: &[u8] = b"sledlog1";

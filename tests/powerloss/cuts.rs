@@ -36,12 +36,24 @@ pub struct Failure {
 impl Run<'_> {
     /// Judges `count` states; answers with the bad ones, the first of which are kept as files.
     pub fn judge(&self, count: usize, seed: u64, scratch: &Path) -> Vec<Failure> {
+        self.judge_cuts(self.choose(count, seed), scratch)
+    }
+
+    /// Judges every state that does not depend on chance, after each of these moments; answers as
+    /// [`Run::judge`] does.
+    pub fn judge_each(&self, moments: &[usize], scratch: &Path) -> Vec<Failure> {
+        let models = [Model::Strict, Model::Journal, Model::DataFirst, Model::NamesFirst];
+        let cuts = moments.iter().flat_map(|moment| models.map(|model| (*moment, model, 0)));
+        self.judge_cuts(cuts.collect(), scratch)
+    }
+
+    fn judge_cuts(&self, cuts: Vec<Cut>, scratch: &Path) -> Vec<Failure> {
         let mut checker = Checker::new(scratch);
         let mut failures = Vec::new();
         let mut disk = Disk::default();
         let mut progress = Progress::default();
         let mut applied = 0;
-        for (number, cut) in self.choose(count, seed).into_iter().enumerate() {
+        for (number, cut) in cuts.into_iter().enumerate() {
             let (moment, model, seed) = cut;
             for event in &self.events[applied..moment] {
                 disk.apply(event);

@@ -1,10 +1,12 @@
 //! The power goes while the store recovers from an earlier ending, or soon after: from another loss of
 //! power, or from the end of its process, after which the system still holds what was not synced.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
 use super::again::Again;
+use super::boot::LOG_FILE;
 use super::cuts::Run;
 use super::disk::Disk;
 use super::image::Image;
@@ -108,6 +110,50 @@ fn a_cut_after_a_kill_loses_nothing_either() {
             demand_good(&run, run.judge(count, random.next(), scratch.path()), count);
         }
     }
+}
+
+/// A kill leaves commits that only the system's memory has. The opening after it must put them on the
+/// disk before their rows are in the engine, and before later records say that they are synced. So the
+/// kill comes when most of the log is not synced, and a cut after each of the first syncs after it.
+#[test]
+fn what_a_kill_has_left_unsynced_is_on_the_disk_before_anything_relies_on_it() {
+    let name = "bursts";
+    let scratch = scratch_in_memory();
+    let root = scratch.path().join("first");
+    let first = record(child_command("run_child", name), &root);
+    let (unsynced, moment) = most_unsynced(&first);
+    assert!(unsynced > 32 << 10, "nearly all of the log was synced: {unsynced} bytes were not");
+    let mut command = child_command("recovery::killed_child", name);
+    command.env(LOG, log_of(&root)).env(EVENTS, moment.to_string());
+    let events = record(command, &scratch.path().join("second"));
+    let is_sync = |event: &Event| matches!(event, Event::Sync { .. } | Event::SyncData { .. });
+    let syncs = (moment..events.len()).filter(|place| is_sync(&events[*place]));
+    let moments: Vec<_> = syncs.map(|place| place + 1).take(40).collect();
+    println!("{name}: killed after {moment} events, with {unsynced} bytes that were not synced");
+    let run = Run { workload: name, raw: false, events: &events, start: moment };
+    demand_good(&run, run.judge_each(&moments, scratch.path()), 4 * moments.len());
+}
+
+/// The most bytes of log files that were not synced at any moment, and that moment.
+fn most_unsynced(events: &[Event]) -> (usize, usize) {
+    let mut unsynced = BTreeMap::new();
+    let mut most = (0, 0);
+    for (place, event) in events.iter().enumerate() {
+        match event {
+            Event::CreateFile { node, name } if name.1.starts_with(LOG_FILE) => {
+                unsynced.insert(*node, 0);
+            }
+            Event::Write { node, data, .. } => {
+                unsynced.entry(*node).and_modify(|bytes| *bytes += data.len());
+            }
+            Event::Sync { node } | Event::SyncData { node } => {
+                unsynced.entry(*node).and_modify(|bytes| *bytes = 0);
+            }
+            _ => {}
+        }
+        most = most.max((unsynced.values().sum(), place + 1));
+    }
+    most
 }
 
 /// Does what the killed process did, down to each sync, and then recovers from its end.

@@ -9,7 +9,7 @@ use crate::capi::boundary::guard;
 use crate::capi::error::{sledstore_error, Fail};
 use crate::capi::handles;
 use crate::capi::handles::hazard::ThreadRecord;
-use crate::capi::status::{self, sledstore_status};
+use crate::capi::status::sledstore_status;
 use crate::capi::store::{sledstore, StoreObject};
 use crate::capi::transaction::{self, sledstore_txn, OpenTransaction};
 
@@ -55,7 +55,7 @@ impl Callback {
         match answer {
             // The callback cannot have ended it.
             0 => Ok(transaction::take(call, handle, true)?.commit(None)?),
-            answer => Err(refused(answer)),
+            answer => Err(Fail::answered(answer)),
         }
         // `txn` frees the handle, and with it what was not taken out.
     }
@@ -69,15 +69,6 @@ impl Drop for Callback {
             unsafe { destroy(self.0.ctx) }
         }
     }
-}
-
-fn refused(answer: i32) -> Fail {
-    let known = status::known(answer);
-    let message = format!(
-        "the callback answered {}",
-        known.map_or(answer.to_string(), |it| format!("{it:?}"))
-    );
-    Fail::new(known.unwrap_or(sledstore_status::SLEDSTORE_OTHER), message)
 }
 
 /// Runs a callback in a transaction and commits it; if another writer came in between, begins

@@ -24,6 +24,7 @@ use crate::engine::open::lock::{wait_for_sled, Deadline, DirectoryLock, LINGER};
 use crate::engine::open::start::{discard, open_or_set_aside, spare_threads};
 use crate::engine::repair;
 use crate::engine::repair::keeper::WatermarkKeeper;
+use crate::engine::repair::watermark;
 use crate::engine::rows::overflow::Overflow;
 use crate::engine::state::EngineState;
 use crate::engine::{Failure, RawTree, Reason, Result, Tree};
@@ -87,6 +88,9 @@ impl Options {
     }
 }
 
+/// What else can refuse an opening, asked while everything that sled has changed can be taken back.
+pub(crate) type Check<'a> = &'a mut dyn FnMut(&Path, &Tree) -> Result<()>;
+
 /// One open sled database and the lock on its directory.
 pub(crate) struct Engine {
     /// `None` only once `shut` has run.
@@ -107,13 +111,14 @@ struct Parts {
 
 impl Engine {
     /// Opens or creates the database in the directory `path`; `None` with `temporary` set means a
-    /// directory of the engine's own choice. With `read_only` set the directory is a `PrivateCopy`.
-    pub(crate) fn open(path: Option<&Path>, options: &Options) -> Result<Self> {
+    /// directory of the engine's own choice. With `read_only` set the directory is a `PrivateCopy`. `check`
+    /// gets the directory and the tree of the mark: where it refuses, the directory is as it was before.
+    pub(crate) fn open(path: Option<&Path>, options: &Options, check: Check<'_>) -> Result<Self> {
         let path = match path {
             Some(path) => directory::absolute(path)?,
             None => directory::temporary_path(),
         };
-        check(&path, options)?;
+        check_options(&path, options)?;
         let io = |source| Failure::from_io("open", &path, &source);
         directory::occupy_standard_streams().map_err(io)?;
         if !options.read_only {
@@ -121,7 +126,7 @@ impl Engine {
         }
         let engine_state = Arc::new(EngineState::new(path, options.patience));
         let lock = lock(engine_state.path(), options)?;
-        let parts = Some(Parts::open(&engine_state, options, lock)?);
+        let parts = Some(Parts::open(&engine_state, options, lock, check)?);
         Ok(Self { parts, engine_state, is_removed: options.is_removed() })
     }
 
@@ -137,6 +142,11 @@ impl Engine {
             engine_state: Arc::clone(&self.engine_state),
             pieces: None,
         })
+    }
+
+    /// The tree of the mark: what the library notes of the store in the store itself.
+    pub(crate) fn mark(&self) -> Result<Tree> {
+        self.tree(watermark::TREE)
     }
 
     /// The tree `name`, created if it is not there, whose values may have any size; the tree
@@ -237,8 +247,9 @@ impl Parts {
         engine_state: &Arc<EngineState>,
         options: &Options,
         lock: DirectoryLock,
+        check: Check<'_>,
     ) -> Result<Self> {
-        let opened = Self::open_locked(engine_state, options);
+        let opened = Self::open_locked(engine_state, options, check);
         if opened.is_err() && options.is_removed() {
             // The directory is of this opening's own making, and it alone has it open.
             lock.remove(engine_state.path());
@@ -250,6 +261,7 @@ impl Parts {
     fn open_locked(
         engine_state: &Arc<EngineState>,
         options: &Options,
+        check: Check<'_>,
     ) -> Result<(sled::Db, Limits, Flusher, DurableLog)> {
         let path = engine_state.path();
         directory::check(path, options)?;
@@ -261,7 +273,7 @@ impl Parts {
         signals::prepare();
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
         engine_state.attach_log(log.log());
-        match Self::open_watched(engine_state, options, is_new, &log) {
+        match Self::open_watched(engine_state, options, is_new, &log, check) {
             Ok((db, limits, flusher)) => Ok((db, limits, flusher, log)),
             Err(error) => {
                 // While sled's threads are there, what must not be changed has to be kept from them.
@@ -286,6 +298,7 @@ impl Parts {
         options: &Options,
         is_new: bool,
         log: &DurableLog,
+        check: Check<'_>,
     ) -> Result<(sled::Db, Limits, Flusher)> {
         let path = engine_state.path();
         let io = |source| Failure::from_io("open", path, &source);
@@ -297,7 +310,7 @@ impl Parts {
             }
         };
         let db = open_or_set_aside(path, options, size, log)?;
-        match Self::start(engine_state, options, is_new, size, &db, log) {
+        match Self::start(engine_state, options, (is_new, size), &db, log, check) {
             Ok(flusher) => Ok((db, Limits::of(size), flusher)),
             Err(error) => {
                 log.leave_lock();
@@ -311,16 +324,20 @@ impl Parts {
     fn start(
         engine_state: &Arc<EngineState>,
         options: &Options,
-        is_new: bool,
-        size: usize,
+        (is_new, size): (bool, usize),
         db: &sled::Db,
         log: &DurableLog,
+        check: Check<'_>,
     ) -> Result<Flusher> {
         let path = engine_state.path();
         let io = |source| Failure::from_io("open", path, &source);
         // A mark says that there is a store, so the store's files come first.
         directory::make_durable(path).map_err(io)?;
-        let watermark = WatermarkKeeper::load(db, engine_state, size, options.salvage);
+        let check = |mark: &sled::Tree| {
+            let engine_state = Arc::clone(engine_state);
+            check(path, &Tree { inner: mark.clone(), engine_state, pieces: None })
+        };
+        let watermark = WatermarkKeeper::load(db, engine_state, size, options.salvage, check);
         // What could not be read or written counts for more than what comes of that.
         log.log().sound().map_err(io)?;
         let watermark = watermark?;
@@ -362,7 +379,7 @@ fn still_held(path: &Path) -> StoreError {
     Failure::error("close", path, Reason::Busy, STILL_HELD)
 }
 
-fn check(path: &Path, options: &Options) -> Result<()> {
+fn check_options(path: &Path, options: &Options) -> Result<()> {
     let unsupported = |text: &str| {
         Err(StoreError::Unsupported(format!("cannot open {}: {text}", path.display())))
     };

@@ -23,13 +23,16 @@ pub(crate) struct WatermarkKeeper {
 }
 
 impl WatermarkKeeper {
-    /// Compares what the store says with what the file beside it says, and goes on from there. A
-    /// store that never had a mark, such as one of the reference's, begins to have one.
+    /// Compares what the store says with what the file beside it says; then asks `check` whether all
+    /// else is right that the store's mark tells of, and goes on from there. Nothing of the library's own is
+    /// changed before. A store that never had a mark, such as one of the reference's, begins to have
+    /// one.
     pub(crate) fn load(
         db: &sled::Db,
         engine_state: &EngineState,
         segment_size: usize,
         salvage: bool,
+        check: impl FnOnce(&sled::Tree) -> Result<()>,
     ) -> Result<Self> {
         let path = engine_state.path();
         let io = |source| Failure::from_io("open", path, &source);
@@ -45,6 +48,7 @@ impl WatermarkKeeper {
                 path.display()
             )));
         }
+        check(&tree)?;
         engine_state.go_on_from(inside);
         let mut file = WatermarkFile::open(path, segment_size).map_err(io)?;
         file.set(inside).and_then(|()| file.sync()).map_err(io)?;

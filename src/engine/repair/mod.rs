@@ -14,7 +14,7 @@ use oxistore_core::StoreError;
 
 use crate::engine::interpose::log_state::LogState;
 use crate::engine::open::directory::{log_file, sync};
-use crate::engine::{Failure, Result};
+use crate::engine::{Failure, Result, LOG_FILES};
 
 /// Stands in the directory while a store is made there for the first time.
 const CREATING: &str = "sledstore.creating";
@@ -38,7 +38,8 @@ pub(crate) fn prepare(directory: &Path) -> Result<bool> {
         keep_snapshots(directory).map_err(io)?;
         return Ok(false);
     }
-    if mark.is_some() || !snapshots(directory).map_err(io)?.is_empty() {
+    let is_left = mark.is_some() || has_log_files(directory).map_err(io)?;
+    if is_left || !snapshots(directory).map_err(io)?.is_empty() {
         return Err(StoreError::Corruption(format!(
             "cannot open {}: there was a store, but its log, the file `db`, is gone",
             directory.display()
@@ -99,6 +100,14 @@ pub(crate) fn snapshots(directory: &Path) -> io::Result<Vec<PathBuf>> {
     };
     let entries = fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path()));
     Ok(entries.collect::<io::Result<Vec<_>>>()?.into_iter().filter(is_snapshot).collect())
+}
+
+/// Whether there are files of the store's own log, which is made once the store is there.
+fn has_log_files(directory: &Path) -> io::Result<bool> {
+    let is_log = |entry: io::Result<fs::DirEntry>| {
+        entry.map(|entry| entry.file_name().as_encoded_bytes().starts_with(LOG_FILES.as_bytes()))
+    };
+    fs::read_dir(directory)?.map(is_log).try_fold(false, |any, is| Ok(any | is?))
 }
 
 /// Gives all snapshots a second name, by which they stay when sled replaces them or they are hidden.

@@ -7,13 +7,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use oxistore_core::StoreError;
 
-use crate::commit::{Key, KeyRange, KeyspaceId, RowImage, Settled, Settlement};
+use crate::commit::{check, CheckedLog, Key, KeyRange, KeyspaceId, RowImage, Settled, Settlement};
 use crate::engine::{settle, Bytes, Cursor, Engine, Result, Step, Tree};
 use crate::store::keyspace::{open_trees, remove_trees, Trees};
 use crate::store::locks::lock;
@@ -23,8 +24,7 @@ mod scan;
 
 pub(crate) use scan::{ExpiringRow, ExpiryScan, SettledScan};
 
-/// The tree of the mark, and the keys in it that are the log's.
-const MARK: &[u8] = b"__mark__";
+/// The keys of the mark that are the log's.
 const LOG: &[u8] = b"log";
 const STORE: &[u8] = b"store";
 
@@ -55,7 +55,7 @@ struct Rows {
 
 impl SettledRows {
     pub(crate) fn new(engine: Engine) -> Result<Self> {
-        let mark = engine.tree(MARK)?;
+        let mark = engine.mark()?;
         Ok(Self { mark, numbers: Mutex::default(), known: ArcSwap::default(), engine })
     }
 
@@ -66,8 +66,8 @@ impl SettledRows {
     /// A number that this store has and, but for chance, no other. It is durable before this answers:
     /// log files carry it.
     pub(crate) fn store_number(&self) -> Result<u64> {
-        if let Some(known) = self.mark.get(STORE)? {
-            return number(&known).ok_or_else(|| self.damaged());
+        if let Some(known) = known_number(self.engine.path(), &self.mark)? {
+            return Ok(known);
         }
         let random = std::hash::RandomState::new();
         let store = std::hash::BuildHasher::hash_one(&random, std::process::id());
@@ -75,22 +75,6 @@ impl SettledRows {
         settle(Step { tree: &self.mark, key: STORE, value: Some(&value) })?;
         self.engine.flush()?;
         Ok(store)
-    }
-
-    /// What was settled when the store was last open.
-    pub(crate) fn settlement(&self) -> Result<Settlement> {
-        let Some(bytes) = self.mark.get(LOG)? else { return Ok(Settlement::default()) };
-        match (bytes.len(), number(&bytes), bytes.get(8..).and_then(number)) {
-            (17, Some(file), Some(sequence)) => {
-                Ok(Settlement { file, sequence, is_closed: bytes[16] != 0 })
-            }
-            _ => Err(self.damaged()),
-        }
-    }
-
-    fn damaged(&self) -> StoreError {
-        let path = self.engine.path().display();
-        StoreError::Corruption(format!("cannot open {path}: what was noted of the log is damaged"))
     }
 
     /// The number of the keyspace `name`, which is created if it is not there, and whether it was
@@ -246,6 +230,33 @@ impl Settled for SettledRows {
         // iterator may still have one.
         self.engine.flush()
     }
+}
+
+/// Checks the log of the store in `directory`, of which `mark` tells. Changes nothing.
+pub(crate) fn check_log(directory: &Path, mark: &Tree, is_salvage: bool) -> Result<CheckedLog> {
+    check(directory, known_number(directory, mark)?, settlement(directory, mark)?, is_salvage)
+}
+
+/// The number of the store, if it has one.
+fn known_number(directory: &Path, mark: &Tree) -> Result<Option<u64>> {
+    let Some(known) = mark.get(STORE)? else { return Ok(None) };
+    number(&known).map(Some).ok_or_else(|| damaged(directory))
+}
+
+/// What was settled when the store was last open.
+fn settlement(directory: &Path, mark: &Tree) -> Result<Settlement> {
+    let Some(bytes) = mark.get(LOG)? else { return Ok(Settlement::default()) };
+    match (bytes.len(), number(&bytes), bytes.get(8..).and_then(number)) {
+        (17, Some(file), Some(sequence)) => {
+            Ok(Settlement { file, sequence, is_closed: bytes[16] != 0 })
+        }
+        _ => Err(damaged(directory)),
+    }
+}
+
+fn damaged(directory: &Path) -> StoreError {
+    let path = directory.display();
+    StoreError::Corruption(format!("cannot open {path}: what was noted of the log is damaged"))
 }
 
 fn number(bytes: &[u8]) -> Option<u64> {

@@ -41,8 +41,13 @@ impl Store {
             salvage: false,
             patience: Duration::from_secs(60),
         };
-        let rows = SettledRows::new(Engine::open(Some(directory), &options)?)?;
-        let (settlement, store) = (rows.settlement()?, rows.store_number()?);
+        let mut log = None;
+        let mut check = |directory: &Path, mark: &Tree| {
+            log = Some(check_log(directory, mark, false)?);
+            Ok(())
+        };
+        let rows = SettledRows::new(Engine::open(Some(directory), &options, &mut check)?)?;
+        let (log, store) = (log.expect("it was checked"), rows.store_number()?);
         let ids = [rows.keyspace(NAMES[0])?, rows.keyspace(NAMES[1])?];
         let directory = directory.to_path_buf();
         let options = commit::Options {
@@ -54,7 +59,7 @@ impl Store {
             portion: 16 << 10,
             patience: Duration::from_secs(60),
         };
-        let committer = Committer::open(rows, options, settlement)?;
+        let committer = Committer::open(rows, options, log)?;
         committer.start(Some(Duration::from_millis(20))).expect("threads");
         Ok(Self { committer, ids })
     }

@@ -8,20 +8,26 @@
 //! sync is not forgiven, because the kernel does not say what of the file it has given up: from then
 //! on nothing is appended or synced, until the store is opened again.
 
+mod bytes;
+pub(super) mod check;
+pub(super) mod file;
+pub(super) mod replay;
+mod salvage;
+
+pub(super) use salvage::verify_files;
+
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::log_file::{boot, LogFile, RECORDS};
 use super::record::{CompleteRecord, FileId, KeyspaceId, Record};
+use file::{boot, LogFile, FIRST_CAPACITY, RECORDS};
+use replay::OpenEnd;
 
 /// Room that a file keeps for its seal.
 const SEAL_ROOM: u64 = 64;
-
-/// What a file is made with. It grows as it is written, so that a small store takes little space.
-const FIRST_CAPACITY: u64 = 1 << 20;
 
 /// The end of the log, under the commit lock.
 #[derive(Debug)]
@@ -96,16 +102,14 @@ impl Log {
         })
     }
 
-    /// Seals the last file of an earlier opening, whose records end at `offset`.
-    pub(super) fn seal(
-        &self,
-        tail: &mut Tail,
-        earlier: u64,
-        offset: u64,
-        first: u64,
-    ) -> io::Result<()> {
-        let id = FileId { store: self.store, number: earlier };
-        let file = LogFile::reopen(&self.directory, id, offset)?;
+    /// Seals the last file of an earlier opening.
+    pub(super) fn seal(&self, tail: &mut Tail, earlier: OpenEnd, first: u64) -> io::Result<()> {
+        let id = FileId { store: self.store, number: earlier.number };
+        let OpenEnd { offset, used, .. } = earlier;
+        let file = LogFile::reopen(&self.directory, id)?;
+        // What lies behind the end was never acknowledged. Where a seal that is cut short has anything
+        // behind it, it would be taken for damage. A file never gets shorter: that would be one.
+        file.write(&vec![0; (used - offset) as usize], offset)?;
         let mut seal = Record::new();
         seal.push_seal(tail.file.id.number);
         let mut seal = seal.complete();
@@ -318,6 +322,11 @@ impl Tail {
 
     pub(super) fn number(&self) -> u64 {
         self.file.id.number
+    }
+
+    /// Where the last record ends.
+    pub(super) fn end(&self) -> u64 {
+        self.offset
     }
 
     /// Takes what was made ready, for its removal.

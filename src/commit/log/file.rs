@@ -14,39 +14,47 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::record::FileId;
-use crate::engine::{preallocate, write_all_at};
+use crate::commit::record::FileId;
+use crate::engine::{preallocate, write_all_at, LOG_FILES};
 
 /// Where the first record of a file begins.
-pub(super) const RECORDS: u64 = 48;
+pub(in crate::commit) const RECORDS: u64 = 48;
+
+/// What a file is made with. It grows as it is written, so that a small store takes little space. It
+/// has these bytes durably before it comes into use, and never gets shorter.
+pub(in crate::commit) const FIRST_CAPACITY: u64 = 1 << 20;
 
 const MAGIC: &[u8; 8] = b"sledlog1";
 
-/// Names of log files are this and a number.
-const PREFIX: &str = "sledstore.log.";
+/// The second names of log files that were damaged, kept when a store was salvaged.
+const ASIDE: &str = "sledstore.damaged.log.";
 
 /// The head of a file that is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileHead {
-    pub(super) id: FileId,
+pub(in crate::commit) struct FileHead {
+    pub(in crate::commit) id: FileId,
     /// The number of the first commit in the file.
-    pub(super) first: u64,
+    pub(in crate::commit) first: u64,
     /// What [`boot`] was when the file came into use.
-    pub(super) boot: u64,
+    pub(in crate::commit) boot: u64,
 }
 
 /// A file of the log, open for writing.
 #[derive(Debug)]
-pub(super) struct LogFile {
-    pub(super) id: FileId,
-    pub(super) path: PathBuf,
-    pub(super) capacity: u64,
+pub(in crate::commit) struct LogFile {
+    pub(in crate::commit) id: FileId,
+    pub(in crate::commit) path: PathBuf,
+    pub(in crate::commit) capacity: u64,
     file: File,
 }
 
 impl LogFile {
     /// Makes the file, of `capacity` bytes of zeros, and makes its name durable.
-    pub(super) fn create(directory: &Path, id: FileId, capacity: u64) -> io::Result<Self> {
+    pub(in crate::commit) fn create(
+        directory: &Path,
+        id: FileId,
+        capacity: u64,
+    ) -> io::Result<Self> {
         let path = path_of(directory, id.number);
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         let made = preallocate(&file, 0, capacity)
@@ -60,40 +68,37 @@ impl LogFile {
         Ok(Self { id, path, capacity, file })
     }
 
-    /// A file of an earlier opening, of which only the first `length` bytes count.
-    pub(super) fn reopen(directory: &Path, id: FileId, length: u64) -> io::Result<Self> {
+    /// A file of an earlier opening.
+    pub(in crate::commit) fn reopen(directory: &Path, id: FileId) -> io::Result<Self> {
         let path = path_of(directory, id.number);
         let file = File::options().read(true).write(true).open(&path)?;
         let capacity = file.metadata()?.len();
-        // What lies behind them was never acknowledged, and would be taken for damage later.
-        file.set_len(length)?;
-        file.set_len(capacity)?;
         Ok(Self { id, path, capacity, file })
     }
 
     /// Gives the file `to` bytes on the disk, where it has `from`.
-    pub(super) fn grow(&self, from: u64, to: u64) -> io::Result<()> {
+    pub(in crate::commit) fn grow(&self, from: u64, to: u64) -> io::Result<()> {
         preallocate(&self.file, from, to)
     }
 
     /// The file comes into use. Its head is on the disk before anything is that makes sense with the
     /// head only: the seal that names the file, its records, and the mark that the file before it is
     /// settled.
-    pub(super) fn begin(&self, first: u64, boot: u64) -> io::Result<()> {
+    pub(in crate::commit) fn begin(&self, first: u64, boot: u64) -> io::Result<()> {
         self.write(&FileHead { id: self.id, first, boot }.encode(), 0)?;
         self.sync()
     }
 
     /// Removes the file, of which nothing is needed. Where that fails too, the next opening finds it.
-    pub(super) fn give_up(&self) {
+    pub(in crate::commit) fn give_up(&self) {
         let _ = fs::remove_file(&self.path);
     }
 
-    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    pub(in crate::commit) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         write_all_at(&self.file, bytes, offset)
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(in crate::commit) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 }
@@ -112,7 +117,7 @@ impl FileHead {
     }
 
     /// `None` where the bytes are not the head of a log file.
-    pub(super) fn decode(bytes: &[u8; RECORDS as usize]) -> Option<Self> {
+    pub(in crate::commit) fn decode(bytes: &[u8; RECORDS as usize]) -> Option<Self> {
         if &bytes[..8] != MAGIC || crc32fast::hash(&bytes[..44]).to_le_bytes() != bytes[44..] {
             return None;
         }
@@ -124,16 +129,16 @@ impl FileHead {
     }
 }
 
-pub(super) fn path_of(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{PREFIX}{number}"))
+pub(in crate::commit) fn path_of(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{LOG_FILES}{number}"))
 }
 
 /// The numbers of the log files in `directory`, in ascending order.
-pub(super) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
+pub(in crate::commit) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let number = name.to_str().and_then(|name| name.strip_prefix(LOG_FILES));
         numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
     numbers.sort_unstable();
@@ -141,7 +146,7 @@ pub(super) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
 }
 
 /// The bytes that all log files in `directory` take.
-pub(super) fn size_of_all(directory: &Path) -> io::Result<u64> {
+pub(in crate::commit) fn size_of_all(directory: &Path) -> io::Result<u64> {
     let mut size = 0;
     for number in numbers(directory)? {
         match fs::metadata(path_of(directory, number)) {
@@ -154,23 +159,34 @@ pub(super) fn size_of_all(directory: &Path) -> io::Result<u64> {
     Ok(size)
 }
 
-/// All bytes of the file `number`.
-pub(super) fn read_all(directory: &Path, number: u64) -> io::Result<Vec<u8>> {
-    let file = File::open(path_of(directory, number))?;
+/// All bytes of `file`.
+pub(in crate::commit) fn read_all(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; file.metadata()?.len() as usize];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
 
+/// Gives the file `number` a second name, under which it stays when it is removed as a log file.
+pub(in crate::commit) fn keep_aside(directory: &Path, number: u64) -> io::Result<()> {
+    let (file, kept) = (path_of(directory, number), directory.join(format!("{ASIDE}{number}")));
+    match fs::hard_link(&file, &kept) {
+        // By a salvage that was cut short.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Not every file system has second names.
+        Err(_) => fs::copy(&file, &kept).and_then(|_| File::open(&kept)?.sync_all()),
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Puts what is in the file `number` on the disk.
-pub(super) fn sync(directory: &Path, number: u64) -> io::Result<()> {
+pub(in crate::commit) fn sync(directory: &Path, number: u64) -> io::Result<()> {
     File::open(path_of(directory, number))?.sync_data()
 }
 
 /// A number for the time since the machine was started: as long as it stays the same, what was
 /// handed to the operating system is still there. 0 where the system does not tell; then no two
 /// moments count as of the same boot.
-pub(super) fn boot() -> u64 {
+pub(in crate::commit) fn boot() -> u64 {
     let id = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     if id.is_empty() {
         return 0;
