@@ -1,8 +1,9 @@
 //! The one way into sled.
 
 use std::any::Any;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{self, catch_unwind, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::Once;
 
 use oxistore_core::StoreError;
 
@@ -25,6 +26,29 @@ pub(crate) fn catch_sled<T>(
         Ok(Err(error)) => Err(translate(operation, path, error)),
         Err(payload) => Err(panicked(operation, path, payload)),
     }
+}
+
+/// How sled names the threads of its pool.
+const POOL: &str = "sled-io-";
+
+/// Keeps panics of sled's from being printed: they become errors, and its pool catches its own. Everybody
+/// else's go to the hook that the program had. To be called before sled is opened.
+pub(crate) fn silence_sled() {
+    static ONCE: Once = Once::new();
+    // A thread that panics may not exchange the hook.
+    if std::thread::panicking() {
+        return;
+    }
+    ONCE.call_once(|| {
+        let everybody_elses = panic::take_hook();
+        panic::set_hook(Box::new(move |what| {
+            let current = std::thread::current();
+            let is_sleds = current.name().is_some_and(|name| name.starts_with(POOL));
+            if !is_sleds && !signals::is_in_sled() {
+                everybody_elses(what);
+            }
+        }));
+    });
 }
 
 /// sled's error as ours; I/O, corruption and unsupported errors keep their kind.
@@ -55,22 +79,19 @@ pub(crate) fn translate(operation: &'static str, path: &Path, error: sled::Error
         sled::Error::CollectionNotFound(_) => {
             Failure::error(operation, path, Reason::Dropped, "the keyspace was dropped")
         }
+        // It says so where the data is not what it has to be.
         sled::Error::ReportableBug(text) => {
-            StoreError::Other(format!("cannot {operation} {}: {text}", path.display()))
+            StoreError::Corruption(format!("cannot {operation} {}: {text}", path.display()))
         }
     }
 }
 
-/// What a panic of sled becomes. While opening, sled panics on data that it cannot make sense of.
+/// What a panic of sled becomes: it panics on data that it cannot make sense of.
 fn panicked(operation: &'static str, path: &Path, payload: Box<dyn Any + Send>) -> StoreError {
     let text = format!("cannot {operation} {}: sled panicked: {}", path.display(), words(&payload));
     // Dropping a payload may panic in its turn; it is small, so it is given up instead.
     std::mem::forget(payload);
-    if operation == "open" {
-        StoreError::Corruption(text)
-    } else {
-        StoreError::Other(text)
-    }
+    StoreError::Corruption(text)
 }
 
 fn words(payload: &Box<dyn Any + Send>) -> &str {
@@ -94,12 +115,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_becomes_an_error_and_while_opening_corruption() {
+    fn a_panic_becomes_corruption() {
         let path = Path::new("/data");
-        let running = catch_sled::<()>("get from", path, || panic!("lost")).unwrap_err();
-        assert!(matches!(&running, StoreError::Other(text) if text.contains("lost")), "{running}");
-        let opening = catch_sled::<()>("open", path, || panic!("torn")).unwrap_err();
-        assert!(matches!(&opening, StoreError::Corruption(text) if text.contains("torn")));
+        let caught = catch_sled::<()>("get from", path, || panic!("lost")).unwrap_err();
+        let text = "cannot get from /data: sled panicked: lost";
+        assert!(matches!(&caught, StoreError::Corruption(found) if found == text), "{caught}");
     }
 
     #[test]

@@ -1,23 +1,34 @@
-//! A log that is damaged at random places while the store is closed: whatever happened to it, a
-//! store either answers that it is corrupt or has everything.
+//! Files that are damaged at random places while the store is closed: whatever happened to them, a
+//! store either answers that it is corrupt or has everything as it was. A store that is refused is left as
+//! it was found, and opens when the damage is undone.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sledstore::{SledStore, SledStoreBuilder, StoreError};
+use sledstore::{SledBatch, SledStore, SledStoreBuilder, StoreError};
 
 use crate::common::child::{self, Process};
 use crate::common::random::Random;
-use crate::common::{scratch_in_memory, Result};
-use crate::inject::foreign_panics;
+use crate::common::{ms, scratch_in_memory, Result};
+use crate::inject::printed_panics;
 
-const ROWS: u64 = 4000;
+/// How many times each store is damaged; 200 gives 2,400 in all.
+const TRIALS: &str = "SLEDSTORE_DAMAGE_TRIALS";
+
+const ROWS: u64 = 1500;
 const SECTOR: usize = 512;
+const YEAR: u64 = 365 * 86_400_000;
 
-fn value(number: u64) -> Vec<u8> {
-    let mut random = Random::new(number);
-    (0..100).map(|_| random.next() as u8).collect()
+/// How the store was left.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Left {
+    Closed,
+    /// Opened and closed once more, so that the engine has a snapshot of its page table.
+    Reopened,
+    /// As a kill leaves it, with a log.
+    Killed,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -27,47 +38,116 @@ enum Damage {
     Truncate,
 }
 
-impl Damage {
-    /// At a random place among the sectors that hold anything; most of a segment may be empty yet.
-    fn inflict(self, log: &mut Vec<u8>, random: &mut Random) {
-        let sectors: Vec<_> =
-            log.chunks(SECTOR).map(|it| it.iter().any(|byte| *byte != 0)).collect();
-        let used: Vec<_> = (0..sectors.len()).filter(|sector| sectors[*sector]).collect();
-        let place = (random.pick(&used) * SECTOR + random.index(SECTOR)).min(log.len() - 1);
-        match self {
-            Damage::FlipBit => log[place] ^= 1 << random.below(8),
-            Damage::Zero => {
-                let end = (place + SECTOR).min(log.len());
-                log[place..end].fill(0);
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+fn value(round: u64, number: u64) -> Vec<u8> {
+    let mut random = Random::new(round << 32 | number);
+    (0..60 + number % 100).map(|_| random.next() as u8).collect()
+}
+
+/// Writes everything anew: batches, lives, deletions, two keyspaces.
+fn write_round(store: &SledStore, other: &SledStore, round: u64) -> Result<()> {
+    for number in 0..ROWS {
+        let key = number.to_be_bytes();
+        match (number + round) % 11 {
+            0 => store.delete(&key)?,
+            1 => store.put_with_ttl(&key, &value(round, number), ms((1 + round) * YEAR))?,
+            2 => {
+                let mut batch = SledBatch::new();
+                batch.put(&key, &value(round, number))?;
+                batch.put_in(other, &key, &value(round, number))?;
+                store.apply(&batch)?;
             }
-            Damage::Truncate => log.truncate(place),
+            _ => store.put(&key, &value(round, number))?,
         }
+    }
+    store.put(b"large", &vec![round as u8; 200_000])
+}
+
+/// Makes the store in the directory `path`.
+fn make(path: &Path, left: Left, segment_size: usize) {
+    let build = || SledStoreBuilder::new().segment_size(segment_size).build(path).unwrap();
+    let store = build();
+    let other = store.keyspace("other").unwrap();
+    for round in 0..4 {
+        write_round(&store, &other, round).unwrap();
+        store.compact().unwrap();
+    }
+    if left == Left::Killed {
+        write_round(&store, &other, 4).unwrap();
+        store.flush().unwrap();
+        let files = read_files(path);
+        drop(other);
+        store.close().unwrap();
+        return write_files(path, &files);
+    }
+    drop(other);
+    store.close().unwrap();
+    if left == Left::Reopened {
+        let store = build();
+        store.put(b"late", b"1").unwrap();
+        store.close().unwrap();
     }
 }
 
-/// Everything that is in the store at `path`: how many rows are missing, and how many are wrong.
-fn scan(path: &Path) -> Result<(u64, u64)> {
+fn read_files(path: &Path) -> Files {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| path.is_file() && !path.ends_with("sledstore.lock"));
+    files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+fn write_files(path: &Path, files: &Files) {
+    fs::remove_dir_all(path).unwrap();
+    fs::create_dir(path).unwrap();
+    files.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+}
+
+impl Damage {
+    /// At a random place that holds anything, of the engine's file mostly.
+    fn inflict(self, files: &mut Files, random: &mut Random) -> String {
+        let names: Vec<PathBuf> = files.keys().cloned().collect();
+        let db = names.iter().find(|name| name.ends_with("db")).expect("the engine's file");
+        let name = if random.chance(3, 4) { db } else { random.pick(&names) };
+        let bytes = files.get_mut(name).expect("one of them");
+        let sectors = bytes.chunks(SECTOR).map(|it| it.iter().any(|byte| *byte != 0));
+        let used: Vec<_> =
+            sectors.enumerate().filter_map(|(at, used)| used.then_some(at)).collect();
+        let place = (random.pick(&used) * SECTOR + random.index(SECTOR)).min(bytes.len() - 1);
+        match self {
+            Damage::FlipBit => bytes[place] ^= 1 << random.below(8),
+            Damage::Zero => {
+                let end = (place + SECTOR).min(bytes.len());
+                bytes[place..end].fill(0);
+            }
+            Damage::Truncate => bytes.truncate(place),
+        }
+        format!("{self:?} at {place} of {}", name.file_name().unwrap().display())
+    }
+}
+
+/// A sum over everything that is in the store at `path`, by scans and by gets.
+fn sum(path: &Path) -> Result<u32> {
     let store = SledStore::open(path)?;
-    let mut right = 0;
-    let mut wrong = 0;
-    for row in store.iter()? {
-        let (key, found) = row?;
-        let number = key.try_into().ok().map(u64::from_be_bytes).filter(|number| *number < ROWS);
-        match number {
-            Some(number) if found == value(number) => right += 1,
-            _ => wrong += 1,
+    let mut sum = crc32fast::Hasher::new();
+    for name in ["default", "other"] {
+        let keyspace = store.keyspace(name)?;
+        for row in keyspace.iter()? {
+            let (key, found) = row?;
+            [&key, &found].into_iter().for_each(|bytes| sum.update(bytes));
+            let life = keyspace.ttl(&key)?.map_or(0, |left| left.as_millis() as u64 / (YEAR / 2));
+            sum.update(&life.to_le_bytes());
+        }
+        for number in 0..ROWS {
+            sum.update(&keyspace.get(&number.to_be_bytes())?.unwrap_or_default());
         }
     }
-    for number in 0..ROWS {
-        store.get(&number.to_be_bytes())?;
-    }
     store.close()?;
-    Ok((ROWS.saturating_sub(right), wrong))
+    Ok(sum.finalize())
 }
 
 #[test]
 #[ignore = "runs as a child process of the tests below"]
-fn child_scans_what_it_is_told() {
+fn child_reads_what_it_is_told() {
     if child::directory().is_none() {
         return;
     }
@@ -76,9 +156,9 @@ fn child_scans_what_it_is_told() {
         if path.is_empty() {
             return;
         }
-        child::say(&match scan(Path::new(&path)) {
-            Ok((0, 0)) => "whole".to_owned(),
-            Ok((missing, wrong)) => format!("{missing} missing, {wrong} wrong"),
+        let opened = SledStore::open(&path).map(drop);
+        child::say(&match opened.and_then(|()| sum(Path::new(&path))) {
+            Ok(sum) => sum.to_string(),
             Err(StoreError::Corruption(text)) => {
                 assert!(text.contains(&path), "the error does not name the store: {text}");
                 "told".to_owned()
@@ -88,98 +168,77 @@ fn child_scans_what_it_is_told() {
     }
 }
 
-fn scan_in(process: &mut Process, path: &Path, what: &str) -> String {
-    process.tell(&path.display().to_string());
-    let answer = process.next_message_within(std::time::Duration::from_secs(60));
-    let answer = answer.unwrap_or_else(|_| panic!("{what}: hangs"));
-    answer.unwrap_or_else(|| panic!("{what}: the process died"))
+struct Reader {
+    process: Process,
+    path: PathBuf,
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
+impl Reader {
+    fn read(&mut self, what: &str) -> String {
+        self.process.tell(&self.path.display().to_string());
+        let answer = self.process.next_message_within(std::time::Duration::from_secs(120));
+        let answer = answer.unwrap_or_else(|_| panic!("{what}: hangs"));
+        answer.unwrap_or_else(|| panic!("{what}: the process died"))
     }
 }
 
-/// Sizes of segments: of the first, the log is one; of the second, it is many.
-const LARGE: usize = 8 << 20;
-const SMALL: usize = 64 << 10;
-
-/// Damages copies of a store, so many of them in each way.
-fn damage(trials: u64, reopened: bool, segment_size: usize) {
+/// Damages a store many times in each way; answers with how often it was whole, refused, and told later.
+fn damage(left: Left, segment_size: usize) -> [u64; 3] {
+    let trials = std::env::var(TRIALS).map_or(4, |trials| trials.parse().expect("a number"));
     let directory = scratch_in_memory();
-    let original = directory.path().join("original");
-    let store = SledStoreBuilder::new().segment_size(segment_size).build(&original).unwrap();
-    for number in 0..ROWS {
-        store.put(&number.to_be_bytes(), &value(number)).unwrap();
-    }
-    store.close().unwrap();
-    if reopened {
-        // With this, the engine has a snapshot of its page table.
-        SledStore::open(&original).unwrap().close().unwrap();
-    }
-    let log = fs::read(original.join("db")).unwrap();
-    // sled's panics print much; those of anybody else are counted.
+    let path = directory.path().join("store");
+    make(&path, left, segment_size);
+    let original = read_files(&path);
     let complaints = directory.path().join("stderr");
     let mut command = Command::new(std::env::current_exe().expect("this binary has a path"));
-    command.args(child::arguments("corruption::child_scans_what_it_is_told"));
+    command.args(child::arguments("corruption::child_reads_what_it_is_told"));
     command.stderr(fs::File::create(&complaints).unwrap());
-    let mut process = child::start_command(command, directory.path());
-    let mut random = Random::new(reopened.into());
-    let mut problems = Vec::new();
-    let (mut told, mut silent) = (0, 0);
+    let process = child::start_command(command, directory.path());
+    let mut reader = Reader { process, path: path.clone() };
+    let whole = reader.read("undamaged");
+    assert!(whole.parse::<u32>().is_ok(), "{whole}");
+    let mut random = Random::new(left as u64);
+    let (mut counts, mut problems) = ([0; 3], Vec::new());
     for damage in [Damage::FlipBit, Damage::Zero, Damage::Truncate] {
-        for trial in 0..trials {
-            let path = directory.path().join(format!("{damage:?} {trial}"));
-            copy(&original, &path);
-            let mut bytes = log.clone();
-            damage.inflict(&mut bytes, &mut random);
-            fs::write(path.join("db"), bytes).unwrap();
-            let what = format!("{damage:?}, trial {trial}");
-            let first = scan_in(&mut process, &path, &what);
-            // What was refused once must not pass for whole the next time.
-            let second = scan_in(&mut process, &path, &what);
-            told += u64::from(first == "told");
-            let is_silent = first == second && first.ends_with(" missing, 0 wrong");
-            silent += u64::from(is_silent);
-            let allowed = ["whole", "told"];
-            if !is_silent && [&first, &second].iter().any(|answer| !allowed.contains(&&***answer)) {
-                problems.push(format!("{what}: {first}, then {second}"));
+        for _ in 0..trials {
+            let mut files = original.clone();
+            let what = damage.inflict(&mut files, &mut random);
+            write_files(&path, &files);
+            let answer = reader.read(&what);
+            let is_unchanged = read_files(&path) == files;
+            match (&*answer, is_unchanged) {
+                ("told", true) => {
+                    counts[1] += 1;
+                    write_files(&path, &original);
+                    let undone = reader.read(&what);
+                    if undone != whole {
+                        problems.push(format!("{what}: refused, and undone it is {undone}"));
+                    }
+                }
+                // It had opened, and a read has found the damage.
+                ("told", false) => counts[2] += 1,
+                (answer, _) if answer == whole => counts[0] += 1,
+                _ => problems.push(format!("{what}: {answer} for {whole}")),
             }
-            fs::remove_dir_all(&path).unwrap();
         }
     }
-    process.tell("");
-    assert!(process.finish().success());
-    assert_eq!(foreign_panics(&complaints), [""; 0]);
-    assert!(problems.is_empty(), "{problems:#?}");
-    println!("{told} told, {silent} opened with rows missing, of {}", 3 * trials);
-    assert!(told > trials, "damage is noticed at all: {told}");
-    // A few in each hundred; see docs/engine.md.
-    assert!(silent * 20 <= 3 * trials, "most damage that loses something is told: {silent}");
-}
-
-const TRIALS: u64 = 40;
-
-#[test]
-fn most_damage_of_a_log_is_told_and_none_gives_a_wrong_value() {
-    damage(TRIALS, false, LARGE);
-    damage(TRIALS, false, SMALL);
+    reader.process.tell("");
+    assert!(reader.process.finish().success());
+    assert!(problems.is_empty(), "{left:?}, {segment_size}: {problems:#?}");
+    assert_eq!(printed_panics(&complaints), [""; 0], "what becomes a status is not printed");
+    println!("{left:?}, segments of {segment_size}: whole, refused, told by a read: {counts:?}");
+    counts
 }
 
 #[test]
-fn most_damage_of_a_log_with_a_snapshot_is_told_and_none_gives_a_wrong_value() {
-    damage(TRIALS, true, LARGE);
-    damage(TRIALS, true, SMALL);
-}
-
-#[test]
-#[ignore = "takes a minute"]
-fn most_damage_at_many_places_is_told_and_none_gives_a_wrong_value() {
-    for (reopened, segment_size) in [(false, LARGE), (false, SMALL), (true, LARGE), (true, SMALL)] {
-        damage(200, reopened, segment_size);
+fn a_damaged_store_is_whole_or_tells_it_and_a_refused_one_is_left_as_it_was() {
+    let mut all = [0; 3];
+    for left in [Left::Closed, Left::Reopened, Left::Killed] {
+        for segment_size in [64 << 10, 512 << 10, 2 << 20, 8 << 20] {
+            let counts = damage(left, segment_size);
+            all.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
+        }
     }
+    println!("all: whole, refused, told by a read: {all:?}");
+    assert!(all[1] > all.iter().sum::<u64>() / 4, "damage is noticed at all: {all:?}");
 }

@@ -105,11 +105,17 @@ pub fn start(
     child::start_command(command, &below)
 }
 
-/// The panics that a child's standard error tells of and that did not come from inside sled.
+/// The panics that a child's standard error tells of and that did not come from inside sled: children that
+/// use sled alone print those.
 pub fn foreign_panics(complaints: &Path) -> Vec<String> {
+    let panics = printed_panics(complaints).into_iter();
+    panics.filter(|line| !line.contains("sled-0.34.7")).collect()
+}
+
+/// The panics that a child's standard error tells of.
+pub fn printed_panics(complaints: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(complaints).expect("what the child printed");
-    let panics = text.lines().filter(|line| line.contains("panicked at "));
-    panics.filter(|line| !line.contains("sled-0.34.7")).map(str::to_owned).collect()
+    text.lines().filter(|line| line.contains("panicked at ")).map(str::to_owned).collect()
 }
 
 /// In a child: how many calls of the kind there were, and how many of them were made to fail.

@@ -217,7 +217,7 @@ pub fn run(directory: &Path, habits: Habits, fault: Fault) -> Life {
     let printed = || std::fs::read_to_string(&complaints).expect("what the child printed");
     let status = process.finish();
     assert!(done && status.success(), "{fault:?}: {status}, {life:?}\n{}", printed());
-    let panics = inject::foreign_panics(&complaints);
+    let panics = inject::printed_panics(&complaints);
     assert!(panics.is_empty(), "{fault:?}: {panics:?}");
 
     let path = directory.join("db");

@@ -45,6 +45,11 @@ pub(crate) fn in_sled<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Whether this thread is inside a call into sled.
+pub(crate) fn is_in_sled() -> bool {
+    IN_SLED.get()
+}
+
 /// Does `work`, which does not unwind, with all signals blocked: the threads that it starts take none.
 /// A signal that comes meanwhile comes after it.
 pub(crate) fn blocked<T>(work: impl FnOnce() -> T) -> T {

@@ -1,7 +1,7 @@
 //! The directory of a store: what is there before sled is asked to open it.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -119,19 +119,6 @@ pub(crate) fn temporary_path() -> PathBuf {
 /// sled's log, which holds the data and bears sled's lock.
 pub(crate) fn log_file(directory: &Path) -> PathBuf {
     directory.join("db")
-}
-
-/// Reads the whole log, where there is one. sled takes a read that fails while it opens for the end
-/// of the log, and overwrites what comes after; so a disk that cannot be read has to be found out
-/// first. What was read now is in memory when sled reads it.
-pub(crate) fn read_through(log: &Path) -> io::Result<()> {
-    let mut file = match fs::File::open(log) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    let mut buffer = vec![0; 1 << 20];
-    while file.read(&mut buffer)? > 0 {}
-    Ok(())
 }
 
 /// The segment size that the store in `directory` was created with, `None` where there is no store

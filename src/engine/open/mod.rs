@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use oxistore_core::StoreError;
 
-use crate::engine::catch_sled::catch_sled;
+use crate::engine::catch_sled::{catch_sled, silence_sled};
 use crate::engine::flush_queue::Flusher;
 use crate::engine::interpose;
 use crate::engine::interpose::log_state::DurableLog;
@@ -227,17 +227,19 @@ impl Engine {
 
     fn shut(&mut self) -> Result<()> {
         let Some(parts) = self.parts.take() else { return Ok(()) };
-        let Parts { db, flusher, log, lock, .. } = parts;
+        let Parts { db, limits, flusher, log, lock } = parts;
         let closed = flusher.close(db);
         let deadline = Deadline::after(CLOSE_LIMIT.min(self.engine_state.patience()));
         let free =
             log.end(&deadline) && wait_for_sled(&directory::log_file(self.path()), &deadline);
-        if self.is_removed {
-            lock.remove(self.path());
-        }
-        drop(lock);
         // sled's threads may have met their last failure only now.
         let closed = closed.and_then(|()| self.engine_state.check_healthy());
+        if self.is_removed {
+            lock.remove(self.path());
+        } else if closed.is_ok() && free {
+            let _ = repair::note_close(self.path(), limits.segment);
+        }
+        drop(lock);
         closed.and(if free { Ok(()) } else { Err(still_held(self.path())) })
     }
 }
@@ -267,10 +269,13 @@ impl Parts {
         directory::check(path, options)?;
         spare_threads(path)?;
         let io = |source| Failure::from_io("open", path, &source);
+        let size = directory::existing_segment_size(path).map_err(io)?;
+        let size = size.filter(|size| *size >= 256).unwrap_or(SLEDS_SEGMENT_SIZE);
+        repair::check_log(path, size as u64, options.salvage)?;
         let is_new = repair::prepare(path)?;
-        directory::read_through(&directory::log_file(path)).map_err(io)?;
         interpose::prepare();
         signals::prepare();
+        silence_sled();
         let log = DurableLog::watch(&directory::log_file(path)).map_err(io)?;
         engine_state.attach_log(log.log());
         match Self::open_watched(engine_state, options, is_new, &log, check) {

@@ -3,7 +3,9 @@
 //! All of this runs under the directory's lock.
 
 pub(crate) mod backup;
+pub(crate) mod check;
 pub(crate) mod keeper;
+mod segments;
 pub(crate) mod watermark;
 
 use std::fs;
@@ -48,6 +50,32 @@ pub(crate) fn prepare(directory: &Path) -> Result<bool> {
     fs::write(directory.join(CREATING), b"").map_err(io)?;
     sync(directory).map_err(io)?;
     Ok(true)
+}
+
+/// Fails if sled would lose something of the log in `directory`, or cannot read it. Changes nothing.
+/// `segment_size` is the one of a store without a mark.
+pub(crate) fn check_log(directory: &Path, segment_size: u64, salvage: bool) -> Result<()> {
+    let io = |source| Failure::from_io("open", directory, &source);
+    let mark = watermark::read(directory).map_err(io)?;
+    let segment_size = mark.map_or(segment_size, |mark| mark.segment_size);
+    let damage = check::check(directory, segment_size, mark.as_ref()).map_err(io)?;
+    match damage.first().filter(|_| !salvage) {
+        None => Ok(()),
+        Some(check::Damage { offset, what }) => {
+            let log = log_file(directory);
+            let text = format!("cannot open {} at byte {offset}: {what}", log.display());
+            Err(StoreError::Corruption(text))
+        }
+    }
+}
+
+/// Notes that the store in `directory` was closed. Where that fails the next opening looks at its log as
+/// after a crash.
+pub(crate) fn note_close(directory: &Path, segment_size: usize) -> io::Result<()> {
+    let end = check::end_of_log(directory, segment_size as u64)?;
+    let mut mark = watermark::WatermarkFile::open(directory, segment_size)?;
+    mark.close(end)?;
+    mark.sync()
 }
 
 /// The store is there for good: its mark and all its files are durable. The name that said that it

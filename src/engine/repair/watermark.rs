@@ -14,6 +14,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::check::LogEnd;
+
 pub(crate) const FILE_NAME: &str = "sledstore.mark";
 
 /// The tree that holds the mark inside the store, and its one key.
@@ -22,7 +24,7 @@ pub(crate) const KEY: &[u8] = b"writes";
 
 /// The two halves of the file are written in turn, so that a write that is torn leaves the other.
 const HALF: u64 = 512;
-const MAGIC: &[u8; 16] = b"sledstore mark 1";
+const MAGIC: &[u8; 16] = b"sledstore mark 2";
 
 /// One entry: what the file says of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(crate) struct Watermark {
     pub(crate) writes: u64,
     /// The segment size that the store was created with; sled's own note of it is never synced.
     pub(crate) segment_size: u64,
+    /// Where sled's log ends, if the store was closed and was not opened since.
+    pub(crate) closed: Option<LogEnd>,
 }
 
 /// The open file.
@@ -47,14 +51,24 @@ impl WatermarkFile {
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = options.open(directory.join(FILE_NAME))?;
-        let fresh = Watermark { turn: 0, writes: 0, segment_size: segment_size as u64 };
+        let segment_size = segment_size as u64;
+        let fresh = Watermark { turn: 0, writes: 0, segment_size, closed: None };
         let last = newest(&file)?.unwrap_or(fresh);
         Ok(Self { file, last })
     }
 
-    /// Says that `writes` are durable.
+    /// Says that `writes` are durable, and that the store is open.
     pub(crate) fn set(&mut self, writes: u64) -> io::Result<()> {
-        let next = Watermark { turn: self.last.turn + 1, writes, ..self.last };
+        self.write(Watermark { writes, closed: None, ..self.last })
+    }
+
+    /// Says that the store was closed, and that its log ends there.
+    pub(crate) fn close(&mut self, end: LogEnd) -> io::Result<()> {
+        self.write(Watermark { closed: Some(end), ..self.last })
+    }
+
+    fn write(&mut self, next: Watermark) -> io::Result<()> {
+        let next = Watermark { turn: self.last.turn + 1, ..next };
         self.file.write_all_at(&next.encode(), next.turn % 2 * HALF)?;
         self.last = next;
         Ok(())
@@ -90,29 +104,39 @@ fn newest(file: &File) -> io::Result<Option<Watermark>> {
 }
 
 impl Watermark {
-    const LEN: usize = 16 + 3 * 8 + 4;
+    const SUM: usize = 16 + 5 * 8;
+    const LEN: usize = Self::SUM + 4;
 
     fn encode(&self) -> [u8; Watermark::LEN] {
         let mut bytes = [0; Watermark::LEN];
         bytes[..16].copy_from_slice(MAGIC);
-        for (place, number) in [self.turn, self.writes, self.segment_size].into_iter().enumerate() {
+        let LogEnd { lsn, length } = self.closed.unwrap_or_default();
+        let numbers = [self.turn, self.writes, self.segment_size, lsn, length];
+        for (place, number) in numbers.into_iter().enumerate() {
             bytes[16 + 8 * place..][..8].copy_from_slice(&number.to_le_bytes());
         }
-        let sum = crc32fast::hash(&bytes[..40]);
-        bytes[40..].copy_from_slice(&sum.to_le_bytes());
+        let sum = crc32fast::hash(&bytes[..Self::SUM]);
+        bytes[Self::SUM..].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8; Watermark::LEN]) -> Option<Self> {
-        let sum = crc32fast::hash(&bytes[..40]).to_le_bytes();
-        if &bytes[..16] != MAGIC || bytes[40..] != sum {
+        let sum = crc32fast::hash(&bytes[..Self::SUM]).to_le_bytes();
+        if &bytes[..16] != MAGIC || bytes[Self::SUM..] != sum {
             return None;
         }
         let number = |place: usize| {
             let bytes = bytes[16 + 8 * place..][..8].try_into().expect("8 bytes");
             u64::from_le_bytes(bytes)
         };
-        Some(Watermark { turn: number(0), writes: number(1), segment_size: number(2) })
+        let end = LogEnd { lsn: number(3), length: number(4) };
+        Some(Watermark {
+            turn: number(0),
+            writes: number(1),
+            segment_size: number(2),
+            // A log has a head at least.
+            closed: (end.length > 0).then_some(end),
+        })
     }
 }
 
@@ -138,6 +162,12 @@ mod tests {
         assert_eq!(file.last.segment_size, 4096, "the size is that of the creation");
         file.set(501).unwrap();
         assert_eq!(read(directory.path()).unwrap().expect("a mark").writes, 501);
+        let end = LogEnd { lsn: 70_000, length: 65_536 };
+        file.close(end).unwrap();
+        let found = read(directory.path()).unwrap().expect("a mark");
+        assert_eq!((found.writes, found.closed), (501, Some(end)));
+        file.set(501).unwrap();
+        assert_eq!(read(directory.path()).unwrap().expect("a mark").closed, None, "it is open");
     }
 
     #[test]
