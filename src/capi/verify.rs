@@ -76,13 +76,14 @@ impl Drop for Callback {
     }
 }
 
-/// Reads every record of the store's log that is not settled yet, compares all checksums, and tells
-/// each damaged place. It changes nothing, and writers go on. What is settled is in the engine's
-/// files, whose checksums are compared with every read; this call does not read them.
+/// Reads everything that the store has on the disk, compares all checksums, reads every row with its
+/// expiry and all parts of its value, and tells each damaged place. It changes nothing, and writers go on.
+/// It takes the time to read the files once, and the rows once. Of a row that cannot be read, the
+/// finding names no byte: its offset is 0.
 ///
-/// A store whose log was damaged before it was opened does not open: sledstore_open() answers
-/// SLEDSTORE_CORRUPTION, with the first place in its message. To hear of all places, open it with
-/// SLEDSTORE_OPEN_SALVAGE and ask sledstore_salvage_report().
+/// What an opening has to read is checked by it: a store that is damaged there does not open, and
+/// sledstore_open() answers SLEDSTORE_CORRUPTION, with the first place in its message. To hear of all
+/// places, open it with SLEDSTORE_OPEN_SALVAGE and ask sledstore_salvage_report().
 ///
 /// @param store     any handle of the store.
 /// @param callback  see sledstore_finding_callback; the struct is copied. NULL: the status is enough.

@@ -9,7 +9,7 @@ use oxistore_core::StoreError;
 
 use crate::engine::catch_sled::catch_sled;
 use crate::engine::interpose::log_state::LogState;
-use crate::engine::{Failure, Reason, Result};
+use crate::engine::{Failure, Finding, Reason, Result};
 
 /// The state that outlives any one call.
 ///
@@ -27,6 +27,8 @@ pub(crate) struct EngineState {
     first_error: Mutex<Option<StoreError>>,
     /// What has happened to the log, also where sled tells nobody of it.
     log: OnceLock<Arc<LogState>>,
+    /// What was damaged of the log when it was opened.
+    findings: OnceLock<Vec<Finding>>,
     /// All writes since the store was created.
     writes: AtomicU64,
 }
@@ -39,6 +41,7 @@ impl EngineState {
             poisoned: AtomicBool::new(false),
             first_error: Mutex::new(None),
             log: OnceLock::new(),
+            findings: OnceLock::new(),
             writes: AtomicU64::new(0),
         }
     }
@@ -51,6 +54,16 @@ impl EngineState {
     pub(crate) fn attach_log(&self, log: &Arc<LogState>) {
         // There is one opening for each state.
         let _ = self.log.set(Arc::clone(log));
+    }
+
+    /// These places of the log were damaged.
+    pub(crate) fn note_findings(&self, findings: Vec<Finding>) {
+        // There is one opening for each state.
+        let _ = self.findings.set(findings);
+    }
+
+    pub(crate) fn findings(&self) -> &[Finding] {
+        self.findings.get().map_or(&[], Vec::as_slice)
     }
 
     /// The longest that anybody waits for a flush or a close.

@@ -260,14 +260,19 @@ impl StoreInner {
 
     /// Every damaged place of what the store has on the disk.
     pub(crate) fn verify(&self) -> Result<Vec<Finding>> {
-        self.with_core(|core| Ok(self.named(core, core.verify_log()?)))
+        self.with_core(|core| {
+            let mut findings = core.settled().engine().verify()?;
+            findings.extend(core.verify_log()?);
+            Ok(self.named(core, findings))
+        })
     }
 
     /// What was damaged and lost, where the store was opened to be salvaged.
     pub(crate) fn salvage_report(&self) -> Result<SalvageReport> {
         self.with_core(|core| {
             let report = core.salvage_report().clone();
-            Ok(SalvageReport { findings: self.named(core, report.findings), ..report })
+            let findings = [core.settled().engine().findings(), &report.findings].concat();
+            Ok(SalvageReport { findings: self.named(core, findings), ..report })
         })
     }
 

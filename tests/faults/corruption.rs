@@ -242,3 +242,55 @@ fn a_damaged_store_is_whole_or_tells_it_and_a_refused_one_is_left_as_it_was() {
     println!("all: whole, refused, told by a read: {all:?}");
     assert!(all[1] > all.iter().sum::<u64>() / 4, "damage is noticed at all: {all:?}");
 }
+
+#[test]
+fn verifying_finds_damage_that_the_opening_did_not_read() {
+    let directory = scratch_in_memory();
+    let path = directory.path().join("store");
+    make(&path, Left::Reopened, 64 << 10);
+    let store = SledStore::open(&path).unwrap();
+    assert_eq!(store.verify().unwrap(), [], "it is whole");
+    store.close().unwrap();
+    let db = path.join("db");
+    let original = fs::read(&db).unwrap();
+    let (mut opened, mut random) = (0, Random::new(7));
+    for _ in 0..30 {
+        let mut bytes = original.clone();
+        // In the middle of a segment of which the engine's snapshot knows.
+        let place = random.index(bytes.len() / (64 << 10) / 2) * (64 << 10) + (30 << 10);
+        bytes[place] ^= 1;
+        fs::write(&db, bytes).unwrap();
+        let Ok(store) = SledStore::open(&path) else { continue };
+        opened += 1;
+        let findings = store.verify().unwrap();
+        let is_found = findings.iter().any(|found| {
+            found.file == db && found.offset / (64 << 10) == place as u64 / (64 << 10)
+        });
+        assert!(is_found, "{place}: {findings:?}");
+        // It may be that no row lies there, and then it closes.
+        let _ = store.close();
+    }
+    assert!(opened > 10, "openings do not read it: {opened}");
+}
+
+#[test]
+fn verifying_beside_writers_finds_nothing() {
+    let directory = scratch_in_memory();
+    let builder = SledStoreBuilder::new().segment_size(64 << 10).memtable_size(64 << 10);
+    let store = builder.build(directory.path().join("store")).unwrap();
+    let other = store.keyspace("other").unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _over = crate::common::Over(&done);
+        scope.spawn(|| {
+            let mut round = 0;
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                write_round(&store, &other, round).unwrap();
+                round += 1;
+            }
+        });
+        for _ in 0..12 {
+            assert_eq!(store.verify().unwrap(), []);
+        }
+    });
+}

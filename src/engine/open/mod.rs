@@ -27,7 +27,7 @@ use crate::engine::repair::keeper::WatermarkKeeper;
 use crate::engine::repair::watermark;
 use crate::engine::rows::overflow::Overflow;
 use crate::engine::state::EngineState;
-use crate::engine::{Failure, RawTree, Reason, Result, Tree};
+use crate::engine::{Failure, Finding, RawTree, Reason, Result, Tree};
 
 /// Segment sizes that new stores may have. sled allows 256 bytes to 16 MiB, but small segments turn
 /// nearly every page into a file of its own, and at 16 MiB an offset in sled's buffer header can
@@ -205,6 +205,17 @@ impl Engine {
         self.parts().limits.have_room_for(names)
     }
 
+    /// What was damaged of sled's log when this was opened.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        self.engine_state.findings()
+    }
+
+    /// Reads all of sled's log, and tells what is damaged.
+    pub(crate) fn verify(&self) -> Result<Vec<Finding>> {
+        repair::check::verify(self.path(), self.segment_size() as u64)
+            .map_err(|source| Failure::from_io("read", self.path(), &source))
+    }
+
     /// Waits until everything written so far is on the disk.
     pub(crate) fn flush(&self) -> Result<()> {
         self.parts().flusher.flush()
@@ -271,7 +282,11 @@ impl Parts {
         let io = |source| Failure::from_io("open", path, &source);
         let size = directory::existing_segment_size(path).map_err(io)?;
         let size = size.filter(|size| *size >= 256).unwrap_or(SLEDS_SEGMENT_SIZE);
-        repair::check_log(path, size as u64, options.salvage)?;
+        let findings = repair::check_log(path, size as u64)?;
+        if let Some(first) = findings.first().filter(|_| !options.salvage) {
+            return Err(first.refusal());
+        }
+        engine_state.note_findings(findings);
         let is_new = repair::prepare(path)?;
         interpose::prepare();
         signals::prepare();

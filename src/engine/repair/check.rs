@@ -19,17 +19,21 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::segments::{first_message, message, SledLog};
 use super::watermark::Watermark;
 use crate::engine::open::directory::log_file;
 use crate::engine::repair::snapshots;
+use crate::engine::Finding;
 
-/// Where a log is damaged, and how.
-pub(crate) struct Damage {
-    pub(crate) offset: u64,
-    pub(crate) what: &'static str,
-}
+/// How often `verify` looks again at what it has found, and after which time.
+const LOOKS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the log is damaged, and how.
+type Damage = (u64, &'static str);
 
 /// Where a segment's messages end before the segment does.
 struct Stop {
@@ -65,14 +69,39 @@ pub(crate) fn check(
     directory: &Path,
     segment_size: u64,
     mark: Option<&Watermark>,
-) -> io::Result<Vec<Damage>> {
+) -> io::Result<Vec<Finding>> {
     let file = match File::open(log_file(directory)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
     let log = SledLog::open(file, segment_size)?;
     let scan = Scan::of(&log, snapshot_lsn(directory)? / segment_size * segment_size)?;
-    mark.map_or_else(|| Ok(Vec::new()), |mark| scan.judge(&log, mark.closed))
+    let damage = mark.map_or_else(|| Ok(Vec::new()), |mark| scan.judge(&log, mark.closed))?;
+    Ok(named(directory, damage))
+}
+
+/// Says where the log of a store that is open is damaged, in every segment. sled goes on writing.
+pub(crate) fn verify(directory: &Path, segment_size: u64) -> io::Result<Vec<Finding>> {
+    let look = || {
+        let log = SledLog::open(File::open(log_file(directory))?, segment_size)?;
+        Scan::of(&log, 0)?.judge(&log, None)
+    };
+    let mut damage = look()?;
+    for _ in 0..LOOKS {
+        if damage.is_empty() {
+            break;
+        }
+        // What is just being written can look damaged.
+        sleep(PAUSE);
+        let again = look()?;
+        damage.retain(|damage| again.contains(damage));
+    }
+    Ok(named(directory, damage))
+}
+
+fn named(directory: &Path, damage: Vec<Damage>) -> Vec<Finding> {
+    let log = log_file(directory);
+    damage.into_iter().map(|(offset, what)| Finding::new(&log, offset, what)).collect()
 }
 
 /// Where the log in `directory` ends, to be noted at a clean close.
@@ -151,7 +180,7 @@ impl Scan {
             let is_missed = stop.lsn + (stop.end as u64) < must_be;
             if is_missed && (is_clean || !stop.is_used_again(log)?) {
                 let offset = stop.offset + stop.end as u64;
-                damage.push(Damage { offset, what: "a message is damaged" });
+                damage.push((offset, "a message is damaged"));
             }
         }
         for (offset, first) in &self.headless {
@@ -160,12 +189,12 @@ impl Scan {
                 None => false,
             };
             if is_damaged {
-                damage.push(Damage { offset: *offset, what: "the head of a segment is damaged" });
+                damage.push((*offset, "the head of a segment is damaged"));
             }
         }
         if self.end < closed.lsn || log.length < closed.length {
             let offset = self.end_offset.min(log.length);
-            damage.push(Damage { offset, what: "the end is missing" });
+            damage.push((offset, "the end is missing"));
         }
         Ok(damage)
     }

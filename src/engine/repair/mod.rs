@@ -16,7 +16,7 @@ use oxistore_core::StoreError;
 
 use crate::engine::interpose::log_state::LogState;
 use crate::engine::open::directory::{log_file, sync};
-use crate::engine::{Failure, Result, LOG_FILES};
+use crate::engine::{Failure, Finding, Result, LOG_FILES};
 
 /// Stands in the directory while a store is made there for the first time.
 const CREATING: &str = "sledstore.creating";
@@ -52,21 +52,13 @@ pub(crate) fn prepare(directory: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Fails if sled would lose something of the log in `directory`, or cannot read it. Changes nothing.
+/// Tells what sled would lose of the log in `directory`; fails if it cannot be read. Changes nothing.
 /// `segment_size` is the one of a store without a mark.
-pub(crate) fn check_log(directory: &Path, segment_size: u64, salvage: bool) -> Result<()> {
+pub(crate) fn check_log(directory: &Path, segment_size: u64) -> Result<Vec<Finding>> {
     let io = |source| Failure::from_io("open", directory, &source);
     let mark = watermark::read(directory).map_err(io)?;
     let segment_size = mark.map_or(segment_size, |mark| mark.segment_size);
-    let damage = check::check(directory, segment_size, mark.as_ref()).map_err(io)?;
-    match damage.first().filter(|_| !salvage) {
-        None => Ok(()),
-        Some(check::Damage { offset, what }) => {
-            let log = log_file(directory);
-            let text = format!("cannot open {} at byte {offset}: {what}", log.display());
-            Err(StoreError::Corruption(text))
-        }
-    }
+    check::check(directory, segment_size, mark.as_ref()).map_err(io)
 }
 
 /// Notes that the store in `directory` was closed. Where that fails the next opening looks at its log as
