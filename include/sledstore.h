@@ -62,8 +62,8 @@
  *
  * HANDLES
  *
- * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_value
- * and sledstore_error are handles: they look like pointers, but are numbers that the library looks
+ * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_watch,
+ * sledstore_changes, sledstore_value and sledstore_error are handles: they look like pointers, but are numbers that the library looks
  * up. Do not follow them, and do not calculate with them. A NULL, a freed handle, a handle of
  * another type, a random number: each gives a status (or the empty answer that the function
  * documents) and does no harm, also when another thread frees the handle at that moment.
@@ -80,7 +80,8 @@
  * with a NUL.
  *
  * Bytes come out in three ways: as a sledstore_value, which you free and which outlives everything;
- * into your own buffer; or as a row of an iterator, which is valid until the next call on it.
+ * into your own buffer; or as a row of an iterator, an event of a watch or a change of a feed, which is
+ * valid until the next call on it.
  *
  * A pointer to a result points to a variable of that type, and an array for results has room for as
  * many entries as the call says; no other thread uses them during the call. Results are zeroed
@@ -149,7 +150,7 @@
  * THREADS
  *
  * A store, a snapshot, a value and an error may be used by any number of threads at once. A batch,
- * an iterator and a transaction are for one thread at a time; the second is told SLEDSTORE_BUSY,
+ * an iterator, a transaction, a watch and a feed of changes are for one thread at a time; the second is told SLEDSTORE_BUSY,
  * and nothing is harmed. A parameter that is a pointer to const may be used by many threads at
  * once. No function has to be called on a particular thread, but a thread needs 128 KiB of stack.
  * No function may be called from a signal handler, and no thread may be ended by pthread_cancel()
@@ -220,11 +221,14 @@
 #endif
 
 /* All defaults, to start from: sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT; */
-#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* All rows, to start from: sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT; */
 #define SLEDSTORE_ITER_OPTIONS_INIT                                                                \
   { sizeof(sledstore_iter_options), 0, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } }
+
+/* All defaults, to start from: sledstore_watch_options options = SLEDSTORE_WATCH_OPTIONS_INIT; */
+#define SLEDSTORE_WATCH_OPTIONS_INIT { sizeof(sledstore_watch_options), 0, 0 }
 
 /* To start from: sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT; */
 #define SLEDSTORE_TXN_CALLBACK_INIT { sizeof(sledstore_txn_callback), NULL, NULL, NULL }
@@ -264,6 +268,16 @@
  * Handles of the type sledstore_txn, for sledstore_live_handles().
  */
 #define SLEDSTORE_KIND_TXN 7
+
+/**
+ * Handles of the type sledstore_watch, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_WATCH 8
+
+/**
+ * Handles of the type sledstore_changes, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_CHANGES 9
 
 /**
  * For sledstore_open_options.flags: there has to be a store in the directory already. If there is
@@ -358,6 +372,58 @@
 #define SLEDSTORE_ITER_KEYS_ONLY 4
 
 /**
+ * For sledstore_event.kind: the key was absent, and has a value now.
+ */
+#define SLEDSTORE_EVENT_INSERT 1
+
+/**
+ * For sledstore_event.kind: the key was there. Its value or its expiry was written, which may be the
+ * same as before.
+ */
+#define SLEDSTORE_EVENT_UPDATE 2
+
+/**
+ * For sledstore_event.kind: the key was there, and was removed by a writer.
+ */
+#define SLEDSTORE_EVENT_REMOVE 3
+
+/**
+ * For sledstore_event.kind: the key had expired, and its row is removed now, or written over.
+ */
+#define SLEDSTORE_EVENT_EXPIRE 4
+
+/**
+ * For sledstore_event.kind: the watch did not read in time, and lost events. All commits that concern
+ * it after the event before this one are lost, up to and including sequence.
+ */
+#define SLEDSTORE_EVENT_LOST 5
+
+/**
+ * For sledstore_watch_next(): wait as long as it takes.
+ */
+#define SLEDSTORE_WAIT_FOREVER 4294967295
+
+/**
+ * For sledstore_change.kind: a key was set, whether it was there or not.
+ */
+#define SLEDSTORE_CHANGE_PUT 1
+
+/**
+ * For sledstore_change.kind: a key was removed, which need not have been there.
+ */
+#define SLEDSTORE_CHANGE_REMOVE 2
+
+/**
+ * For sledstore_change.kind: a row that had expired was removed, or a key that was absent.
+ */
+#define SLEDSTORE_CHANGE_EXPIRE 3
+
+/**
+ * For sledstore_change.kind: the keyspace was dropped with everything in it.
+ */
+#define SLEDSTORE_CHANGE_DROP_KEYSPACE 4
+
+/**
  * What a call answered.
  *
  * 0 is success. Positive values are outcomes that are no failure, such as "that key is not there".
@@ -432,6 +498,10 @@ enum sledstore_status
    */
   SLEDSTORE_NO_TTL = 101,
   /**
+   * Nothing came within the time to wait.
+   */
+  SLEDSTORE_NO_EVENT = 102,
+  /**
    * An argument is not allowed: a NULL that has to be something, an unknown flag.
    */
   SLEDSTORE_INVALID_ARGUMENT = -100,
@@ -487,6 +557,10 @@ enum sledstore_status
    * There are as many live handles as there can be: some are never freed.
    */
   SLEDSTORE_TOO_MANY_HANDLES = -113,
+  /**
+   * The log does not have that commit any more.
+   */
+  SLEDSTORE_TOO_OLD = -114,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -518,6 +592,22 @@ typedef struct sledstore sledstore;
  * Since 0.1.0.
  */
 typedef struct sledstore_batch sledstore_batch;
+
+/**
+ * Tells what was committed, from the log, in the order of the commits and over all keyspaces. So a
+ * copy of the store, on another machine or in another form, catches up.
+ *
+ * The log has what the library has not written to its main file yet, and of what it has as much as
+ * keep_log in sledstore_open_options says, also from before the store was opened. It tells less than a
+ * sledstore_watch: what was written, and not what was there before. Commits that are not synced are
+ * told too, and a power cut can take them, with their numbers: call sledstore_flush() before what is
+ * read here is relied on elsewhere.
+ *
+ * A feed does not keep sledstore_close() from closing the store: it answers SLEDSTORE_CLOSED then. It
+ * does keep a store open that was released. One thread may use it at a time; a second one is told
+ * SLEDSTORE_BUSY. Since 0.1.0.
+ */
+typedef struct sledstore_changes sledstore_changes;
 
 /**
  * What went wrong in one call.
@@ -602,6 +692,32 @@ typedef struct sledstore_txn sledstore_txn;
 typedef struct sledstore_value sledstore_value;
 
 /**
+ * Tells of each change of the keys of one keyspace that start with a prefix.
+ *
+ * It tells of all commits that begin after it was made, in their order, whoever makes them: each write
+ * of a key, batch, transaction, removal and expiry. The events of one commit come one after the other.
+ * When an event comes, reads see the commit already. It need not be synced yet: a power cut can take
+ * a commit that a watch has told of, unless it is SLEDSTORE_DURABILITY_SYNCED and its call has
+ * returned.
+ *
+ * Several writes of a key in one commit are one event. A write that changes nothing but the expiry is
+ * an update; the removal of an absent key is no event. A key that expires is absent from then on, and
+ * the event comes when its row is removed: by a read that finds it, by sledstore_purge_expired(), or
+ * by the next write of the key, which makes an event of its own after it.
+ *
+ * Writers never wait for a watch. Events that it has not read are kept up to the limits of
+ * sledstore_watch_options; what goes beyond them is lost, which one event of the kind
+ * SLEDSTORE_EVENT_LOST tells. While a watch keeps up, a writer reads each key that the watch wants
+ * before it writes it.
+ *
+ * A watch does not keep its store open. When the store is closed, or its last handle released, and
+ * when the keyspace is dropped, the watch ends: it tells of what had come before, and then answers
+ * SLEDSTORE_CLOSED or SLEDSTORE_KEYSPACE_DROPPED. It still has to be freed then. One thread may read it
+ * at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
+ */
+typedef struct sledstore_watch sledstore_watch;
+
+/**
  * How to open a store. Start from SLEDSTORE_OPEN_OPTIONS_INIT and set what you need; zero always
  * means the default.
  *
@@ -643,6 +759,13 @@ typedef struct sledstore_open_options {
    * 0: 33554432 (32 MiB).
    */
   uint64_t memtable_size;
+  /**
+   * How many bytes of the log to keep for sledstore_changes_since() when it is written to the main
+   * file, also after the store was closed. The log is in files of 1 MiB at least, and about
+   * memtable_size at most, unless one write is larger; so with less than that, it can happen that
+   * nothing stays. An opening with less removes what is too much. 0: nothing.
+   */
+  uint64_t keep_log;
   /**
    * Sync what was written so many milliseconds later at the latest: a power cut takes no more than
    * that of the last writes. 0: 500. SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called,
@@ -752,6 +875,97 @@ typedef struct sledstore_txn_callback {
    */
   void (*destroy)(void *ctx);
 } sledstore_txn_callback;
+
+/**
+ * How much of what it has not read a watch keeps. Start from SLEDSTORE_WATCH_OPTIONS_INIT and set what
+ * you need; zero means the default.
+ *
+ * What goes beyond either of these is lost. A commit is kept or lost as a whole, and one that finds
+ * nothing unread is kept however large it is. Since 0.1.0.
+ */
+typedef struct sledstore_watch_options {
+  /**
+   * sizeof(sledstore_watch_options).
+   */
+  size_t struct_size;
+  /**
+   * How many events. 0: 4096.
+   */
+  uint64_t max_events;
+  /**
+   * How many bytes of keys and values. 0: 16777216 (16 MiB).
+   */
+  uint64_t max_bytes;
+} sledstore_watch_options;
+
+/**
+ * What happened to one key, by one commit. Since 0.1.0.
+ */
+typedef struct sledstore_event {
+  /**
+   * One of the SLEDSTORE_EVENT_ numbers. Later versions add some: skip what you do not know.
+   */
+  uint32_t kind;
+  /**
+   * 1 if this is the last event that the watch gets of this commit, else 0.
+   */
+  uint32_t ends_commit;
+  /**
+   * The number of the commit, see sledstore_sequence().
+   */
+  uint64_t sequence;
+  /**
+   * The key; {NULL, 0} for SLEDSTORE_EVENT_LOST.
+   */
+  struct sledstore_bytes key;
+  /**
+   * The new value, for SLEDSTORE_EVENT_INSERT and SLEDSTORE_EVENT_UPDATE; else {NULL, 0}.
+   */
+  struct sledstore_bytes value;
+  /**
+   * When the new value expires, in milliseconds since 1970; 0: it does not.
+   */
+  uint64_t expires_at_ms;
+  /**
+   * For SLEDSTORE_EVENT_LOST, how many writes to watched keys are lost; else 0. A write that would
+   * have made no event, the removal of an absent key, may count too.
+   */
+  uint64_t lost;
+} sledstore_event;
+
+/**
+ * One write of a commit, as the log has it. Since 0.1.0.
+ */
+typedef struct sledstore_change {
+  /**
+   * One of the SLEDSTORE_CHANGE_ numbers. Later versions add some.
+   */
+  uint32_t kind;
+  /**
+   * 1 if this is the last change of its commit, else 0.
+   */
+  uint32_t ends_commit;
+  /**
+   * The number of the commit, see sledstore_sequence().
+   */
+  uint64_t sequence;
+  /**
+   * The name of the keyspace.
+   */
+  struct sledstore_bytes keyspace;
+  /**
+   * The key; empty for SLEDSTORE_CHANGE_DROP_KEYSPACE.
+   */
+  struct sledstore_bytes key;
+  /**
+   * The value, for SLEDSTORE_CHANGE_PUT; else {NULL, 0}.
+   */
+  struct sledstore_bytes value;
+  /**
+   * When the value expires, in milliseconds since 1970; 0: it does not.
+   */
+  uint64_t expires_at_ms;
+} sledstore_change;
 
 #ifdef __cplusplus
 extern "C" {
@@ -922,7 +1136,7 @@ SLEDSTORE_API const char *sledstore_build_info(void);
  * Says whether this build has a feature.
  *
  * @param name  its name: "batch", "compression", "iterators", "keyspaces",
- *              "snapshots", "transactions" or "ttl".
+ *              "snapshots", "transactions", "ttl" or "watches".
  * @return      true if it is there; false if it is not, for an unknown name and for NULL.
  *
  * Threads: any number at once; also in the child of a fork. Since 0.1.0.
@@ -2503,6 +2717,179 @@ sledstore_status sledstore_count_range(const struct sledstore *store,
                                        size_t hi_len,
                                        uint64_t *count,
                                        struct sledstore_error **error);
+
+/**
+ * Tells the number of the newest commit that reads see, of whichever keyspace. Commits are numbered in
+ * their order, from 1, without gaps; a power cut that takes commits takes their numbers back.
+ *
+ * @param store     any handle of the store.
+ * @param sequence  receives the number; 0 if nothing was ever written, and on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: sequence is NULL; the handle statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_sequence(const struct sledstore *store,
+                                    uint64_t *sequence,
+                                    struct sledstore_error **error);
+
+/**
+ * Watches the keys of a keyspace that start with a prefix.
+ *
+ * @param store       a handle of the keyspace. It may be released before the watch is freed.
+ * @param prefix      what the keys begin with.
+ * @param prefix_len  its length in bytes; 0: all keys.
+ * @param options     see sledstore_watch_options; NULL: all defaults.
+ * @param watch       receives the watch, to be freed with sledstore_watch_free(); NULL on failure.
+ * @param error       see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: watch is NULL, or prefix is NULL and prefix_len
+ * is not 0; SLEDSTORE_UNSUPPORTED: an option that this version does not have;
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_CLOSED: also while another thread is
+ * closing the store; the handle statuses.
+ *
+ * Threads: any number at once. It waits for a write that is under way. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_watch_new(const struct sledstore *store,
+                                     const void *prefix,
+                                     size_t prefix_len,
+                                     const struct sledstore_watch_options *options,
+                                     struct sledstore_watch **watch,
+                                     struct sledstore_error **error);
+
+/**
+ * Gives the next event, and waits for it if there is none.
+ *
+ * @param watch       the watch.
+ * @param timeout_ms  how many milliseconds to wait at most; 0: do not wait; SLEDSTORE_WAIT_FOREVER: as
+ *                    long as it takes.
+ * @param event       receives the event; all zero unless SLEDSTORE_OK. Its key and its value are valid
+ *                    until the next call on this watch.
+ * @param error       see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_NO_EVENT: none came within that time; SLEDSTORE_CLOSED: there is
+ * none any more, because the store was closed, or the watch was freed meanwhile;
+ * SLEDSTORE_KEYSPACE_DROPPED: there is none any more, because the keyspace was dropped;
+ * SLEDSTORE_INVALID_ARGUMENT: event is NULL; SLEDSTORE_BUSY: another thread is in a call on the
+ * watch; the handle statuses.
+ *
+ * Threads: one at a time for each watch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_watch_next(struct sledstore_watch *watch,
+                                      uint32_t timeout_ms,
+                                      struct sledstore_event *event,
+                                      struct sledstore_error **error);
+
+/**
+ * Gives a file descriptor that is readable, for poll(), epoll and event loops, while
+ * sledstore_watch_next() has something to tell without waiting: an event, or that the watch has ended.
+ *
+ * The descriptor is made by the first call, and is closed when the watch is freed: take it out of all
+ * polls and loops before that. Only wait for it; do not read, write or close it.
+ *
+ * @param watch  the watch.
+ * @param fd     receives the descriptor; -1 on failure. Each call gives the same one.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: fd is NULL; SLEDSTORE_IO: the process or the
+ * system has no descriptor to spare; the handle statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_watch_fd(const struct sledstore_watch *watch,
+                                    int32_t *fd,
+                                    struct sledstore_error **error);
+
+/**
+ * Ends a watch and frees it. A thread that waits for its next event is woken, and told
+ * SLEDSTORE_CLOSED.
+ *
+ * @param watch  the watch; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. No other thread may be waiting for the descriptor, or reading an event. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_watch_free(struct sledstore_watch *watch);
+
+/**
+ * Tells the number of the newest commit that a snapshot shows: where a copy that begins with the
+ * snapshot goes on with sledstore_changes_since().
+ *
+ * @param snapshot  the snapshot.
+ * @param sequence  receives the number; 0 on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: sequence is NULL; the handle statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_sequence(const struct sledstore_snapshot *snapshot,
+                                             uint64_t *sequence,
+                                             struct sledstore_error **error);
+
+/**
+ * Makes a feed of all commits after a given one.
+ *
+ * @param store     any handle of the store.
+ * @param sequence  the number of the last commit that the caller has; 0: from the first one.
+ * @param changes   receives the feed, to be freed with sledstore_changes_free(); NULL on failure.
+ * @param oldest    receives the smallest number that this call takes at this moment, also with
+ *                  SLEDSTORE_TOO_OLD; 0 on other failures. May be NULL.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_TOO_OLD: the log does not have the next commit any more;
+ * SLEDSTORE_INVALID_ARGUMENT: there was no such commit yet, or changes is NULL;
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_changes_since(const struct sledstore *store,
+                                         uint64_t sequence,
+                                         struct sledstore_changes **changes,
+                                         uint64_t *oldest,
+                                         struct sledstore_error **error);
+
+/**
+ * Gives the next change.
+ *
+ * @param changes  the feed.
+ * @param change   receives the change; all zero unless SLEDSTORE_OK. What it points to is valid until
+ *                 the next call on this feed.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is none yet; ask again when more was written, for
+ * example when a watch tells of it; SLEDSTORE_TOO_OLD: the log does not have the next commit any
+ * more; SLEDSTORE_INVALID_ARGUMENT: change is NULL; SLEDSTORE_BUSY: another thread is using the feed;
+ * the handle statuses; the engine statuses.
+ *
+ * Threads: one at a time for each feed. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_changes_next(struct sledstore_changes *changes,
+                                        struct sledstore_change *change,
+                                        struct sledstore_error **error);
+
+/**
+ * Frees a feed of changes.
+ *
+ * @param changes  the feed; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. A call of another thread on the feed comes to its end undisturbed. Since 0.1.0.
+ */
+SLEDSTORE_API sledstore_status sledstore_changes_free(struct sledstore_changes *changes);
 
 #ifdef __cplusplus
 }  // extern "C"

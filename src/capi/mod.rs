@@ -11,6 +11,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod batch;
+mod changes;
 mod count;
 mod error;
 mod expiry;
@@ -25,6 +26,7 @@ mod status;
 mod store;
 mod transaction;
 mod value;
+mod watch;
 
 mod boundary;
 mod handles;

@@ -25,7 +25,7 @@ use std::path::Path;
 
 use oxistore_core::StoreError;
 
-use super::log_file::{boot, numbers, path_of, read_all, sync, FileHead, RECORDS};
+use super::log_file::{boot, numbers, path_of, read_all, remove_settled, sync, FileHead, RECORDS};
 use super::record::{Change, Entries, Entry, FileId, Head, KeyspaceId, HEAD};
 use crate::engine::{Failure, Result};
 
@@ -61,12 +61,13 @@ pub(super) struct End {
     pub(super) open: Option<(u64, u64)>,
 }
 
-/// Replays what is not settled, and puts it on the disk. Files that are settled, or were made ready and never used, are
-/// removed; all others stay until a checkpoint has settled them.
+/// Replays what is not settled, and puts it on the disk. Files that are settled are removed, but for `keep` bytes, and so
+/// are those that were made ready and never used; all others stay until a checkpoint has settled them.
 pub(super) fn replay(
     directory: &Path,
     store: u64,
     settled: Settlement,
+    keep: u64,
     target: &mut impl Target,
 ) -> Result<End> {
     let io = |source: io::Error| Failure::from_io("open", directory, &source);
@@ -75,13 +76,10 @@ pub(super) fn replay(
     let mut end =
         End { file: all.last().copied().unwrap_or(0).max(settled.file), sequence: 0, open: None };
     let mut files = Vec::new();
-    for number in all {
-        match number > settled.file {
-            true => files.extend(replay.read(number)?),
-            // Its removal did not last.
-            false => fs::remove_file(path_of(directory, number)).map_err(io)?,
-        }
+    for number in all.into_iter().filter(|number| *number > settled.file) {
+        files.extend(replay.read(number)?);
     }
+    remove_settled(directory, settled.file, keep).map_err(io)?;
     if files.is_empty() && !settled.is_closed && settled.file > 0 {
         return Err(replay.damaged(end.file, 0, "the store was not closed, and its log is gone"));
     }
