@@ -1,5 +1,6 @@
 //! What comes between a writer's look at a key and its commit: an engine does it while it reads.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -141,13 +142,25 @@ fn a_commit_of_the_key_after_the_look_is_what_was_there() {
 #[test]
 fn a_commit_after_the_look_that_is_settled_already_is_what_was_there() {
     let fixture = open();
-    let queue = watch(&fixture.committer);
-    put_with(&fixture, |committer| {
-        put(committer, b"other", None, || {});
-        committer.settle_all().unwrap();
+    let committer = &*fixture.committer;
+    let _queue = watch(committer);
+    let mut record = Record::new();
+    record.push(Change::Delete { keyspace: 0, key: b"key" });
+    let (record, locked) = (record.complete(), Cell::new(0));
+    let found = committer.lock_observed(&record, |committer| {
+        locked.set(locked.get() + 1);
+        // The first time the writer has not looked yet.
+        if locked.get() == 2 {
+            put(committer, b"other", None, || {});
+            committer.settle_all().unwrap();
+        }
+        Some(committer.writer())
     });
-    expect(&queue, &BOTH);
-    fixture.committer.close().unwrap();
+    let (writer, observed) = found.expect("it has the lock");
+    drop(writer);
+    let (row, _) = observed.unwrap().keys[0].before.take().expect("it has looked");
+    assert_eq!(row.map(|row| row.value), Some(Bytes::from(&b"other"[..])));
+    committer.close().unwrap();
 }
 
 #[test]

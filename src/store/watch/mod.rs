@@ -29,7 +29,8 @@ use crate::store::SledStore;
 /// is an update; the removal of an absent key is no event. A key that expires is absent from then on,
 /// and the event comes when its row is removed: by a read that finds it, by
 /// [`SledStore::purge_expired`], or by the next write of the key, which makes an event of its own after
-/// it. To hear of expiries in time, purge from time to time.
+/// it. To hear of expiries in time, purge from time to time. Writes through [`SledStore::open_tree`]
+/// pass watches by.
 ///
 /// Writers never wait for a watch. Events that it has not read are kept up to the limits of
 /// [`WatchOptions`]; what goes beyond them is lost, which one [`WatchEvent::Lost`] tells. While a
