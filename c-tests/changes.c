@@ -199,3 +199,21 @@ TEST(feed_functions_refuse_bad_arguments)
     CHECK_STATUS(SLEDSTORE_CLOSED, sledstore_changes_since(store, 0, &none, NULL, &error));
     CHECK(none == NULL);
 }
+
+TEST(feed_tells_of_deleted_ranges_and_renamed_keyspaces)
+{
+    sledstore *store = open_keeping("store", UINT64_C(1) << 30);
+    sledstore *words = check_open_tree(store, "words");
+    check_put(words, "a", "1");
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_delete_range(words, TEXT("a"), TEXT("b"), &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_clear(words, &error));
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_rename_keyspace(store, TEXT("words"), TEXT("terms"), &error));
+    sledstore_changes *changes = since(store, 1);
+    expect(changes, SLEDSTORE_CHANGE_REMOVE_RANGE, "words", "a", "b");
+    expect(changes, SLEDSTORE_CHANGE_REMOVE_RANGE, "words", "", NULL);
+    expect(changes, SLEDSTORE_CHANGE_RENAME_KEYSPACE, "words", "", "terms");
+    expect_end(changes);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_changes_free(changes));
+    check_close(store);
+}

@@ -376,3 +376,40 @@ TEST(freed_watch_and_closed_store_say_closed)
     CHECK(none == NULL);
     CHECK_STATUS(closed, sledstore_sequence(store, &number, &error));
 }
+
+TEST(deleted_range_and_cleared_keyspace_are_one_event_of_each_watch_they_concern)
+{
+    sledstore *store = check_open("store");
+    sledstore_watch *watch = new_watch(store, "b"), *beside = new_watch(store, "c");
+    sledstore_event event;
+    check_put(store, "b1", "1");
+    expect(watch, SLEDSTORE_EVENT_INSERT, "b1", "1");
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_delete_range(store, TEXT("a"), TEXT("b2"), &error));
+    expect(watch, SLEDSTORE_EVENT_REMOVE_RANGE, "a", "b2");
+    expect_nothing(watch);
+    expect_nothing(beside);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_clear(store, &error));
+    expect(watch, SLEDSTORE_EVENT_REMOVE_RANGE, "", NULL);
+    event = next(beside);
+    CHECK_NUMBER(SLEDSTORE_EVENT_REMOVE_RANGE, event.kind);
+    CHECK(event.ends_commit == 1 && event.sequence == sequence(store));
+    check_put(store, "b1", "2");
+    expect(watch, SLEDSTORE_EVENT_INSERT, "b1", "2");
+    free_watch(watch);
+    free_watch(beside);
+    check_close(store);
+}
+
+TEST(renaming_the_keyspace_ends_its_watches)
+{
+    sledstore *store = check_open("store"), *words = check_open_tree(store, "words");
+    sledstore_watch *watch = new_watch(words, "");
+    sledstore_event event;
+    check_put(words, "a", "1");
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_rename_keyspace(store, TEXT("words"), TEXT("terms"), &error));
+    expect(watch, SLEDSTORE_EVENT_INSERT, "a", "1");
+    CHECK_STATUS(SLEDSTORE_KEYSPACE_DROPPED, sledstore_watch_next(watch, MINUTE, &event, &error));
+    free_watch(watch);
+    check_close(store);
+}

@@ -89,23 +89,32 @@ impl Feed {
                 Some(reading) => reading,
                 None => self.find()?,
             };
-            while let Some((head, body)) = self.record(&reading)? {
-                reading.offset += (HEAD + body.len()) as u64;
-                let changes = self.changes(&mut reading, head, &body)?;
-                // Records of names and seals carry the number of the commit that comes next.
-                if !changes.is_empty() && head.sequence == self.next {
-                    self.next += 1;
-                    self.file = Some(reading);
-                    return Ok(Some(changes));
-                }
+            let read = self.next_of_file(&mut reading);
+            if let Ok(Some(changes)) = read {
+                self.next += 1;
+                self.file = Some(reading);
+                return Ok(Some(changes));
             }
-            // It goes on in another file, which begins with that commit.
-            let found = self.find()?;
-            if found.id == reading.id {
-                return Err(self.too_old());
+            // It goes on in another file, which begins with that commit. So it does where the end of this
+            // one was damaged, and the store salvaged.
+            match self.find() {
+                Ok(found) if found.id != reading.id => self.file = Some(found),
+                Ok(_) | Err(_) => return Err(read.err().unwrap_or_else(|| self.too_old())),
             }
-            self.file = Some(found);
         }
+    }
+
+    /// The changes of the next commit, if they are in this file.
+    fn next_of_file(&self, reading: &mut Reading) -> Result<Option<Vec<LoggedChange>>> {
+        while let Some((head, body)) = self.record(reading)? {
+            let changes = self.changes(reading, head, &body)?;
+            reading.offset += (HEAD + body.len()) as u64;
+            // Records of names and seals carry the number of the commit that comes next.
+            if !changes.is_empty() && head.sequence == self.next {
+                return Ok(Some(changes));
+            }
+        }
+        Ok(None)
     }
 
     /// Fails if the commit to be read next was published, and is in no file any more.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sledstore::{
@@ -233,4 +233,78 @@ fn damage_of_what_is_kept_is_told_and_harms_nothing_else() {
     assert_eq!(rows(&store).len(), 10);
     let all: Result<Vec<_>, _> = store.changes_since(0).unwrap().collect();
     assert!(matches!(all, Err(StoreError::Corruption(_))), "{all:?}");
+}
+
+/// The log files, the oldest first.
+fn log_files(path: &Path) -> Vec<(u64, PathBuf)> {
+    let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let number = |path: &PathBuf| path.to_str()?.rsplit_once("sledstore.log.")?.1.parse().ok();
+    let mut files: Vec<_> = files.filter_map(|path| Some((number(&path)?, path))).collect();
+    files.sort_unstable();
+    files
+}
+
+/// What a kill of the process would leave of an open store.
+fn copy_of(path: &Path, copy: &Path) {
+    fs::create_dir(copy).unwrap();
+    for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn files_that_are_kept_stand_in_for_no_part_of_the_log_after_a_kill() {
+    let directory = scratch();
+    let [path, whole, gone] = ["db", "whole", "gone"].map(|name| directory.path().join(name));
+    let store = open(&path, ALL);
+    (0..300_u32).for_each(|n| store.put(&n.to_be_bytes(), &[1; 1_000]).unwrap());
+    store.close().unwrap();
+    let store = open(&path, ALL);
+    (300..600_u32).for_each(|n| store.put(&n.to_be_bytes(), &[1; 1_000]).unwrap());
+    store.compact().unwrap();
+    (600..610_u32).for_each(|n| store.put(&n.to_be_bytes(), b"last").unwrap());
+    copy_of(&path, &whole);
+    copy_of(&path, &gone);
+    store.close().unwrap();
+
+    let store = open(&whole, ALL);
+    assert_eq!(rows(&store).len(), 610);
+    store.put(b"later", b"").unwrap();
+    let told = store.changes_since(0).unwrap().map(|it| it.unwrap()[0].sequence);
+    assert_eq!(told.collect::<Vec<_>>(), (1..=611).collect::<Vec<_>>());
+    store.close().unwrap();
+
+    let files = log_files(&gone);
+    assert!(files.len() > 2, "{files:?}");
+    fs::remove_file(&files.last().unwrap().1).unwrap();
+    let refused = SledStoreBuilder::new().keep_log(ALL).build(&gone).err();
+    assert!(matches!(refused, Some(StoreError::Corruption(_))), "{refused:?}");
+    assert_eq!(log_files(&gone), files[..files.len() - 1], "nothing was changed");
+}
+
+#[test]
+fn after_a_salvage_the_feed_goes_on_over_what_is_lost_at_the_end() {
+    let directory = scratch();
+    let [path, copy] = ["db", "copy"].map(|name| directory.path().join(name));
+    let store = open(&path, ALL);
+    (0..10_u8).for_each(|n| store.put(&[n], b"value").unwrap());
+    copy_of(&path, &copy);
+    store.close().unwrap();
+    let (_, file) = log_files(&copy).pop().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.windows(5).rposition(|window| window == b"value").unwrap();
+    bytes[last] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let builder = || SledStoreBuilder::new().memtable_size(64 << 10).keep_log(ALL);
+    assert!(builder().build(&copy).is_err(), "the last commit is damaged");
+    let store = builder().salvage(true).build(&copy).unwrap();
+    assert_eq!(store.salvage_report().unwrap().lost_commits, [10..=10]);
+    store.put(b"again", b"new").unwrap();
+    let mut all: Vec<_> = store.changes_since(0).unwrap().map(Result::unwrap).collect();
+    assert_eq!(told(&all.pop().unwrap()), [put("default", "again", "new")]);
+    let sequences: Vec<_> = all.iter().map(|it| it[0].sequence).collect();
+    assert_eq!(sequences, (1..=9).collect::<Vec<_>>());
+    store.close().unwrap();
 }

@@ -7,6 +7,7 @@ mod endings;
 mod events;
 mod losses;
 mod model;
+mod ranges;
 mod subscriber;
 mod waiting;
 
