@@ -89,6 +89,7 @@ $(EXAMPLES): build/%: examples/%.c include/sledstore.h $(SHARED)
 examples: $(EXAMPLES)
 	build/bank
 	build/snapshot
+	build/watch
 
 quickstart: build/quickstart
 	rm -rf build/quickstart.data

@@ -14,10 +14,24 @@ static union {
     size_t size;
     uint64_t number;
     sledstore_pair row;
-    unsigned char bytes[sizeof(sledstore_pair)];
+    sledstore_watch *watch;
+    sledstore_event event;
+    int32_t fd;
+    sledstore_changes *changes;
+    sledstore_change change;
+    unsigned char bytes[sizeof(sledstore_change)];
 } out;
 
-enum { HANDLE = sizeof(void *), SIZE = sizeof(size_t), NUMBER = 8, ROW = sizeof(sledstore_pair) };
+enum {
+    HANDLE = sizeof(void *),
+    SIZE = sizeof(size_t),
+    NUMBER = 8,
+    ROW = sizeof(sledstore_pair),
+    EVENT = sizeof(sledstore_event),
+    CHANGE = sizeof(sledstore_change),
+    TABLES = 5,
+    TYPES = 7 /* of handles: those of the tables first */
+};
 
 struct function {
     const char *name;
@@ -66,6 +80,9 @@ CALL(sledstore, batch_apply, sledstore_batch_apply(it, empty_batch, 0, why))
 CALL(sledstore, batch_write, sledstore_put_many(it, &pair, 1, why))
 CALL(sledstore, batch_delete_many, sledstore_delete_many(it, &key, 1, why))
 CALL(sledstore, iter_new, sledstore_iter_new(it, NULL, &out.iter, why))
+CALL(sledstore, sequence, sledstore_sequence(it, &out.number, why))
+CALL(sledstore, watch_new, sledstore_watch_new(it, NULL, 0, NULL, &out.watch, why))
+CALL(sledstore, changes_since, sledstore_changes_since(it, 0, &out.changes, NULL, why))
 
 static const struct function store_functions[] = {
     {"close", close_store, 0},
@@ -95,6 +112,9 @@ static const struct function store_functions[] = {
     {"batch_write", batch_write, 0},
     {"batch_delete_many", batch_delete_many, 0},
     {"iter_new", iter_new, HANDLE},
+    {"sequence", sequence, NUMBER},
+    {"watch_new", watch_new, HANDLE},
+    {"changes_since", changes_since, HANDLE},
     {NULL, NULL, 0},
 };
 
@@ -144,7 +164,32 @@ static const struct function iter_functions[] = {
     {NULL, NULL, 0},
 };
 
-static const struct function *const tables[] = {store_functions, batch_functions, iter_functions};
+CALL(sledstore_watch, watch_next, sledstore_watch_next(it, 0, &out.event, why))
+
+/* What it gives on failure is -1. */
+static int32_t watch_fd(void *handle, sledstore_error **why)
+{
+    int32_t status = sledstore_watch_fd(handle, &out.fd, why);
+    CHECK(status == SLEDSTORE_OK || out.fd == -1);
+    return status;
+}
+
+static const struct function watch_functions[] = {
+    {"watch_next", watch_next, EVENT},
+    {"watch_fd", watch_fd, 0},
+    {NULL, NULL, 0},
+};
+
+CALL(sledstore_changes, changes_next, sledstore_changes_next(it, &out.change, why))
+
+static const struct function changes_functions[] = {
+    {"changes_next", changes_next, CHANGE},
+    {NULL, NULL, 0},
+};
+
+static const struct function *const tables[TABLES] = {
+    store_functions, batch_functions, iter_functions, watch_functions, changes_functions,
+};
 
 /* Calls with a handle that has to be refused. */
 static void check_refused(const struct function *function, void *handle, int32_t expected)
@@ -173,6 +218,8 @@ static struct {
     sledstore *store;
     sledstore_batch *batch;
     sledstore_iter *iter;
+    sledstore_watch *watch;
+    sledstore_changes *changes;
     sledstore_value *value;
     sledstore_error *error;
 } live;
@@ -184,6 +231,8 @@ static void make_live_handles(void)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&live.batch, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_new(&empty_batch, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(live.store, NULL, &live.iter, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_watch_new(live.store, NULL, 0, NULL, &live.watch, &error));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_changes_since(live.store, 0, &live.changes, NULL, &error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_get(live.store, TEXT("key"), &live.value, &error));
     CHECK(sledstore_flush(NULL, &live.error) == SLEDSTORE_INVALID_ARGUMENT);
 }
@@ -192,6 +241,8 @@ static void free_live_handles(void)
 {
     CHECK_STATUS(SLEDSTORE_OK, sledstore_error_free(live.error));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_value_free(live.value));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_changes_free(live.changes));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_watch_free(live.watch));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_free(live.iter));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(empty_batch));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_batch_free(live.batch));
@@ -205,7 +256,7 @@ static void free_live_handles(void)
 TEST(null_is_an_invalid_argument_everywhere)
 {
     make_live_handles();
-    for (size_t at = 0; at < 3; at++) {
+    for (size_t at = 0; at < TABLES; at++) {
         check_all_refused(tables[at], NULL, SLEDSTORE_INVALID_ARGUMENT);
     }
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_batch_apply(live.store, NULL, 0, &error));
@@ -215,15 +266,16 @@ TEST(null_is_an_invalid_argument_everywhere)
 TEST(handle_of_another_type_is_refused_everywhere)
 {
     make_live_handles();
-    void *const handles[] = {live.store, live.batch, live.iter, live.value, live.error};
-    for (size_t own = 0; own < 3; own++) {
-        for (size_t other = 0; other < 5; other++) {
+    void *const handles[TYPES] = {live.store,   live.batch, live.iter, live.watch,
+                                  live.changes, live.value, live.error};
+    for (size_t own = 0; own < TABLES; own++) {
+        for (size_t other = 0; other < TYPES; other++) {
             if (own != other) {
                 check_all_refused(tables[own], handles[other], SLEDSTORE_WRONG_HANDLE);
             }
         }
     }
-    for (size_t other = 0; other < 5; other++) {
+    for (size_t other = 0; other < TYPES; other++) {
         if (handles[other] != live.batch) {
             CHECK_STATUS(SLEDSTORE_WRONG_HANDLE,
                          sledstore_batch_apply(live.store, handles[other], 0, &error));
@@ -231,6 +283,12 @@ TEST(handle_of_another_type_is_refused_everywhere)
         }
         if (handles[other] != live.iter) {
             CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_iter_free(handles[other]));
+        }
+        if (handles[other] != live.watch) {
+            CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_watch_free(handles[other]));
+        }
+        if (handles[other] != live.changes) {
+            CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_changes_free(handles[other]));
         }
         if (handles[other] != live.value) {
             CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_value_free(handles[other]));
@@ -259,12 +317,14 @@ TEST(pointer_that_never_was_a_handle_is_refused_everywhere)
     make_live_handles();
     for (size_t at = 0; at < sizeof forged / sizeof forged[0]; at++) {
         void *handle = (void *)forged[at];
-        for (size_t table = 0; table < 3; table++) {
+        for (size_t table = 0; table < TABLES; table++) {
             check_all_refused(tables[table], handle, SLEDSTORE_WRONG_HANDLE);
         }
         CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_batch_apply(live.store, handle, 0, &error));
         CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_batch_free(handle));
         CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_iter_free(handle));
+        CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_watch_free(handle));
+        CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_changes_free(handle));
         CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_value_free(handle));
         CHECK_STATUS(SLEDSTORE_WRONG_HANDLE, sledstore_error_free(handle));
     }
@@ -275,9 +335,10 @@ TEST(pointer_that_never_was_a_handle_is_refused_everywhere)
 TEST(damaged_handle_is_refused_everywhere)
 {
     make_live_handles();
-    const uintptr_t handles[] = {(uintptr_t)live.store, (uintptr_t)live.batch,
-                                 (uintptr_t)live.iter};
-    for (size_t table = 0; table < 3; table++) {
+    const uintptr_t handles[TABLES] = {(uintptr_t)live.store, (uintptr_t)live.batch,
+                                       (uintptr_t)live.iter, (uintptr_t)live.watch,
+                                       (uintptr_t)live.changes};
+    for (size_t table = 0; table < TABLES; table++) {
         for (unsigned bit = 0; bit < 8 * sizeof(uintptr_t); bit++) {
             void *damaged = (void *)(handles[table] ^ (uintptr_t)1 << bit);
             if (damaged == (void *)empty_batch) {

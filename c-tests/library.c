@@ -29,6 +29,7 @@ TEST(features_are_known_by_name)
     CHECK(sledstore_has_feature("transactions"));
     CHECK(sledstore_has_feature("batch"));
     CHECK(sledstore_has_feature("iterators"));
+    CHECK(sledstore_has_feature("watches"));
     CHECK(!sledstore_has_feature("compression"));
     CHECK(!sledstore_has_feature("TTL"));
     CHECK(!sledstore_has_feature("time travel"));
@@ -63,6 +64,7 @@ static const struct {
     STATUS(SLEDSTORE_OTHER, -12),
     STATUS(SLEDSTORE_END, 100),
     STATUS(SLEDSTORE_NO_TTL, 101),
+    STATUS(SLEDSTORE_NO_EVENT, 102),
     STATUS(SLEDSTORE_INVALID_ARGUMENT, -100),
     STATUS(SLEDSTORE_WRONG_HANDLE, -101),
     STATUS(SLEDSTORE_CLOSED, -102),
@@ -77,6 +79,7 @@ static const struct {
     STATUS(SLEDSTORE_KEYSPACE_DROPPED, -111),
     STATUS(SLEDSTORE_TXN_OVER, -112),
     STATUS(SLEDSTORE_TOO_MANY_HANDLES, -113),
+    STATUS(SLEDSTORE_TOO_OLD, -114),
 #undef STATUS
 };
 
@@ -104,8 +107,8 @@ TEST(every_status_has_its_name_and_a_message_of_its_own)
 
 TEST(numbers_that_are_no_status_are_named_unknown)
 {
-    static const int32_t numbers[] = {1,  2,   11,   99,        102,      12345,
-                                      -3, -99, -114, INT32_MAX, INT32_MIN};
+    static const int32_t numbers[] = {1,  2,   11,   99,        103,      12345,
+                                      -3, -99, -115, INT32_MAX, INT32_MIN};
     const char *unknown = sledstore_status_name(54321);
     CHECK(strcmp(unknown, "SLEDSTORE_UNKNOWN_STATUS") == 0);
     for (size_t at = 0; at < sizeof numbers / sizeof numbers[0]; at++) {
@@ -157,6 +160,18 @@ TEST(constants_have_their_published_values)
     CHECK_NUMBER(5, SLEDSTORE_KIND_ERROR);
     CHECK_NUMBER(6, SLEDSTORE_KIND_SNAPSHOT);
     CHECK_NUMBER(7, SLEDSTORE_KIND_TXN);
+    CHECK_NUMBER(8, SLEDSTORE_KIND_WATCH);
+    CHECK_NUMBER(9, SLEDSTORE_KIND_CHANGES);
+    CHECK_NUMBER(1, SLEDSTORE_CHANGE_PUT);
+    CHECK_NUMBER(2, SLEDSTORE_CHANGE_REMOVE);
+    CHECK_NUMBER(3, SLEDSTORE_CHANGE_EXPIRE);
+    CHECK_NUMBER(4, SLEDSTORE_CHANGE_DROP_KEYSPACE);
+    CHECK_NUMBER(1, SLEDSTORE_EVENT_INSERT);
+    CHECK_NUMBER(2, SLEDSTORE_EVENT_UPDATE);
+    CHECK_NUMBER(3, SLEDSTORE_EVENT_REMOVE);
+    CHECK_NUMBER(4, SLEDSTORE_EVENT_EXPIRE);
+    CHECK_NUMBER(5, SLEDSTORE_EVENT_LOST);
+    CHECK_NUMBER(UINT32_MAX, SLEDSTORE_WAIT_FOREVER);
     CHECK_NUMBER(1, SLEDSTORE_OPEN_MUST_EXIST);
     CHECK_NUMBER(2, SLEDSTORE_OPEN_MUST_CREATE);
     CHECK_NUMBER(4, SLEDSTORE_OPEN_COMPRESSION);
@@ -184,17 +199,18 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(0, offsetof(sledstore_pair, key));
     CHECK_NUMBER(16, offsetof(sledstore_pair, value));
 
-    CHECK_NUMBER(64, sizeof(sledstore_open_options)); /* no padding at the end */
+    CHECK_NUMBER(72, sizeof(sledstore_open_options)); /* no padding at the end */
     CHECK_NUMBER(0, offsetof(sledstore_open_options, struct_size));
     CHECK_NUMBER(8, offsetof(sledstore_open_options, flags));
     CHECK_NUMBER(16, offsetof(sledstore_open_options, cache_capacity));
     CHECK_NUMBER(24, offsetof(sledstore_open_options, segment_size));
     CHECK_NUMBER(32, offsetof(sledstore_open_options, snapshot_memory));
     CHECK_NUMBER(40, offsetof(sledstore_open_options, memtable_size));
-    CHECK_NUMBER(48, offsetof(sledstore_open_options, flush_every_ms));
-    CHECK_NUMBER(52, offsetof(sledstore_open_options, lock_timeout_ms));
-    CHECK_NUMBER(56, offsetof(sledstore_open_options, mode));
-    CHECK_NUMBER(60, offsetof(sledstore_open_options, durability));
+    CHECK_NUMBER(48, offsetof(sledstore_open_options, keep_log));
+    CHECK_NUMBER(56, offsetof(sledstore_open_options, flush_every_ms));
+    CHECK_NUMBER(60, offsetof(sledstore_open_options, lock_timeout_ms));
+    CHECK_NUMBER(64, offsetof(sledstore_open_options, mode));
+    CHECK_NUMBER(68, offsetof(sledstore_open_options, durability));
 
     CHECK_NUMBER(64, sizeof(sledstore_iter_options));
     CHECK_NUMBER(0, offsetof(sledstore_iter_options, struct_size));
@@ -202,6 +218,29 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(16, offsetof(sledstore_iter_options, lower));
     CHECK_NUMBER(32, offsetof(sledstore_iter_options, upper));
     CHECK_NUMBER(48, offsetof(sledstore_iter_options, prefix));
+
+    CHECK_NUMBER(24, sizeof(sledstore_watch_options));
+    CHECK_NUMBER(0, offsetof(sledstore_watch_options, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_watch_options, max_events));
+    CHECK_NUMBER(16, offsetof(sledstore_watch_options, max_bytes));
+
+    CHECK_NUMBER(72, sizeof(sledstore_change));
+    CHECK_NUMBER(0, offsetof(sledstore_change, kind));
+    CHECK_NUMBER(4, offsetof(sledstore_change, ends_commit));
+    CHECK_NUMBER(8, offsetof(sledstore_change, sequence));
+    CHECK_NUMBER(16, offsetof(sledstore_change, keyspace));
+    CHECK_NUMBER(32, offsetof(sledstore_change, key));
+    CHECK_NUMBER(48, offsetof(sledstore_change, value));
+    CHECK_NUMBER(64, offsetof(sledstore_change, expires_at_ms));
+
+    CHECK_NUMBER(64, sizeof(sledstore_event));
+    CHECK_NUMBER(0, offsetof(sledstore_event, kind));
+    CHECK_NUMBER(4, offsetof(sledstore_event, ends_commit));
+    CHECK_NUMBER(8, offsetof(sledstore_event, sequence));
+    CHECK_NUMBER(16, offsetof(sledstore_event, key));
+    CHECK_NUMBER(32, offsetof(sledstore_event, value));
+    CHECK_NUMBER(48, offsetof(sledstore_event, expires_at_ms));
+    CHECK_NUMBER(56, offsetof(sledstore_event, lost));
 
     CHECK_NUMBER(32, sizeof(sledstore_txn_callback));
     CHECK_NUMBER(0, offsetof(sledstore_txn_callback, struct_size));
@@ -231,6 +270,10 @@ TEST(init_macros_set_the_size_and_nothing_else)
     CHECK(iter.lower.data == NULL && iter.lower.len == 0);
     CHECK(iter.upper.data == NULL && iter.upper.len == 0);
     CHECK(iter.prefix.data == NULL && iter.prefix.len == 0);
+
+    sledstore_watch_options watch = SLEDSTORE_WATCH_OPTIONS_INIT;
+    CHECK_NUMBER(sizeof watch, watch.struct_size);
+    CHECK(watch.max_events == 0 && watch.max_bytes == 0);
 
     sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
     CHECK_NUMBER(sizeof callback, callback.struct_size);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEPS = 20000, KINDS = 8, MOST = 12, STALE = 64 };
+enum { STEPS = 20000, KINDS = 10, MOST = 12, STALE = 64 };
 
 /* ---- chance ------------------------------------------------------------------------------ */
 
@@ -86,6 +86,8 @@ static int32_t free_handle(size_t kind, void *handle)
     case SLEDSTORE_KIND_VALUE: return sledstore_value_free(handle);
     case SLEDSTORE_KIND_SNAPSHOT: return sledstore_snapshot_free(handle);
     case SLEDSTORE_KIND_TXN: return sledstore_txn_rollback(handle, NULL);
+    case SLEDSTORE_KIND_WATCH: return sledstore_watch_free(handle);
+    case SLEDSTORE_KIND_CHANGES: return sledstore_changes_free(handle);
     default: return sledstore_error_free(handle);
     }
 }
@@ -166,6 +168,8 @@ static uint64_t ttl(void)
 #define ITER handle_of(SLEDSTORE_KIND_ITER)
 #define SNAPSHOT handle_of(SLEDSTORE_KIND_SNAPSHOT)
 #define TXN handle_of(SLEDSTORE_KIND_TXN)
+#define WATCH handle_of(SLEDSTORE_KIND_WATCH)
+#define CHANGES handle_of(SLEDSTORE_KIND_CHANGES)
 #define KEYSPACE (below(2) == 0 ? NULL : STORE)
 #define BYTES(some) (some).data, (some).len
 
@@ -179,6 +183,7 @@ static void open_store(void)
     options.flags = below(3) == 0 ? chance() & 31 : 0;
     options.lock_timeout_ms = (uint32_t)below(3);
     options.mode = (uint32_t)below(4);
+    options.keep_log = below(2) == 0 ? 0 : 4 << 20;
     options.struct_size -= below(8) == 0 ? below(sizeof options) : 0;
     const char *path = below(16) == 0 ? "" : check_path(names[below(4)]);
     sledstore_open_options *given = below(2) == 0 ? NULL : &options;
@@ -236,7 +241,7 @@ static void rare_call(void)
     case 4: settle(sledstore_size_on_disk(STORE, OUT(&number), why)); break;
     case 5: settle(sledstore_count(STORE, OUT(&number), why)); break;
     case 6: settle(sledstore_purge_expired(STORE, OUT(&number), why)); break;
-    case 7: settle(sledstore_live_handles((int32_t)below(10), OUT(&count), why)); break;
+    case 7: settle(sledstore_live_handles((int32_t)below(12), OUT(&count), why)); break;
     }
 }
 
@@ -445,6 +450,62 @@ static void commit(void)
     }
 }
 
+/* ---- watches and feeds ------------------------------------------------------------------- */
+
+static void read_if_any(sledstore_bytes some)
+{
+    if (some.data != NULL) {
+        read_bytes(some.data, some.len);
+    }
+}
+
+static void watch_call(void)
+{
+    sledstore_watch_options options = SLEDSTORE_WATCH_OPTIONS_INIT;
+    sledstore_watch *watch = NULL;
+    sledstore_event event;
+    sledstore_bytes prefix = bytes();
+    int32_t fd;
+    switch (below(4)) {
+    case 0:
+        options.max_events = below(4);
+        options.struct_size -= below(8) == 0 ? below(sizeof options) : 0;
+        if (settle(sledstore_watch_new(STORE, BYTES(prefix), OUT(&options), OUT(&watch), why))) {
+            remember(SLEDSTORE_KIND_WATCH, watch, 0);
+        }
+        break;
+    case 1: settle(sledstore_watch_fd(WATCH, OUT(&fd), why)); break;
+    default:
+        if (settle(sledstore_watch_next(WATCH, 0, OUT(&event), why))) {
+            read_if_any(event.key);
+            read_if_any(event.value);
+        }
+    }
+}
+
+static void feed_call(void)
+{
+    sledstore_changes *changes = NULL;
+    sledstore_change change;
+    uint64_t number;
+    switch (below(5)) {
+    case 0:
+        number = below(4) == 0 ? chance() : below(300);
+        if (settle(sledstore_changes_since(STORE, number, OUT(&changes), OUT(&number), why))) {
+            remember(SLEDSTORE_KIND_CHANGES, changes, 0);
+        }
+        break;
+    case 1: settle(sledstore_sequence(STORE, OUT(&number), why)); break;
+    case 2: settle(sledstore_snapshot_sequence(SNAPSHOT, OUT(&number), why)); break;
+    default:
+        if (settle(sledstore_changes_next(CHANGES, OUT(&change), why))) {
+            read_bytes(change.keyspace.data, change.keyspace.len);
+            read_if_any(change.key);
+            read_if_any(change.value);
+        }
+    }
+}
+
 /* ---- values, errors, freeing ------------------------------------------------------------- */
 
 static void look(void)
@@ -477,11 +538,11 @@ static void free_something(void)
 
 static void step(void)
 {
-    static void (*const calls[])(void) = {point_call,     point_call,  get,         get_many,
-                                          batch_call,     batch_call,  move,        move,
-                                          look,           new_batch,   new_iter,    tree_names,
-                                          free_something, open_tree,   begin,       commit,
-                                          read_moment,    read_moment, write_moment};
+    static void (*const calls[])(
+        void) = {point_call,     point_call, get,      get_many,  batch_call,  batch_call,
+                 move,           move,       look,     new_batch, new_iter,    tree_names,
+                 free_something, open_tree,  begin,    commit,    read_moment, read_moment,
+                 write_moment,   watch_call, feed_call};
     static void (*const slow_calls[])(void) = {open_store, open_store, close_store, rare_call};
     failure = NULL;
     why = below(3) == 0 ? NULL : &failure;

@@ -91,6 +91,8 @@ static struct {
     sledstore_batch *batch;
     sledstore_iter *iter;
     sledstore_value *value;
+    sledstore_watch *watch;
+    sledstore_changes *changes;
     sledstore_error *error;
 } inherited;
 
@@ -104,6 +106,11 @@ static void use_everything_in_the_child(void)
     sledstore_value *value;
     sledstore_iter *iter;
     sledstore_pair row;
+    sledstore_watch *watch;
+    sledstore_event event;
+    sledstore_changes *changes;
+    sledstore_change change;
+    int32_t fd;
     size_t size;
     uint64_t number;
     FORKED(sledstore_open(check_path("other"), NULL, &store, &error));
@@ -120,6 +127,15 @@ static void use_everything_in_the_child(void)
     FORKED(sledstore_batch_apply(inherited.store, inherited.batch, 0, &error));
     FORKED(sledstore_iter_new(inherited.store, NULL, &iter, &error));
     FORKED(sledstore_iter_next(inherited.iter, &row, &error));
+    FORKED(sledstore_watch_new(inherited.store, NULL, 0, NULL, &watch, &error));
+    FORKED(sledstore_watch_next(inherited.watch, 0, &event, &error));
+    FORKED(sledstore_watch_fd(inherited.watch, &fd, &error));
+    FORKED(sledstore_watch_free(inherited.watch));
+    FORKED(sledstore_sequence(inherited.store, &number, &error));
+    FORKED(sledstore_changes_since(inherited.store, 0, &changes, NULL, &error));
+    FORKED(sledstore_changes_next(inherited.changes, &change, &error));
+    FORKED(sledstore_changes_free(inherited.changes));
+    FORKED(sledstore_snapshot_sequence(NULL, &number, &error));
     FORKED(sledstore_live_handles(0, &size, &error));
     FORKED(sledstore_iter_free(inherited.iter));
     FORKED(sledstore_batch_free(inherited.batch));
@@ -157,6 +173,10 @@ TEST(forked_child_is_told_and_the_parent_is_not_disturbed)
     CHECK_STATUS(SLEDSTORE_OK, sledstore_iter_new(inherited.store, NULL, &inherited.iter, &error));
     CHECK_STATUS(SLEDSTORE_OK,
                  sledstore_get(inherited.store, TEXT("key"), &inherited.value, &error));
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_watch_new(inherited.store, NULL, 0, NULL, &inherited.watch, &error));
+    CHECK_STATUS(SLEDSTORE_OK,
+                 sledstore_changes_since(inherited.store, 0, &inherited.changes, NULL, &error));
     CHECK(sledstore_flush(NULL, &inherited.error) == SLEDSTORE_INVALID_ARGUMENT);
 
     pid_t child = fork();
@@ -168,6 +188,11 @@ TEST(forked_child_is_told_and_the_parent_is_not_disturbed)
 
     CHECK_VALUE(inherited.store, "key", "value");
     check_put(inherited.store, "after", "fork");
+    sledstore_event event;
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_watch_next(inherited.watch, 0, &event, &error));
+    CHECK_BYTES(TEXT("fork"), event.value.data, event.value.len);
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_watch_free(inherited.watch));
+    CHECK_STATUS(SLEDSTORE_OK, sledstore_changes_free(inherited.changes));
     CHECK_BYTES(TEXT("value"), sledstore_value_data(inherited.value),
                 sledstore_value_len(inherited.value));
     CHECK_STATUS(SLEDSTORE_OK, sledstore_error_free(inherited.error));

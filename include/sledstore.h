@@ -75,8 +75,8 @@
  *
  * HANDLES
  *
- * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_value
- * and sledstore_error are handles: they look like pointers, but are numbers that the library looks
+ * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_watch,
+ * sledstore_changes, sledstore_value and sledstore_error are handles: they look like pointers, but are numbers that the library looks
  * up. Do not follow them, and do not calculate with them. A NULL, a freed handle, a handle of
  * another type, a random number: each gives a status (or the empty answer that the function
  * documents) and does no harm, also when another thread frees the handle at that moment.
@@ -94,8 +94,8 @@
  * with a NUL.
  *
  * Bytes come out in three ways: as a sledstore_value, which you free and which outlives everything;
- * into your own buffer; or as a row of an iterator, which is valid until its next move. A function
- * that fills a buffer or an array of yours tells how much there is when it is given none: NULL, and
+ * into your own buffer; or as a row of an iterator, which is valid until its next move, an event of a
+ * watch or a change of a feed, which are valid until the next call on it. A function that fills a buffer or an array of yours tells how much there is when it is given none: NULL, and
  * a capacity of 0. With less than that it is SLEDSTORE_BUFFER_TOO_SMALL, and writes nothing else.
  *
  * A pointer to a result points to a variable of that type, and an array for results has room for as
@@ -165,7 +165,7 @@
  * THREADS
  *
  * A store, a snapshot, a value and an error may be used by any number of threads at once. A batch,
- * an iterator and a transaction are for one thread at a time; the second is told SLEDSTORE_BUSY,
+ * an iterator, a transaction, a watch and a feed of changes are for one thread at a time; the second is told SLEDSTORE_BUSY,
  * and nothing is harmed. A parameter that is a pointer to const may be used by many threads at
  * once. No function has to be called on a particular thread, but a thread needs 128 KiB of stack.
  * No function may be called from a signal handler, and no thread may be ended by pthread_cancel()
@@ -236,7 +236,7 @@
 #endif
 
 /* All defaults, to start from: sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT; */
-#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* All rows, to start from: sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT; */
 #define SLEDSTORE_ITER_OPTIONS_INIT                                                                \
@@ -244,6 +244,8 @@
 
 /* To start from: sledstore_finding_callback callback = SLEDSTORE_FINDING_CALLBACK_INIT; */
 #define SLEDSTORE_FINDING_CALLBACK_INIT { sizeof(sledstore_finding_callback), NULL, NULL, NULL }
+/* All defaults, to start from: sledstore_watch_options options = SLEDSTORE_WATCH_OPTIONS_INIT; */
+#define SLEDSTORE_WATCH_OPTIONS_INIT { sizeof(sledstore_watch_options), 0, 0 }
 
 /* To start from: sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT; */
 #define SLEDSTORE_TXN_CALLBACK_INIT { sizeof(sledstore_txn_callback), NULL, NULL, NULL }
@@ -283,6 +285,16 @@
  * Handles of the type sledstore_txn, for sledstore_live_handles().
  */
 #define SLEDSTORE_KIND_TXN 7
+
+/**
+ * Handles of the type sledstore_watch, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_WATCH 8
+
+/**
+ * Handles of the type sledstore_changes, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_CHANGES 9
 
 /**
  * For sledstore_open_options.flags: there has to be a store in the directory already. If there is
@@ -385,6 +397,77 @@
 #define SLEDSTORE_ITER_KEYS_ONLY 4
 
 /**
+ * For sledstore_event.kind: the key was absent, and has a value now.
+ */
+#define SLEDSTORE_EVENT_INSERT 1
+
+/**
+ * For sledstore_event.kind: the key was there. Its value or its expiry was written, which may be the
+ * same as before.
+ */
+#define SLEDSTORE_EVENT_UPDATE 2
+
+/**
+ * For sledstore_event.kind: the key was there, and was removed by a writer.
+ */
+#define SLEDSTORE_EVENT_REMOVE 3
+
+/**
+ * For sledstore_event.kind: the key had expired, and its row is removed now, or written over.
+ */
+#define SLEDSTORE_EVENT_EXPIRE 4
+
+/**
+ * For sledstore_event.kind: the watch did not read in time, and lost events. All commits that concern
+ * it after the event before this one are lost, up to and including sequence.
+ */
+#define SLEDSTORE_EVENT_LOST 5
+
+/**
+ * For sledstore_event.kind: all keys were removed from key up to, not including, value, or all that
+ * follow where the value's data is NULL. The range may reach beyond the prefix of the watch, and there
+ * need not have been any key in it; keys that it removes have no events of their own. The same commit
+ * may have put keys there again: their events come after this one.
+ */
+#define SLEDSTORE_EVENT_REMOVE_RANGE 6
+
+/**
+ * For sledstore_watch_next(): wait as long as it takes.
+ */
+#define SLEDSTORE_WAIT_FOREVER 4294967295
+
+/**
+ * For sledstore_change.kind: a key was set, whether it was there or not.
+ */
+#define SLEDSTORE_CHANGE_PUT 1
+
+/**
+ * For sledstore_change.kind: a key was removed, which need not have been there.
+ */
+#define SLEDSTORE_CHANGE_REMOVE 2
+
+/**
+ * For sledstore_change.kind: a row that had expired was removed, or a key that was absent.
+ */
+#define SLEDSTORE_CHANGE_EXPIRE 3
+
+/**
+ * For sledstore_change.kind: the keyspace was dropped with everything in it.
+ */
+#define SLEDSTORE_CHANGE_DROP_KEYSPACE 4
+
+/**
+ * For sledstore_change.kind: all keys were removed from key up to, not including, value, or all that
+ * follow where the value's data is NULL; also those that the commit has put before.
+ */
+#define SLEDSTORE_CHANGE_REMOVE_RANGE 5
+
+/**
+ * For sledstore_change.kind: the keyspace has the name in value from now on, with everything in it.
+ */
+#define SLEDSTORE_CHANGE_RENAME_KEYSPACE 6
+
+/**
  * What a call answered.
  *
  * 0 is success. Positive values are outcomes that are no failure, such as "that key is not there".
@@ -460,6 +543,10 @@ enum sledstore_status
    */
   SLEDSTORE_NO_TTL = 101,
   /**
+   * Nothing came within the time to wait.
+   */
+  SLEDSTORE_NO_EVENT = 102,
+  /**
    * An argument is not allowed: a NULL that has to be something, a keyspace of another store.
    */
   SLEDSTORE_INVALID_ARGUMENT = -100,
@@ -515,6 +602,10 @@ enum sledstore_status
    * There are as many live handles as there can be: some are never freed.
    */
   SLEDSTORE_TOO_MANY_HANDLES = -113,
+  /**
+   * The log does not have that commit any more.
+   */
+  SLEDSTORE_TOO_OLD = -114,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -546,6 +637,22 @@ typedef struct sledstore sledstore;
  * Since 0.1.0.
  */
 typedef struct sledstore_batch sledstore_batch;
+
+/**
+ * Tells what was committed, from the log, in the order of the commits and over all keyspaces. So a
+ * copy of the store, on another machine or in another form, catches up.
+ *
+ * The log has what the library has not written to its main file yet, and of what it has as much as
+ * keep_log in sledstore_open_options says, also from before the store was opened. It tells less than a
+ * sledstore_watch: what was written, and not what was there before. Commits that are not synced are
+ * told too, and a power cut can take them, with their numbers: call sledstore_flush() before what is
+ * read here is relied on elsewhere.
+ *
+ * A feed does not keep sledstore_close() from closing the store: it answers SLEDSTORE_CLOSED then. It
+ * does keep a store open that was released. One thread may use it at a time; a second one is told
+ * SLEDSTORE_BUSY. Since 0.1.0.
+ */
+typedef struct sledstore_changes sledstore_changes;
 
 /**
  * What went wrong in one call.
@@ -630,6 +737,35 @@ typedef struct sledstore_txn sledstore_txn;
 typedef struct sledstore_value sledstore_value;
 
 /**
+ * Tells of each change of the keys of one keyspace that start with a prefix.
+ *
+ * It tells of all commits that begin after it was made, in their order, whoever makes them: each write
+ * of a key, batch, transaction, removal and expiry. The events of one commit come one after the other.
+ * When an event comes, reads see the commit already. It need not be synced yet: a power cut can take
+ * a commit that a watch has told of, unless it is SLEDSTORE_DURABILITY_SYNCED and its call has
+ * returned.
+ *
+ * Several writes of a key in one commit are one event. A write that changes nothing but the expiry is
+ * an update; the removal of an absent key is no event. A key that expires is absent from then on, and
+ * the event comes when its row is removed: by a read that finds it, by sledstore_purge_expired(), or
+ * by the next write of the key, which makes an event of its own after it.
+ *
+ * sledstore_delete_range() and sledstore_clear(), also in a batch or a transaction, are one event of the
+ * kind SLEDSTORE_EVENT_REMOVE_RANGE, which every watch gets whose prefix can lie in the range.
+ *
+ * Writers never wait for a watch. Events that it has not read are kept up to the limits of
+ * sledstore_watch_options; what goes beyond them is lost, which one event of the kind
+ * SLEDSTORE_EVENT_LOST tells. While a watch keeps up, a writer reads each key that the watch wants
+ * before it writes it.
+ *
+ * A watch does not keep its store open. When the store is closed, or its last handle released, and
+ * when the keyspace is dropped or renamed, the watch ends: it tells of what had come before, and then answers
+ * SLEDSTORE_CLOSED or SLEDSTORE_KEYSPACE_DROPPED. It still has to be freed then. One thread may read it
+ * at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
+ */
+typedef struct sledstore_watch sledstore_watch;
+
+/**
  * How to open a store. Start from SLEDSTORE_OPEN_OPTIONS_INIT and set what you need; zero always
  * means the default.
  *
@@ -672,6 +808,13 @@ typedef struct sledstore_open_options {
    * 0: 33554432 (32 MiB).
    */
   uint64_t memtable_size;
+  /**
+   * How many bytes of the log to keep for sledstore_changes_since() when it is written to the main
+   * file, also after the store was closed. The log is in files of 1 MiB at least, and about
+   * memtable_size at most, unless one write is larger; so with less than that, it can happen that
+   * nothing stays. An opening with less removes what is too much. 0: nothing.
+   */
+  uint64_t keep_log;
   /**
    * Sync what was written so many milliseconds later at the latest: a power cut takes no more than
    * that of the last writes. 0: 500. SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called,
@@ -807,6 +950,100 @@ typedef struct sledstore_txn_callback {
    */
   void (*destroy)(void *ctx);
 } sledstore_txn_callback;
+
+/**
+ * How much of what it has not read a watch keeps. Start from SLEDSTORE_WATCH_OPTIONS_INIT and set what
+ * you need; zero means the default.
+ *
+ * What goes beyond either of these is lost. A commit is kept or lost as a whole, and one that finds
+ * nothing unread is kept however large it is. Since 0.1.0.
+ */
+typedef struct sledstore_watch_options {
+  /**
+   * sizeof(sledstore_watch_options).
+   */
+  size_t struct_size;
+  /**
+   * How many events. 0: 4096.
+   */
+  uint64_t max_events;
+  /**
+   * How many bytes of keys and values. 0: 16777216 (16 MiB).
+   */
+  uint64_t max_bytes;
+} sledstore_watch_options;
+
+/**
+ * What happened to one key, by one commit. Since 0.1.0.
+ */
+typedef struct sledstore_event {
+  /**
+   * One of the SLEDSTORE_EVENT_ numbers. Later versions add some: skip what you do not know.
+   */
+  uint32_t kind;
+  /**
+   * 1 if this is the last event that the watch gets of this commit, else 0.
+   */
+  uint32_t ends_commit;
+  /**
+   * The number of the commit, see sledstore_sequence().
+   */
+  uint64_t sequence;
+  /**
+   * The key, or the lower end of a range; {NULL, 0} for SLEDSTORE_EVENT_LOST.
+   */
+  struct sledstore_bytes key;
+  /**
+   * The new value, for SLEDSTORE_EVENT_INSERT and SLEDSTORE_EVENT_UPDATE; the upper end, for
+   * SLEDSTORE_EVENT_REMOVE_RANGE, if the range has one; else {NULL, 0}.
+   */
+  struct sledstore_bytes value;
+  /**
+   * When the new value expires, in milliseconds since 1970; 0: it does not.
+   */
+  uint64_t expires_at_ms;
+  /**
+   * For SLEDSTORE_EVENT_LOST, how many writes to watched keys are lost; else 0. A write that would
+   * have made no event, the removal of an absent key, may count too.
+   */
+  uint64_t lost;
+} sledstore_event;
+
+/**
+ * One write of a commit, as the log has it. Since 0.1.0.
+ */
+typedef struct sledstore_change {
+  /**
+   * One of the SLEDSTORE_CHANGE_ numbers. Later versions add some.
+   */
+  uint32_t kind;
+  /**
+   * 1 if this is the last change of its commit, else 0.
+   */
+  uint32_t ends_commit;
+  /**
+   * The number of the commit, see sledstore_sequence().
+   */
+  uint64_t sequence;
+  /**
+   * The name of the keyspace; for SLEDSTORE_CHANGE_RENAME_KEYSPACE the one that it had.
+   */
+  struct sledstore_bytes keyspace;
+  /**
+   * The key, or the lower end of a range; empty for SLEDSTORE_CHANGE_DROP_KEYSPACE and
+   * SLEDSTORE_CHANGE_RENAME_KEYSPACE.
+   */
+  struct sledstore_bytes key;
+  /**
+   * The value, for SLEDSTORE_CHANGE_PUT; the upper end, for SLEDSTORE_CHANGE_REMOVE_RANGE, if the range
+   * has one; the new name, for SLEDSTORE_CHANGE_RENAME_KEYSPACE; else {NULL, 0}.
+   */
+  struct sledstore_bytes value;
+  /**
+   * When the value expires, in milliseconds since 1970; 0: it does not.
+   */
+  uint64_t expires_at_ms;
+} sledstore_change;
 
 #ifdef __cplusplus
 extern "C" {
@@ -978,7 +1215,7 @@ SLEDSTORE_API const char *sledstore_build_info(void);
  * Says whether this build has a feature.
  *
  * @param name  its name: "batch", "compression", "iterators", "keyspaces",
- *              "snapshots", "transactions" or "ttl".
+ *              "snapshots", "transactions", "ttl" or "watches".
  * @return      true if it is there; false if it is not, for an unknown name and for NULL.
  *
  * Threads: any number at once; also in the child of a fork. Since 0.1.0.
@@ -1306,13 +1543,14 @@ sledstore_status sledstore_count(const struct sledstore *store,
                                  struct sledstore_error **error);
 
 /**
- * Reads every record of the store's log that is not settled yet, compares all checksums, and tells
- * each damaged place. It changes nothing, and writers go on. What is settled is in the engine's
- * files, whose checksums are compared with every read; this call does not read them.
+ * Reads everything that the store has on the disk, compares all checksums, reads every row with its
+ * expiry and all parts of its value, and tells each damaged place. It changes nothing, and writers go on.
+ * It takes the time to read the files once, and the rows once. Of a row that cannot be read, the
+ * finding names no byte: its offset is 0.
  *
- * A store whose log was damaged before it was opened does not open: sledstore_open() answers
- * SLEDSTORE_CORRUPTION, with the first place in its message. To hear of all places, open it with
- * SLEDSTORE_OPEN_SALVAGE and ask sledstore_salvage_report().
+ * What an opening has to read is checked by it: a store that is damaged there does not open, and
+ * sledstore_open() answers SLEDSTORE_CORRUPTION, with the first place in its message. To hear of all
+ * places, open it with SLEDSTORE_OPEN_SALVAGE and ask sledstore_salvage_report().
  *
  * @param store     any handle of the store.
  * @param callback  see sledstore_finding_callback; the struct is copied. NULL: the status is enough.
@@ -2988,6 +3226,179 @@ sledstore_status sledstore_txn_delete_range(struct sledstore_txn *txn,
                                             const void *hi,
                                             size_t hi_len,
                                             struct sledstore_error **error);
+
+/**
+ * Tells the number of the newest commit that reads see, of whichever keyspace. Commits are numbered in
+ * their order, from 1, without gaps; a power cut that takes commits takes their numbers back.
+ *
+ * @param store     any handle of the store.
+ * @param sequence  receives the number; 0 if nothing was ever written, and on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: sequence is NULL; the handle statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_sequence(const struct sledstore *store,
+                                    uint64_t *sequence,
+                                    struct sledstore_error **error);
+
+/**
+ * Watches the keys of a keyspace that start with a prefix.
+ *
+ * @param store       a handle of the keyspace. It may be released before the watch is freed.
+ * @param prefix      what the keys begin with.
+ * @param prefix_len  its length in bytes; 0: all keys.
+ * @param options     see sledstore_watch_options; NULL: all defaults.
+ * @param watch       receives the watch, to be freed with sledstore_watch_free(); NULL on failure.
+ * @param error       see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: watch is NULL, or prefix is NULL and prefix_len
+ * is not 0; SLEDSTORE_UNSUPPORTED: an option that this version does not have;
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; SLEDSTORE_CLOSED: also while another thread is
+ * closing the store; the handle statuses.
+ *
+ * Threads: any number at once. It waits for a write that is under way. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_watch_new(const struct sledstore *store,
+                                     const void *prefix,
+                                     size_t prefix_len,
+                                     const struct sledstore_watch_options *options,
+                                     struct sledstore_watch **watch,
+                                     struct sledstore_error **error);
+
+/**
+ * Gives the next event, and waits for it if there is none.
+ *
+ * @param watch       the watch.
+ * @param timeout_ms  how many milliseconds to wait at most; 0: do not wait; SLEDSTORE_WAIT_FOREVER: as
+ *                    long as it takes.
+ * @param event       receives the event; all zero unless SLEDSTORE_OK. Its key and its value are valid
+ *                    until the next call on this watch.
+ * @param error       see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_NO_EVENT: none came within that time; SLEDSTORE_CLOSED: there is
+ * none any more, because the store was closed, or the watch was freed meanwhile;
+ * SLEDSTORE_KEYSPACE_DROPPED: there is none any more, because the keyspace was dropped or renamed;
+ * SLEDSTORE_INVALID_ARGUMENT: event is NULL; SLEDSTORE_BUSY: another thread is in a call on the
+ * watch; the handle statuses.
+ *
+ * Threads: one at a time for each watch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_watch_next(struct sledstore_watch *watch,
+                                      uint32_t timeout_ms,
+                                      struct sledstore_event *event,
+                                      struct sledstore_error **error);
+
+/**
+ * Gives a file descriptor that is readable, for poll(), epoll and event loops, while
+ * sledstore_watch_next() has something to tell without waiting: an event, or that the watch has ended.
+ *
+ * The descriptor is made by the first call, and is closed when the watch is freed: take it out of all
+ * polls and loops before that. Only wait for it; do not read, write or close it.
+ *
+ * @param watch  the watch.
+ * @param fd     receives the descriptor; -1 on failure. Each call gives the same one.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: fd is NULL; SLEDSTORE_IO: the process or the
+ * system has no descriptor to spare; the handle statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_watch_fd(const struct sledstore_watch *watch,
+                                    int32_t *fd,
+                                    struct sledstore_error **error);
+
+/**
+ * Ends a watch and frees it. A thread that waits for its next event is woken, and told
+ * SLEDSTORE_CLOSED.
+ *
+ * @param watch  the watch; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. No other thread may be waiting for the descriptor, or reading an event. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_watch_free(struct sledstore_watch *watch);
+
+/**
+ * Tells the number of the newest commit that a snapshot shows: where a copy that begins with the
+ * snapshot goes on with sledstore_changes_since().
+ *
+ * @param snapshot  the snapshot.
+ * @param sequence  receives the number; 0 on failure.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: sequence is NULL; the handle statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_snapshot_sequence(const struct sledstore_snapshot *snapshot,
+                                             uint64_t *sequence,
+                                             struct sledstore_error **error);
+
+/**
+ * Makes a feed of all commits after a given one.
+ *
+ * @param store     any handle of the store.
+ * @param sequence  the number of the last commit that the caller has; 0: from the first one.
+ * @param changes   receives the feed, to be freed with sledstore_changes_free(); NULL on failure.
+ * @param oldest    receives the smallest number that this call takes at this moment, also with
+ *                  SLEDSTORE_TOO_OLD; 0 on other failures. May be NULL.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_TOO_OLD: the log does not have the next commit any more;
+ * SLEDSTORE_INVALID_ARGUMENT: there was no such commit yet, or changes is NULL;
+ * SLEDSTORE_TOO_MANY_HANDLES: too many live handles; the handle statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_changes_since(const struct sledstore *store,
+                                         uint64_t sequence,
+                                         struct sledstore_changes **changes,
+                                         uint64_t *oldest,
+                                         struct sledstore_error **error);
+
+/**
+ * Gives the next change.
+ *
+ * @param changes  the feed.
+ * @param change   receives the change; all zero unless SLEDSTORE_OK. What it points to is valid until
+ *                 the next call on this feed.
+ * @param error    see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_END: there is none yet; ask again when more was written, for
+ * example when a watch tells of it; SLEDSTORE_TOO_OLD: the log does not have the next commit any
+ * more; SLEDSTORE_INVALID_ARGUMENT: change is NULL; SLEDSTORE_BUSY: another thread is using the feed;
+ * the handle statuses; the engine statuses.
+ *
+ * Threads: one at a time for each feed. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_changes_next(struct sledstore_changes *changes,
+                                        struct sledstore_change *change,
+                                        struct sledstore_error **error);
+
+/**
+ * Frees a feed of changes.
+ *
+ * @param changes  the feed; NULL does nothing.
+ *
+ * Statuses: SLEDSTORE_OK, also for NULL; SLEDSTORE_CLOSED: it was freed before;
+ * SLEDSTORE_WRONG_HANDLE; SLEDSTORE_FORKED; SLEDSTORE_PANIC.
+ *
+ * Threads: any. A call of another thread on the feed comes to its end undisturbed. Since 0.1.0.
+ */
+SLEDSTORE_API sledstore_status sledstore_changes_free(struct sledstore_changes *changes);
 
 #ifdef __cplusplus
 }  // extern "C"

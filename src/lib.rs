@@ -17,15 +17,17 @@ mod commit;
 mod engine;
 mod store;
 
-pub use commit::Durability;
+pub use commit::{
+    Durability, KeyChange, KeyChangeKind, LoggedChange, LoggedKind, WatchEvent, WatchOptions,
+};
 #[doc(hidden)]
 pub use engine::diverted_syncs;
 pub use engine::{Bytes, Failure, Finding, RawTree, Reason, Row, SalvageReport, SledMode};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{
-    Clock, Iter, IterOptions, Keys, Savepoint, SledBatch, SledSnapshot, SledStore,
-    SledStoreBuilder, SledTransaction, SnapshotStats, TransactionKeyspace, MAX_KEYSPACE_NAME_LEN,
-    MAX_KEY_LEN, MAX_VALUE_LEN,
+    Changes, Clock, Event, Iter, IterOptions, Keys, Savepoint, SledBatch, SledSnapshot, SledStore,
+    SledStoreBuilder, SledTransaction, SnapshotStats, Subscriber, TransactionKeyspace, Watch,
+    MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
 };
 
 #[cfg(feature = "typed")]

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 19] = [
+const PARTS: [&str; 21] = [
     "status",
     "error",
     "value",
@@ -27,6 +27,8 @@ const PARTS: [&str; 19] = [
     "transaction/mod",
     "count",
     "delete_range",
+    "watch",
+    "changes",
 ];
 
 const C_STANDARDS: [&str; 3] = ["c99", "c11", "c17"];
@@ -219,23 +221,29 @@ CHECK(iter_flags, (SLEDSTORE_ITER_LOWER_EXCLUSIVE | SLEDSTORE_ITER_UPPER_INCLUSI
     | SLEDSTORE_ITER_KEYS_ONLY) == 7);
 CHECK(kinds, SLEDSTORE_KIND_STORE == 1 && SLEDSTORE_KIND_BATCH == 2 && SLEDSTORE_KIND_ITER == 3
     && SLEDSTORE_KIND_VALUE == 4 && SLEDSTORE_KIND_ERROR == 5
-    && SLEDSTORE_KIND_SNAPSHOT == 6 && SLEDSTORE_KIND_TXN == 7);
+    && SLEDSTORE_KIND_SNAPSHOT == 6 && SLEDSTORE_KIND_TXN == 7
+    && SLEDSTORE_KIND_WATCH == 8
+    && SLEDSTORE_KIND_CHANGES == 9 && SLEDSTORE_CHANGE_DROP_KEYSPACE == 4);
+CHECK(events, SLEDSTORE_EVENT_INSERT == 1 && SLEDSTORE_EVENT_LOST == 5
+    && SLEDSTORE_WAIT_FOREVER == UINT32_MAX && sizeof(sledstore_event) == 64);
 CHECK(statuses, SLEDSTORE_OK == 0 && SLEDSTORE_OTHER == -12 && SLEDSTORE_END == 100
     && SLEDSTORE_INVALID_ARGUMENT == -100 && SLEDSTORE_READ_ONLY_FILESYSTEM == -110);
 CHECK(status_size, sizeof(sledstore_status) == 4);
 CHECK(bytes_size, sizeof(sledstore_bytes) == 16 && sizeof(sledstore_pair) == 32);
-CHECK(options_size, sizeof(sledstore_open_options) == 64 && sizeof(sledstore_iter_options) == 64
+CHECK(options_size, sizeof(sledstore_open_options) == 72 && sizeof(sledstore_iter_options) == 64
     && sizeof(sledstore_txn_callback) == 32);
 sledstore_status use(sledstore_error **error);
 sledstore_status use(sledstore_error **error) {
   sledstore_open_options open = SLEDSTORE_OPEN_OPTIONS_INIT;
   sledstore_iter_options iter = SLEDSTORE_ITER_OPTIONS_INIT;
+  sledstore_watch_options watch = SLEDSTORE_WATCH_OPTIONS_INIT;
   sledstore *store;
   sledstore_status status;
   open.flags = SLEDSTORE_OPEN_MUST_EXIST | SLEDSTORE_OPEN_TEMPORARY;
   open.flush_every_ms = SLEDSTORE_FLUSH_NEVER;
   iter.flags = SLEDSTORE_ITER_KEYS_ONLY;
   status = sledstore_open("directory", &open, &store, error);
+  if (watch.max_bytes) return SLEDSTORE_OK;
   return sledstore_status_is_retryable(status) && iter.flags ? SLEDSTORE_OK : status;
 }
 "#;

@@ -89,6 +89,7 @@ fn refine(reason: Reason) -> Status {
         Reason::Dropped => Status::SLEDSTORE_KEYSPACE_DROPPED,
         Reason::TransactionOver => Status::SLEDSTORE_TXN_OVER,
         Reason::Busy => Status::SLEDSTORE_BUSY,
+        Reason::TooOld => Status::SLEDSTORE_TOO_OLD,
         Reason::TimedOut => Status::SLEDSTORE_TIMEOUT,
     }
 }

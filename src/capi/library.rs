@@ -22,6 +22,10 @@ pub const SLEDSTORE_KIND_ERROR: i32 = 5;
 pub const SLEDSTORE_KIND_SNAPSHOT: i32 = 6;
 /// Handles of the type sledstore_txn, for sledstore_live_handles().
 pub const SLEDSTORE_KIND_TXN: i32 = 7;
+/// Handles of the type sledstore_watch, for sledstore_live_handles().
+pub const SLEDSTORE_KIND_WATCH: i32 = 8;
+/// Handles of the type sledstore_changes, for sledstore_live_handles().
+pub const SLEDSTORE_KIND_CHANGES: i32 = 9;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
@@ -47,7 +51,7 @@ const fn number(text: &str) -> u32 {
 }
 
 /// What this build can do. A name that is not here is a feature that it does not have.
-const FEATURES: [(&CStr, bool); 7] = [
+const FEATURES: [(&CStr, bool); 8] = [
     (c"batch", true),
     (c"compression", false),
     (c"iterators", true),
@@ -55,6 +59,7 @@ const FEATURES: [(&CStr, bool); 7] = [
     (c"snapshots", true),
     (c"transactions", true),
     (c"ttl", true),
+    (c"watches", true),
 ];
 
 /// Gives the version of the library that is running, such as "0.1.0". Compare it with
@@ -93,7 +98,7 @@ pub extern "C" fn sledstore_build_info() -> *const c_char {
 /// Says whether this build has a feature.
 ///
 /// @param name  its name: "batch", "compression", "iterators", "keyspaces",
-///              "snapshots", "transactions" or "ttl".
+///              "snapshots", "transactions", "ttl" or "watches".
 /// @return      true if it is there; false if it is not, for an unknown name and for NULL.
 ///
 /// Threads: any number at once; also in the child of a fork. Since 0.1.0.

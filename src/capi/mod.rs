@@ -12,6 +12,7 @@
 
 mod batch;
 mod batch_expiry;
+mod changes;
 mod count;
 mod delete_range;
 mod error;
@@ -29,6 +30,7 @@ mod store;
 mod transaction;
 mod value;
 mod verify;
+mod watch;
 
 mod boundary;
 mod handles;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::capi::boundary::arguments::{sledstore_bytes, Call};
 use crate::capi::error::Fail;
 use crate::capi::status::sledstore_status as Status;
-use crate::{Durability, IterOptions, SledMode, SledStoreBuilder};
+use crate::{Durability, IterOptions, SledMode, SledStoreBuilder, WatchOptions};
 
 /// For sledstore_open_options.flags: there has to be a store in the directory already. If there is
 /// none, the call answers SLEDSTORE_IO with the error number ENOENT.
@@ -114,6 +114,11 @@ pub struct sledstore_open_options {
     /// so that closing takes two. Larger ones let longer bursts of writes go on at full speed.
     /// 0: 33554432 (32 MiB).
     pub memtable_size: u64,
+    /// How many bytes of the log to keep for sledstore_changes_since() when it is written to the main
+    /// file, also after the store was closed. The log is in files of 1 MiB at least, and about
+    /// memtable_size at most, unless one write is larger; so with less than that, it can happen that
+    /// nothing stays. An opening with less removes what is too much. 0: nothing.
+    pub keep_log: u64,
     /// Sync what was written so many milliseconds later at the latest: a power cut takes no more than
     /// that of the last writes. 0: 500. SLEDSTORE_FLUSH_NEVER: only when sledstore_flush() is called,
     /// with a write of SLEDSTORE_DURABILITY_SYNCED, and when the store is closed.
@@ -173,6 +178,7 @@ impl sledstore_open_options {
         if self.memtable_size != 0 {
             builder = builder.memtable_size(self.memtable_size as usize);
         }
+        builder = builder.keep_log(self.keep_log);
         if let Some(durability) = durability(self.durability)? {
             builder = builder.durability(durability);
         }
@@ -234,6 +240,35 @@ impl sledstore_iter_options {
         let prefix = call.byte_struct("prefix", self.prefix)?.to_vec();
         let keys_only = has(SLEDSTORE_ITER_KEYS_ONLY);
         Ok(IterOptions { lower, upper, prefix, keys_only, reverse: false })
+    }
+}
+
+/// How much of what it has not read a watch keeps. Start from SLEDSTORE_WATCH_OPTIONS_INIT and set what
+/// you need; zero means the default.
+///
+/// What goes beyond either of these is lost. A commit is kept or lost as a whole, and one that finds
+/// nothing unread is kept however large it is. Since 0.1.0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct sledstore_watch_options {
+    /// sizeof(sledstore_watch_options).
+    pub struct_size: usize,
+    /// How many events. 0: 4096.
+    pub max_events: u64,
+    /// How many bytes of keys and values. 0: 16777216 (16 MiB).
+    pub max_bytes: u64,
+}
+
+impl sledstore_watch_options {
+    /// The same options in the words of the store.
+    pub(crate) fn to_store(self) -> WatchOptions {
+        let default = WatchOptions::default();
+        let chosen = |value: u64, default| if value == 0 { default } else { value as usize };
+        WatchOptions {
+            max_events: chosen(self.max_events, default.max_events),
+            max_bytes: chosen(self.max_bytes, default.max_bytes),
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub enum sledstore_status {
     SLEDSTORE_END = 100,
     /// The key is there and never expires.
     SLEDSTORE_NO_TTL = 101,
+    /// Nothing came within the time to wait.
+    SLEDSTORE_NO_EVENT = 102,
     /// An argument is not allowed: a NULL that has to be something, a keyspace of another store.
     SLEDSTORE_INVALID_ARGUMENT = -100,
     /// This is no handle, or a handle of another type.
@@ -75,12 +77,14 @@ pub enum sledstore_status {
     SLEDSTORE_TXN_OVER = -112,
     /// There are as many live handles as there can be: some are never freed.
     SLEDSTORE_TOO_MANY_HANDLES = -113,
+    /// The log does not have that commit any more.
+    SLEDSTORE_TOO_OLD = -114,
 }
 
 use sledstore_status as Status;
 
 /// Every status with its name and what it means, in the order of the enum.
-const TABLE: [(Status, &CStr, &CStr); 29] = [
+const TABLE: [(Status, &CStr, &CStr); 31] = [
     (Status::SLEDSTORE_OK, c"SLEDSTORE_OK", c"done"),
     (Status::SLEDSTORE_IO, c"SLEDSTORE_IO", c"the operating system reported an error"),
     (Status::SLEDSTORE_CORRUPTION, c"SLEDSTORE_CORRUPTION", c"the files of the store are damaged"),
@@ -108,6 +112,7 @@ const TABLE: [(Status, &CStr, &CStr); 29] = [
     (Status::SLEDSTORE_OTHER, c"SLEDSTORE_OTHER", c"another failure"),
     (Status::SLEDSTORE_END, c"SLEDSTORE_END", c"no further row"),
     (Status::SLEDSTORE_NO_TTL, c"SLEDSTORE_NO_TTL", c"the key never expires"),
+    (Status::SLEDSTORE_NO_EVENT, c"SLEDSTORE_NO_EVENT", c"nothing came within the time to wait"),
     (
         Status::SLEDSTORE_INVALID_ARGUMENT,
         c"SLEDSTORE_INVALID_ARGUMENT",
@@ -161,6 +166,11 @@ const TABLE: [(Status, &CStr, &CStr); 29] = [
         Status::SLEDSTORE_TOO_MANY_HANDLES,
         c"SLEDSTORE_TOO_MANY_HANDLES",
         c"there are too many live handles",
+    ),
+    (
+        Status::SLEDSTORE_TOO_OLD,
+        c"SLEDSTORE_TOO_OLD",
+        c"the log does not have that commit any more",
     ),
 ];
 

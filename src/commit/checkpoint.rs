@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use oxistore_core::StoreError;
 
 use super::committer::Committer;
-use super::log::file::path_of;
+use super::log::file::{path_of, remove_settled};
 use super::log::replay::Settlement;
 use super::memtable::{Memtable, OVERHEAD};
-use super::options::Durability;
+use super::options::{Durability, Options};
 use super::record::{Change, KeyspaceId, Record, RowImage};
 use super::{Key, Settled};
 use crate::engine::Result;
@@ -220,7 +220,11 @@ impl<S: Settled> Committer<S> {
         self.limit_view_memory();
         // Where the file cannot be removed it takes room and does no harm: the mark says that it is
         // settled, and the next opening removes it.
-        let _ = fs::remove_file(path_of(&self.options.directory, table.number));
+        let Options { directory, keep_log, .. } = &self.options;
+        let _ = match keep_log {
+            0 => fs::remove_file(path_of(directory, table.number)),
+            keep => remove_settled(directory, table.number, *keep),
+        };
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use oxistore_core::StoreError;
 
 use super::basis::{Basis, Committed};
 use super::checkpoint::Checkpoints;
+use super::feed::Feed;
 use super::log::check::CheckedLog;
 use super::log::file::size_of_all;
 use super::log::replay::{replay, Target};
@@ -20,6 +21,7 @@ use super::pace::Pace;
 use super::record::{Change, CompleteRecord, KeyspaceId, Record, RowImage};
 use super::tables::Tables;
 use super::views::{Registered, Views};
+use super::watch::{Observed, Watches};
 use super::Settled;
 use crate::engine::{Failure, Reason, Result, SalvageReport};
 
@@ -41,6 +43,7 @@ pub(crate) struct Committer<S: Settled> {
     /// The newest commit that readers see.
     published: AtomicU64,
     pub(super) views: Views,
+    pub(super) watches: Arc<Watches>,
     writer: Mutex<Writer>,
     pub(super) pace: Pace,
     pub(super) checkpoints: Checkpoints,
@@ -66,7 +69,7 @@ impl<S: Settled> Committer<S> {
         let memtable = options.memtable;
         let mut replayed =
             Replayed { settled: &settled, views: &views, memtable, tables: Vec::new() };
-        replay(&directory, &checked, &mut replayed)?;
+        replay(&directory, &checked, options.keep_log, &mut replayed)?;
         let (end, mut settlement, report) = checked.into_end();
         // Also those without commits: their files have to go.
         let frozen: Vec<_> = replayed.tables.into_iter().map(Arc::new).collect();
@@ -92,6 +95,7 @@ impl<S: Settled> Committer<S> {
             tables: ArcSwap::from_pointee(Tables { retired: Vec::new(), frozen, active }),
             published: AtomicU64::new(end.sequence),
             views,
+            watches: Arc::default(),
             writer: Mutex::new(Writer { sequence: end.sequence, tail }),
             pace: Pace::new(),
             checkpoints: Checkpoints::new(settlement),
@@ -173,6 +177,11 @@ impl<S: Settled> Committer<S> {
         self.checkpoints.running() >= from
     }
 
+    /// Reads the log behind the commit `after`.
+    pub(crate) fn feed(&self, after: u64) -> Feed {
+        Feed::new(self.options.directory.clone(), self.options.store, after)
+    }
+
     /// Waits until no commit is under way, and keeps others out until the answer is dropped. Its
     /// holder may read.
     pub(crate) fn between_commits(&self) -> impl Drop + '_ {
@@ -195,7 +204,9 @@ impl<S: Settled> Committer<S> {
             return Err(StoreError::Unsupported(text.into()));
         }
         let record = record.complete();
-        let sequence = self.commit_as(self.writer(), record, validate)?;
+        let locked = self.lock_observed(&record, |committer| Some(committer.writer()));
+        let (writer, observed) = locked.expect("it waits for the lock");
+        let sequence = self.commit_as(writer, record, observed, validate)?;
         if durability == Durability::Synced {
             self.sync(sequence)?;
         }
@@ -221,21 +232,25 @@ impl<S: Settled> Committer<S> {
             return Ok(());
         }
         let record = record.complete();
-        let writer = match self.writer.try_lock() {
-            Ok(writer) => writer,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(()),
-        };
-        self.commit_as(writer, record, validate).map(drop)
+        let locked = self.lock_observed(&record, |committer| match committer.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        let Some((writer, observed)) = locked else { return Ok(()) };
+        self.commit_as(writer, record, observed, validate).map(drop)
     }
 
     fn commit_as(
         &self,
         mut writer: MutexGuard<'_, Writer>,
         mut record: CompleteRecord,
+        observed: Option<Observed>,
         validate: impl FnOnce(&Committed) -> Result<()>,
     ) -> Result<u64> {
         self.checkpoints.check()?;
+        // Before `validate`: a writer that finds a key live there lets it live on for watches too.
+        let observed = observed.map(|observed| (observed, (self.options.now.0)()));
         validate(&Committed::of(self))?;
         let sequence = writer.sequence + 1;
         self.make_room(&mut writer, record.len())?;
@@ -248,7 +263,9 @@ impl<S: Settled> Committer<S> {
         let is_first_unsynced = self.log.synced() + 1 == sequence;
         writer.sequence = sequence;
         self.published.store(sequence, Ordering::Release);
+        let told = observed.map(|(observed, now)| self.tell(sequence, now, observed));
         drop(writer);
+        told.iter().flatten().for_each(|queue| queue.notify());
         if is_first_unsynced {
             self.checkpoints.wake();
         }

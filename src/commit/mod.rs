@@ -5,7 +5,8 @@
 //! 1. The writer makes its record, and takes what the commit depends on from a read view.
 //! 2. Under the commit lock: it looks whether what it depends on has changed since, appends the record
 //!    to the log, enters the rows into the memtable, and publishes the commit's number.
-//! 3. Without the lock: it waits for a sync of the log, if it has to.
+//!    It also puts what has changed into the queues of the watches that want it.
+//! 3. Without the lock: it wakes these watches, and waits for a sync of the log, if it has to.
 //!
 //! The checkpoint thread freezes a memtable that is full, writes its rows into the engine, and removes
 //! its log file. It is the only thread that writes to the engine.
@@ -15,7 +16,7 @@
 //! 1. The commit lock (`Committer::writer`).
 //! 2. The rows of a memtable, then its pre-images, then its deleted ranges and the list of its pinned
 //!    keys.
-//! 3. The list of registered views (`Views`).
+//! 3. The list of registered views (`Views`), that of watches (`Watches`), the queue of a watch.
 //!
 //! The state of syncing (`Log::state`) and the checkpoint's state are taken last, and no other lock
 //! is taken under them. No lock is held during a sync of the log, or while the engine reads or writes;
@@ -43,6 +44,7 @@ mod checkpoint;
 mod committer;
 mod deleted_ranges;
 mod entries;
+mod feed;
 mod filter;
 mod key;
 mod log;
@@ -58,6 +60,7 @@ mod verify;
 mod view;
 mod view_memory;
 mod views;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -66,13 +69,17 @@ use std::ops::Bound;
 
 pub(crate) use basis::{Basis, Committed};
 pub(crate) use committer::Committer;
+pub(crate) use feed::Feed;
+pub use feed::{LoggedChange, LoggedKind};
 pub(crate) use key::Key;
 pub(crate) use log::check::{check, CheckedLog};
 pub(crate) use log::replay::Settlement;
 pub use options::Durability;
-pub(crate) use options::Options;
+pub(crate) use options::{Now, Options};
 pub(crate) use record::{Change, KeyspaceId, Record, RowImage};
 pub(crate) use view::View;
+pub use watch::{KeyChange, KeyChangeKind, WatchEvent, WatchOptions};
+pub(crate) use watch::{Next, Queue, WatchEnd, Watches};
 
 use crate::engine::Result;
 

@@ -1,6 +1,8 @@
 //! How a store commits.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How to commit.
@@ -20,6 +22,20 @@ pub(crate) struct Options {
     pub(crate) portion: usize,
     /// The longest that a flush, or a close, waits for the disk.
     pub(crate) patience: Duration,
+    /// Bytes of settled log files that stay, for feeds.
+    pub(crate) keep_log: u64,
+    /// Tells watches which rows had expired.
+    pub(crate) now: Now,
+}
+
+/// Answers with the time in milliseconds since 1970.
+#[derive(Clone)]
+pub(crate) struct Now(pub(crate) Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl fmt::Debug for Now {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Now({})", self.0())
+    }
 }
 
 /// When a commit returns, and so what it survives from then on.

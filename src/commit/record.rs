@@ -115,6 +115,16 @@ impl<'a> Change<'a> {
         })
     }
 
+    /// The key that is changed, if it is one.
+    pub(super) fn key(&self) -> Option<&'a [u8]> {
+        match self {
+            Change::Put { key, .. } | Change::Delete { key, .. } | Change::Purge { key, .. } => {
+                Some(key)
+            }
+            Change::DeleteRange { .. } | Change::Drop { .. } | Change::Rename { .. } => None,
+        }
+    }
+
     pub(super) fn keyspace(&self) -> KeyspaceId {
         match self {
             Change::Put { keyspace, .. }

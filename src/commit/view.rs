@@ -31,6 +31,11 @@ impl<S: Settled> View<S> {
         Basis { sequence: self.ticket.sequence, active: self.tables.active.number }
     }
 
+    /// The newest commit that it shows.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.ticket.sequence
+    }
+
     /// Nothing is kept for this view any more, and nobody reads through it; for a holder of the
     /// commit lock.
     pub(crate) fn leave(&self) {

@@ -30,6 +30,8 @@ pub enum Reason {
     TransactionOver,
     /// The disk did not answer within the time that this library waits.
     TimedOut,
+    /// The log does not have that commit any more.
+    TooOld,
     /// The store cannot be closed yet: something of it is still open.
     Busy,
 }
@@ -121,6 +123,7 @@ fn kind_of(reason: Reason) -> io::ErrorKind {
         Reason::DiskFull => io::ErrorKind::StorageFull,
         Reason::ReadOnlyFilesystem => io::ErrorKind::ReadOnlyFilesystem,
         Reason::InvalidArgument => io::ErrorKind::InvalidInput,
+        Reason::TooOld => io::ErrorKind::NotFound,
         Reason::Closed | Reason::Dropped | Reason::TransactionOver => io::ErrorKind::NotConnected,
     }
 }

@@ -13,6 +13,7 @@
 //! inserts and removals: sled's batches and transactions are slow, and make others wait.
 
 mod catch_sled;
+mod event_fd;
 mod failure;
 mod flush_queue;
 mod interpose;
@@ -32,6 +33,7 @@ pub use rows::{Bytes, Row};
 /// The engine's own tree, as the raw door `SledStore::open_tree` hands it out.
 pub use sled::Tree as RawTree;
 
+pub(crate) use event_fd::EventFd;
 pub(crate) use flush_queue::PATIENCE;
 pub(crate) use interpose::signals::blocked as signals_blocked;
 pub(crate) use log_io::{preallocate, write_all_at, LOG_FILES};

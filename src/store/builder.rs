@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::commit::{self, Committer, Durability};
+use crate::commit::{self, Committer, Durability, Now};
 use crate::engine::{
     Engine, Failure, Options, PrivateCopy, Reason, Result, SalvageReport, SledMode, Tree, PATIENCE,
 };
@@ -38,6 +38,7 @@ pub struct SledStoreBuilder {
     snapshot_memory: Option<u64>,
     flush_every_ms: Option<u64>,
     memtable_size: usize,
+    keep_log: u64,
     durability: Durability,
 }
 
@@ -78,6 +79,7 @@ impl SledStoreBuilder {
             snapshot_memory: None,
             flush_every_ms: Some(500),
             memtable_size: MEMTABLE_SIZE,
+            keep_log: 0,
             durability: Durability::Buffered,
         }
     }
@@ -123,6 +125,16 @@ impl SledStoreBuilder {
     #[must_use]
     pub fn memtable_size(mut self, bytes: usize) -> Self {
         self.memtable_size = bytes.clamp(SMALLEST_MEMTABLE, LARGEST_MEMTABLE);
+        self
+    }
+
+    /// The bytes of log files that stay when they are settled, for [`SledStore::changes_since`], also
+    /// after the store was closed; 0 if not set. They go, the oldest first, when there are more. A file
+    /// takes 1 MiB at least, and about as much as a full memtable at most, unless one commit is larger; so
+    /// with less than that, it can happen that nothing stays. An opening with less removes what is too much, and one with 0 all.
+    #[must_use]
+    pub fn keep_log(mut self, bytes: u64) -> Self {
+        self.keep_log = bytes;
         self
     }
 
@@ -283,6 +295,8 @@ impl SledStoreBuilder {
         let io = |source: std::io::Error| Failure::from_io("open", &directory, &source);
         let settled = SettledRows::new(engine)?;
         let store = settled.store_number()?;
+        let clock = Arc::new(MonotonicClock::new(self.clock));
+        let now = Arc::clone(&clock);
         let options = commit::Options {
             directory: directory.clone(),
             store,
@@ -291,11 +305,12 @@ impl SledStoreBuilder {
             view_memory: self.snapshot_memory.unwrap_or(u64::MAX),
             portion,
             patience: self.options.patience,
+            keep_log: self.keep_log,
+            now: Now(Arc::new(move || now.now_ms())),
         };
         let core = Committer::open(settled, options, log)?;
         let sync_every = self.flush_every_ms.map(|every| Duration::from_millis(every.max(1)));
         core.start(sync_every).map_err(io)?;
-        let clock = MonotonicClock::new(self.clock);
         let path = name.map_or(directory, Path::to_path_buf);
         let inner = Arc::new(StoreInner::new(core, path, clock, self.durability, is_temporary));
         if inner.salvage_report()? != SalvageReport::default() {

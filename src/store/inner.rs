@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use oxistore_core::StoreError;
 
-use crate::commit::{Committer, Durability, KeyspaceId, Settled};
+use crate::commit::{Committer, Durability, KeyspaceId, Settled, WatchEnd};
 use crate::engine::{Failure, Finding, RawTree, Reason, Result, SalvageReport};
 use crate::store::clock::MonotonicClock;
 use crate::store::keyspace::{is_new, Keyspace, State, DEFAULT};
@@ -24,7 +24,7 @@ pub(crate) struct StoreInner {
     /// Unique in the process.
     id: u64,
     path: PathBuf,
-    pub(crate) clock: MonotonicClock,
+    pub(crate) clock: Arc<MonotonicClock>,
     pub(crate) longest_key: usize,
     /// How commits last that do not say so themselves.
     pub(crate) durability: Durability,
@@ -98,7 +98,7 @@ impl StoreInner {
     pub(crate) fn new(
         core: Arc<Core>,
         path: PathBuf,
-        clock: MonotonicClock,
+        clock: Arc<MonotonicClock>,
         durability: Durability,
         is_temporary: bool,
     ) -> Self {
@@ -203,6 +203,7 @@ impl StoreInner {
             let id = core.settled().keyspace(name)?;
             // If this fails the keyspace is there as before.
             core.drop_keyspace(id)?;
+            core.end_watches(Some(id), WatchEnd::KeyspaceDropped);
             if let Some(exclusive) = &mut exclusive {
                 exclusive.retire(State::Dropped);
             }
@@ -313,6 +314,7 @@ impl StoreInner {
     }
 
     fn close_core(&self, core: Arc<Core>) -> Result<()> {
+        core.end_watches(None, WatchEnd::StoreClosed);
         let closed = match self.is_temporary {
             // Nobody will look at what it holds.
             true => core.end_threads(),

@@ -35,6 +35,7 @@ mod transaction;
 #[cfg(feature = "typed")]
 mod typed;
 mod under_way;
+mod watch;
 mod write;
 
 use std::path::Path;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 pub use builder::SledStoreBuilder;
 pub use clock::Clock;
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
+pub use read::changes::Changes;
 pub(crate) use read::iterator::Move;
 pub use read::iterator::{Iter, IterOptions, Keys};
 pub use read::snapshot::{SledSnapshot, SnapshotStats};
@@ -51,6 +53,8 @@ pub use transaction::savepoint::Savepoint;
 pub use transaction::{SledTransaction, TransactionKeyspace};
 #[cfg(feature = "typed")]
 pub use typed::TypedSledStore;
+pub use watch::subscriber::{Event, Subscriber};
+pub use watch::Watch;
 pub use write::batch::SledBatch;
 
 use oxistore_core::StoreError;
@@ -191,6 +195,12 @@ impl SledStore {
     /// The name of this handle's keyspace.
     pub fn keyspace_name(&self) -> &[u8] {
         self.keyspace.name()
+    }
+
+    /// The number of the newest commit that readers see, of whichever keyspace. Commits are numbered in
+    /// their order, from 1, without gaps; a power cut that takes commits takes their numbers back.
+    pub fn sequence(&self) -> Result<u64> {
+        self.inner.with_core(|core| Ok(core.published()))
     }
 
     /// Syncs: what was committed before this call survives the end of the machine, however that ends.

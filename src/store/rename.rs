@@ -6,7 +6,7 @@
 
 use oxistore_core::StoreError;
 
-use crate::commit::KeyspaceId;
+use crate::commit::{KeyspaceId, WatchEnd};
 use crate::engine::{Failure, Result};
 use crate::store::inner::{Core, StoreInner};
 use crate::store::keyspace::{is_new, State, DEFAULT};
@@ -17,7 +17,7 @@ use crate::store::SledStore;
 impl SledStore {
     /// Gives the keyspace `old` the name `new`, with all its rows and their expiries, at one moment; says
     /// whether it was there. Handles of `old` answer [`Reason::Dropped`](crate::Reason::Dropped) from now
-    /// on, and so do its snapshots, iterators and transactions: open `new`. Waits for operations on it that
+    /// on, and so do its snapshots, iterators, transactions and watches: open `new`. Waits for operations on it that
     /// other threads are in.
     ///
     /// The engine cannot rename, so the rows are copied: it takes as long as writing all of them, and as
@@ -63,6 +63,7 @@ impl StoreInner {
             core.settle_all()?;
             self.check_room_for_copy(core, id)?;
             core.rename_keyspace(id, new)?;
+            core.end_watches(Some(id), WatchEnd::KeyspaceDropped);
             if let Some(exclusive) = &mut exclusive {
                 exclusive.retire(State::Dropped);
             }

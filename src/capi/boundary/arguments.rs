@@ -12,12 +12,16 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::capi::changes::sledstore_change;
 use crate::capi::error::Fail;
 use crate::capi::handles::{self, Guard, Opaque, Token};
-use crate::capi::options::{sledstore_iter_options, sledstore_open_options};
+use crate::capi::options::{
+    sledstore_iter_options, sledstore_open_options, sledstore_watch_options,
+};
 use crate::capi::status::sledstore_status as Status;
 use crate::capi::transaction::callback::sledstore_txn_callback;
 use crate::capi::verify::sledstore_finding_callback;
+use crate::capi::watch::sledstore_event;
 
 /// Bytes that somebody else owns: a pointer and a length, in and out.
 ///
@@ -55,6 +59,8 @@ pub(crate) unsafe trait Pod: Copy {}
 // SAFETY: numbers and pointers have no forbidden patterns, nor have structs of them.
 unsafe impl Pod for u8 {}
 // SAFETY: as above.
+unsafe impl Pod for i32 {}
+// SAFETY: as above.
 unsafe impl Pod for usize {}
 // SAFETY: as above.
 unsafe impl Pod for u64 {}
@@ -65,9 +71,15 @@ unsafe impl Pod for sledstore_bytes {}
 // SAFETY: as above.
 unsafe impl Pod for sledstore_pair {}
 // SAFETY: as above.
+unsafe impl Pod for sledstore_event {}
+// SAFETY: as above.
+unsafe impl Pod for sledstore_change {}
+// SAFETY: as above.
 unsafe impl Pod for sledstore_open_options {}
 // SAFETY: as above.
 unsafe impl Pod for sledstore_iter_options {}
+// SAFETY: as above.
+unsafe impl Pod for sledstore_watch_options {}
 // SAFETY: as above; a function that may be NULL has no forbidden pattern either.
 unsafe impl Pod for sledstore_txn_callback {}
 // SAFETY: as above.
@@ -87,7 +99,7 @@ pub(crate) unsafe trait Options: Pod {
 
 // SAFETY: `repr(C)`, the size first; the size is asserted to be the sum of the members.
 unsafe impl Options for sledstore_open_options {
-    const FIRST_SIZE: usize = 64;
+    const FIRST_SIZE: usize = 72;
     const NAME: &'static str = "sledstore_open_options";
 }
 
@@ -95,6 +107,12 @@ unsafe impl Options for sledstore_open_options {
 unsafe impl Options for sledstore_iter_options {
     const FIRST_SIZE: usize = 64;
     const NAME: &'static str = "sledstore_iter_options";
+}
+
+// SAFETY: as above.
+unsafe impl Options for sledstore_watch_options {
+    const FIRST_SIZE: usize = 24;
+    const NAME: &'static str = "sledstore_watch_options";
 }
 
 // SAFETY: as above.
@@ -110,8 +128,9 @@ unsafe impl Options for sledstore_finding_callback {
 }
 
 // Padding could hide a later member that is shorter than it.
-const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 5 * 8 + 4 * 4);
+const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 6 * 8 + 4 * 4);
 const _: () = assert!(size_of::<sledstore_iter_options>() == 8 + 8 + 3 * 16);
+const _: () = assert!(size_of::<sledstore_watch_options>() == 3 * 8);
 const _: () = assert!(size_of::<sledstore_txn_callback>() == 4 * 8);
 const _: () = assert!(size_of::<sledstore_finding_callback>() == 4 * 8);
 

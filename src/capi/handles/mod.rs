@@ -26,6 +26,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
 
 use crate::capi::batch::BatchObject;
+use crate::capi::changes::ChangesObject;
 use crate::capi::error::{ErrorObject, Fail};
 use crate::capi::handles::hazard::ThreadRecord;
 use crate::capi::handles::slots::Slot;
@@ -36,6 +37,7 @@ use crate::capi::status::sledstore_status as Status;
 use crate::capi::store::StoreObject;
 use crate::capi::transaction::TransactionObject;
 use crate::capi::value::ValueObject;
+use crate::capi::watch::WatchObject;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("a handle is a 64-bit token, so the C ABI needs a 64-bit target");
@@ -63,9 +65,11 @@ pub(crate) enum Kind {
     Error = library::SLEDSTORE_KIND_ERROR as u8,
     Snapshot = library::SLEDSTORE_KIND_SNAPSHOT as u8,
     Transaction = library::SLEDSTORE_KIND_TXN as u8,
+    Watch = library::SLEDSTORE_KIND_WATCH as u8,
+    Changes = library::SLEDSTORE_KIND_CHANGES as u8,
 }
 
-pub(crate) const KINDS: [Kind; 7] = [
+pub(crate) const KINDS: [Kind; 9] = [
     Kind::Store,
     Kind::Batch,
     Kind::Iterator,
@@ -73,6 +77,8 @@ pub(crate) const KINDS: [Kind; 7] = [
     Kind::Error,
     Kind::Snapshot,
     Kind::Transaction,
+    Kind::Watch,
+    Kind::Changes,
 ];
 
 impl Kind {
@@ -90,6 +96,8 @@ impl Kind {
             Kind::Error => "an error",
             Kind::Snapshot => "a snapshot",
             Kind::Transaction => "a transaction",
+            Kind::Watch => "a watch",
+            Kind::Changes => "a feed of changes",
         }
     }
 }
@@ -103,6 +111,8 @@ pub(crate) enum Object {
     Error(ErrorObject),
     Snapshot(Box<SnapshotObject>),
     Transaction(Box<TransactionObject>),
+    Watch(Box<WatchObject>),
+    Changes(Box<ChangesObject>),
 }
 
 /// The opaque types of the header, each with the object behind it.

@@ -37,7 +37,7 @@ pub(crate) struct CheckedLog {
     pub(super) settled: Settlement,
     /// To be replayed, in this order.
     pub(super) files: Vec<CheckedFile>,
-    /// The numbers of files to be removed: settled, never used, or behind the end of the log.
+    /// The numbers of files to be removed: never used, or behind the end of the log.
     pub(super) useless: Vec<u64>,
     /// The numbers of files to be kept aside, because they are damaged.
     pub(super) damaged: Vec<u64>,
@@ -101,12 +101,8 @@ impl<'a> Unchecked<'a> {
             .map_err(|source: io::Error| Failure::from_io("open", directory, &source))?;
         let newest = all.last().copied().unwrap_or(0).max(settled.file);
         let (mut files, mut useless) = (Vec::new(), Vec::new());
-        for number in all {
-            // The removal of one that is settled did not last.
-            if number <= settled.file {
-                useless.push(number);
-                continue;
-            }
+        // Of those that are settled nothing is needed.
+        for number in all.into_iter().filter(|number| *number > settled.file) {
             // A store that has no number never had a log: what is there is another's.
             let id = FileId { store: store.unwrap_or(0), number };
             let file = LogBytes::read(directory, id)?;

@@ -145,6 +145,23 @@ pub(in crate::commit) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
+/// Removes the files up to the number `settled`, the oldest first, but for the newest that have `keep`
+/// bytes at most.
+pub(in crate::commit) fn remove_settled(
+    directory: &Path,
+    settled: u64,
+    keep: u64,
+) -> io::Result<()> {
+    let mut files = Vec::new();
+    let mut size = 0;
+    for number in numbers(directory)?.into_iter().rev().filter(|number| *number <= settled) {
+        let path = path_of(directory, number);
+        size += fs::metadata(&path)?.len();
+        files.extend((size > keep).then_some(path));
+    }
+    files.iter().rev().try_for_each(fs::remove_file)
+}
+
 /// The bytes that all log files in `directory` take.
 pub(in crate::commit) fn size_of_all(directory: &Path) -> io::Result<u64> {
     let mut size = 0;

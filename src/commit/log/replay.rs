@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::check::{CheckedFile, CheckedLog};
-use super::file::{keep_aside, path_of, sync};
+use super::file::{keep_aside, path_of, remove_settled, sync};
 use crate::commit::entries::{Entries, Entry};
 use crate::commit::record::{Change, KeyspaceId, HEAD};
 use crate::engine::{Failure, Result};
@@ -60,11 +60,12 @@ pub(in crate::commit) struct OpenEnd {
     pub(in crate::commit) used: u64,
 }
 
-/// Replays what is not settled, and puts it on the disk. Files of no use are removed; all others stay
-/// until a checkpoint has settled them.
+/// Replays what is not settled, and puts it on the disk. Files that are settled are removed, but for `keep`
+/// bytes, and so are those of no use; all others stay until a checkpoint has settled them.
 pub(in crate::commit) fn replay(
     directory: &Path,
     log: &CheckedLog,
+    keep: u64,
     target: &mut impl Target,
 ) -> Result<()> {
     let io = |source: io::Error| Failure::from_io("open", directory, &source);
@@ -74,6 +75,7 @@ pub(in crate::commit) fn replay(
     for file in &log.files {
         sync(directory, file.bytes.id.number).map_err(io)?;
     }
+    remove_settled(directory, log.settled.file, keep).map_err(io)?;
     for number in &log.useless {
         fs::remove_file(path_of(directory, *number)).map_err(io)?;
     }

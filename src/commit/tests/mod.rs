@@ -120,6 +120,8 @@ fn options(directory: &Path, memtable: usize) -> Options {
         view_memory: u64::MAX,
         portion: 4096,
         patience: PATIENCE,
+        keep_log: 0,
+        now: Now(Arc::new(|| 1_000)),
     }
 }
 

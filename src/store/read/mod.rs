@@ -1,6 +1,7 @@
 //! One moment of a store, for snapshots, iterators and transactions.
 
 pub(crate) mod bounds;
+pub(crate) mod changes;
 pub(crate) mod count;
 pub(crate) mod iterator;
 pub(crate) mod key_count;

@@ -92,6 +92,12 @@ impl SledSnapshot {
         Ok(SledSnapshot { store: keyspace.clone(), ..self.clone() })
     }
 
+    /// The number of the newest commit that it shows. A watch that was made before the snapshot tells of
+    /// all later ones.
+    pub fn sequence(&self) -> u64 {
+        self.view.view.sequence()
+    }
+
     /// The value of `key`, or `None` if the key was not there or had expired.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
-use crate::commit::{self, Change, Committer, Durability, Record};
+use crate::commit::{self, Change, Committer, Durability, Now, Record};
 use crate::engine::{Options, SledMode};
 
 const KILLS: u64 = 25;
@@ -58,6 +58,8 @@ impl Store {
             view_memory: u64::MAX,
             portion: 16 << 10,
             patience: Duration::from_secs(60),
+            keep_log: 0,
+            now: Now(Arc::new(|| 0)),
         };
         let committer = Committer::open(rows, options, log)?;
         committer.start(Some(Duration::from_millis(20))).expect("threads");
