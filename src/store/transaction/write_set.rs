@@ -1,7 +1,6 @@
 //! What a transaction has written.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::commit::{Key, KeyRange};
 use crate::engine::{is_empty_range, Bytes};
@@ -14,14 +13,6 @@ pub(crate) struct WriteSet {
     pub(super) keys: BTreeMap<Key, Write<Bytes>>,
     /// Deleted ranges by where they begin: all before the writes of `keys`.
     pub(super) ranges: Vec<(Vec<u8>, Write<Bytes>)>,
-}
-
-/// What the transaction itself sees of its write.
-pub(super) fn value_of(write: &Write<Bytes>) -> Option<&Bytes> {
-    match write {
-        Write::Put(value, ttl) if *ttl != Some(Duration::ZERO) => Some(value),
-        Write::Put(..) | Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => None,
-    }
 }
 
 impl WriteSet {
@@ -43,7 +34,7 @@ impl WriteSet {
             Write::DeleteRange(upper) => {
                 lower[..] <= *key && upper.as_ref().is_none_or(|upper| *key < upper[..])
             }
-            Write::Put(..) | Write::Delete | Write::Expire(_) => false,
+            _ => false,
         })
     }
 
@@ -60,6 +51,6 @@ impl WriteSet {
         }
         let mut rows = self.keys.range::<[u8], _>(range);
         let (key, write) = if down { rows.next_back()? } else { rows.next()? };
-        Some((Bytes::from(&key[..]), value_of(write).cloned()))
+        Some((Bytes::from(&key[..]), write.value().cloned()))
     }
 }
