@@ -90,6 +90,8 @@ fn refine(reason: Reason) -> Status {
         Reason::TransactionOver => Status::SLEDSTORE_TXN_OVER,
         Reason::Busy => Status::SLEDSTORE_BUSY,
         Reason::TimedOut => Status::SLEDSTORE_TIMEOUT,
+        Reason::Reentrant => Status::SLEDSTORE_REENTRANT,
+        Reason::MergeFailed => Status::SLEDSTORE_MERGE_FAILED,
     }
 }
 

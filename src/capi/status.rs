@@ -75,12 +75,14 @@ pub enum sledstore_status {
     SLEDSTORE_TXN_OVER = -112,
     /// There are as many live handles as there can be: some are never freed.
     SLEDSTORE_TOO_MANY_HANDLES = -113,
+    /// The merge operator failed; the key is as it was.
+    SLEDSTORE_MERGE_FAILED = -115,
 }
 
 use sledstore_status as Status;
 
 /// Every status with its name and what it means, in the order of the enum.
-const TABLE: [(Status, &CStr, &CStr); 29] = [
+const TABLE: [(Status, &CStr, &CStr); 30] = [
     (Status::SLEDSTORE_OK, c"SLEDSTORE_OK", c"done"),
     (Status::SLEDSTORE_IO, c"SLEDSTORE_IO", c"the operating system reported an error"),
     (Status::SLEDSTORE_CORRUPTION, c"SLEDSTORE_CORRUPTION", c"the files of the store are damaged"),
@@ -162,6 +164,7 @@ const TABLE: [(Status, &CStr, &CStr); 29] = [
         c"SLEDSTORE_TOO_MANY_HANDLES",
         c"there are too many live handles",
     ),
+    (Status::SLEDSTORE_MERGE_FAILED, c"SLEDSTORE_MERGE_FAILED", c"the merge operator failed"),
 ];
 
 fn lookup(status: i32) -> Option<&'static (Status, &'static CStr, &'static CStr)> {

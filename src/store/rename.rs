@@ -42,6 +42,8 @@ impl StoreInner {
             let text = "the default keyspace cannot be renamed";
             return Err(StoreError::Unsupported(text.into()));
         }
+        // Dropped after the locks: code of the caller may run then.
+        let mut _operator = None;
         self.with_core(|core| {
             core.check_writable()?;
             let mut names = lock(&self.names);
@@ -64,7 +66,7 @@ impl StoreInner {
             self.check_room_for_copy(core, id)?;
             core.rename_keyspace(id, new)?;
             if let Some(exclusive) = &mut exclusive {
-                exclusive.retire(State::Dropped);
+                _operator = exclusive.retire(State::Dropped);
             }
             names.opened.remove(old);
             // The new one is to be had when the copy is made.

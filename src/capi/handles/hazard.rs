@@ -38,7 +38,7 @@ pub(crate) const ENTRIES: usize = 16;
 const OF_A_CALLBACK: usize = 4;
 
 /// How many counters a record carries: one for each kind of handle, by the number of the kind.
-pub(crate) const COUNTERS: usize = 8;
+pub(crate) const COUNTERS: usize = 16;
 
 /// What one thread is using at the moment.
 ///

@@ -31,6 +31,7 @@ use crate::capi::handles::hazard::ThreadRecord;
 use crate::capi::handles::slots::Slot;
 use crate::capi::iterator::IteratorObject;
 use crate::capi::library;
+use crate::capi::merge::operator::SinkObject;
 use crate::capi::snapshot::SnapshotObject;
 use crate::capi::status::sledstore_status as Status;
 use crate::capi::store::StoreObject;
@@ -63,9 +64,10 @@ pub(crate) enum Kind {
     Error = library::SLEDSTORE_KIND_ERROR as u8,
     Snapshot = library::SLEDSTORE_KIND_SNAPSHOT as u8,
     Transaction = library::SLEDSTORE_KIND_TXN as u8,
+    Sink = library::SLEDSTORE_KIND_SINK as u8,
 }
 
-pub(crate) const KINDS: [Kind; 7] = [
+pub(crate) const KINDS: [Kind; 8] = [
     Kind::Store,
     Kind::Batch,
     Kind::Iterator,
@@ -73,6 +75,7 @@ pub(crate) const KINDS: [Kind; 7] = [
     Kind::Error,
     Kind::Snapshot,
     Kind::Transaction,
+    Kind::Sink,
 ];
 
 impl Kind {
@@ -90,6 +93,7 @@ impl Kind {
             Kind::Error => "an error",
             Kind::Snapshot => "a snapshot",
             Kind::Transaction => "a transaction",
+            Kind::Sink => "a sink",
         }
     }
 }
@@ -103,6 +107,7 @@ pub(crate) enum Object {
     Error(ErrorObject),
     Snapshot(Box<SnapshotObject>),
     Transaction(Box<TransactionObject>),
+    Sink(SinkObject),
 }
 
 /// The opaque types of the header, each with the object behind it.
