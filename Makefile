@@ -88,6 +88,7 @@ $(EXAMPLES): build/%: examples/%.c include/sledstore.h $(SHARED)
 # Each of these checks itself and fails if it saw anything wrong.
 examples: $(EXAMPLES)
 	build/bank
+	build/counter
 	build/snapshot
 	build/watch
 

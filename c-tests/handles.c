@@ -71,6 +71,8 @@ CALL(sledstore, contains, sledstore_contains(it, TEXT("key"), why))
 CALL(sledstore, put, sledstore_put(it, TEXT("key"), TEXT("value"), why))
 CALL(sledstore, delete_key, sledstore_delete(it, TEXT("key"), why))
 CALL(sledstore, swap, sledstore_compare_and_swap(it, TEXT("key"), NULL, &key, why))
+CALL(sledstore, merge, sledstore_merge(it, TEXT("key"), TEXT("value"), why))
+CALL(sledstore, set_merge, sledstore_set_builtin_merge(it, SLEDSTORE_MERGE_OR, 0, NULL, 0, why))
 CALL(sledstore, put_with_ttl, sledstore_put_with_ttl(it, TEXT("key"), TEXT("value"), 9, why))
 CALL(sledstore, expire, sledstore_expire(it, TEXT("key"), 9, why))
 CALL(sledstore, ttl, sledstore_ttl(it, TEXT("key"), &out.number, why))
@@ -103,6 +105,8 @@ static const struct function store_functions[] = {
     {"put", put, 0},
     {"delete", delete_key, 0},
     {"compare_and_swap", swap, 0},
+    {"merge", merge, 0},
+    {"set_builtin_merge", set_merge, 0},
     {"put_with_ttl", put_with_ttl, 0},
     {"expire", expire, 0},
     {"ttl", ttl, NUMBER},
@@ -122,13 +126,18 @@ CALL(sledstore_batch, batch_put, sledstore_batch_put(it, NULL, TEXT("key"), TEXT
 CALL(sledstore_batch, batch_put_with_ttl,
      sledstore_batch_put_with_ttl(it, NULL, TEXT("key"), TEXT("value"), 9, why))
 CALL(sledstore_batch, batch_delete, sledstore_batch_delete(it, NULL, TEXT("key"), why))
+CALL(sledstore_batch, batch_merge, sledstore_batch_merge(it, NULL, TEXT("key"), TEXT("1"), why))
 CALL(sledstore_batch, batch_len, sledstore_batch_len(it, &out.size, why))
 CALL(sledstore_batch, batch_clear, sledstore_batch_clear(it, why))
 
 static const struct function batch_functions[] = {
-    {"batch_put", batch_put, 0},       {"batch_put_with_ttl", batch_put_with_ttl, 0},
-    {"batch_delete", batch_delete, 0}, {"batch_len", batch_len, SIZE},
-    {"batch_clear", batch_clear, 0},   {NULL, NULL, 0},
+    {"batch_put", batch_put, 0},
+    {"batch_put_with_ttl", batch_put_with_ttl, 0},
+    {"batch_delete", batch_delete, 0},
+    {"batch_len", batch_len, SIZE},
+    {"batch_clear", batch_clear, 0},
+    {"batch_merge", batch_merge, 0},
+    {NULL, NULL, 0},
 };
 
 CALL(sledstore_iter, iter_first, sledstore_iter_first(it, &out.row, why))

@@ -30,6 +30,7 @@ TEST(features_are_known_by_name)
     CHECK(sledstore_has_feature("batch"));
     CHECK(sledstore_has_feature("iterators"));
     CHECK(sledstore_has_feature("watches"));
+    CHECK(sledstore_has_feature("merge"));
     CHECK(!sledstore_has_feature("compression"));
     CHECK(!sledstore_has_feature("TTL"));
     CHECK(!sledstore_has_feature("time travel"));
@@ -80,6 +81,7 @@ static const struct {
     STATUS(SLEDSTORE_TXN_OVER, -112),
     STATUS(SLEDSTORE_TOO_MANY_HANDLES, -113),
     STATUS(SLEDSTORE_TOO_OLD, -114),
+    STATUS(SLEDSTORE_MERGE_FAILED, -115),
 #undef STATUS
 };
 
@@ -172,6 +174,19 @@ TEST(constants_have_their_published_values)
     CHECK_NUMBER(4, SLEDSTORE_EVENT_EXPIRE);
     CHECK_NUMBER(5, SLEDSTORE_EVENT_LOST);
     CHECK_NUMBER(UINT32_MAX, SLEDSTORE_WAIT_FOREVER);
+    CHECK_NUMBER(10, SLEDSTORE_KIND_SINK);
+    CHECK(SLEDSTORE_MERGE_KEEP == 0 && SLEDSTORE_MERGE_DELETE == 1 && SLEDSTORE_MERGE_FAIL == -1);
+    CHECK_NUMBER(1, SLEDSTORE_MERGE_APPEND);
+    CHECK_NUMBER(2, SLEDSTORE_MERGE_ADD_SATURATING);
+    CHECK_NUMBER(3, SLEDSTORE_MERGE_ADD_WRAPPING);
+    CHECK_NUMBER(4, SLEDSTORE_MERGE_MIN);
+    CHECK_NUMBER(5, SLEDSTORE_MERGE_MAX);
+    CHECK_NUMBER(6, SLEDSTORE_MERGE_OR);
+    CHECK_NUMBER(0, SLEDSTORE_MERGE_BYTES);
+    CHECK_NUMBER(1, SLEDSTORE_MERGE_U64_LE);
+    CHECK_NUMBER(2, SLEDSTORE_MERGE_U64_BE);
+    CHECK_NUMBER(3, SLEDSTORE_MERGE_I64_LE);
+    CHECK_NUMBER(4, SLEDSTORE_MERGE_I64_BE);
     CHECK_NUMBER(1, SLEDSTORE_OPEN_MUST_EXIST);
     CHECK_NUMBER(2, SLEDSTORE_OPEN_MUST_CREATE);
     CHECK_NUMBER(4, SLEDSTORE_OPEN_COMPRESSION);
@@ -253,6 +268,11 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(8, offsetof(sledstore_finding_callback, ctx));
     CHECK_NUMBER(16, offsetof(sledstore_finding_callback, finding));
     CHECK_NUMBER(24, offsetof(sledstore_finding_callback, destroy));
+    CHECK_NUMBER(32, sizeof(sledstore_merge_operator));
+    CHECK_NUMBER(0, offsetof(sledstore_merge_operator, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_merge_operator, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_merge_operator, merge));
+    CHECK_NUMBER(24, offsetof(sledstore_merge_operator, destroy));
 }
 
 TEST(init_macros_set_the_size_and_nothing_else)
@@ -282,6 +302,9 @@ TEST(init_macros_set_the_size_and_nothing_else)
     sledstore_finding_callback finding = SLEDSTORE_FINDING_CALLBACK_INIT;
     CHECK_NUMBER(sizeof finding, finding.struct_size);
     CHECK(finding.ctx == NULL && finding.finding == NULL && finding.destroy == NULL);
+    sledstore_merge_operator merging = SLEDSTORE_MERGE_OPERATOR_INIT;
+    CHECK_NUMBER(sizeof merging, merging.struct_size);
+    CHECK(merging.ctx == NULL && merging.merge == NULL && merging.destroy == NULL);
 }
 
 /* ---- live handles ------------------------------------------------------------------------ */

@@ -276,7 +276,7 @@ static void point_call(void)
     unsigned char buffer[8];
     size_t needed;
     uint64_t left;
-    switch (below(9)) {
+    switch (below(11)) {
     case 0: settle(sledstore_put(STORE, BYTES(key), BYTES(value), why)); break;
     case 1: settle(sledstore_delete(STORE, BYTES(key), why)); break;
     case 2: settle(sledstore_contains(STORE, BYTES(key), why)); break;
@@ -290,6 +290,11 @@ static void point_call(void)
         break;
     case 8:
         settle(sledstore_get_into(STORE, BYTES(key), OUT(buffer), below(9), OUT(&needed), why));
+        break;
+    case 9: settle(sledstore_merge(STORE, BYTES(key), BYTES(value), why)); break;
+    case 10:
+        settle(sledstore_set_builtin_merge(STORE, (uint32_t)below(8), (uint32_t)below(6),
+                                           BYTES(other), why));
         break;
     }
 }
@@ -310,7 +315,7 @@ static void batch_call(void)
     sledstore_pair pairs[2] = {{keys[0], value}, {keys[1], keys[2]}};
     sledstore *keyspace = below(2) == 0 ? NULL : STORE;
     size_t len;
-    switch (below(8)) {
+    switch (below(9)) {
     case 0: settle(sledstore_batch_put(BATCH, keyspace, BYTES(*keys), BYTES(value), why)); break;
     case 1:
         settle(
@@ -322,6 +327,7 @@ static void batch_call(void)
     case 5: settle(sledstore_batch_apply(STORE, BATCH, 0, why)); break;
     case 6: settle(sledstore_put_many(STORE, OUT(pairs), below(3), why)); break;
     case 7: settle(sledstore_delete_many(STORE, OUT(keys), below(4), why)); break;
+    case 8: settle(sledstore_batch_merge(BATCH, keyspace, BYTES(*keys), BYTES(value), why)); break;
     }
 }
 
@@ -429,12 +435,13 @@ static void read_moment(void)
 static void write_moment(void)
 {
     sledstore_bytes key = bytes(), value = bytes();
-    switch (below(3)) {
+    switch (below(4)) {
     case 0: settle(sledstore_txn_put(TXN, KEYSPACE, BYTES(key), BYTES(value), why)); break;
     case 1:
         settle(sledstore_txn_put_with_ttl(TXN, KEYSPACE, BYTES(key), BYTES(value), ttl(), why));
         break;
     case 2: settle(sledstore_txn_delete(TXN, KEYSPACE, BYTES(key), why)); break;
+    case 3: settle(sledstore_txn_merge(TXN, KEYSPACE, BYTES(key), BYTES(value), why)); break;
     }
 }
 

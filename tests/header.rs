@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 21] = [
+const PARTS: [&str; 24] = [
     "status",
     "error",
     "value",
@@ -20,6 +20,9 @@ const PARTS: [&str; 21] = [
     "verify",
     "point",
     "expiry",
+    "merge/operator",
+    "merge/builtin",
+    "merge/mod",
     "batch",
     "batch_expiry",
     "iterator",
@@ -231,7 +234,7 @@ CHECK(statuses, SLEDSTORE_OK == 0 && SLEDSTORE_OTHER == -12 && SLEDSTORE_END == 
 CHECK(status_size, sizeof(sledstore_status) == 4);
 CHECK(bytes_size, sizeof(sledstore_bytes) == 16 && sizeof(sledstore_pair) == 32);
 CHECK(options_size, sizeof(sledstore_open_options) == 72 && sizeof(sledstore_iter_options) == 64
-    && sizeof(sledstore_txn_callback) == 32);
+    && sizeof(sledstore_txn_callback) == 32 && sizeof(sledstore_merge_operator) == 32);
 sledstore_status use(sledstore_error **error);
 sledstore_status use(sledstore_error **error) {
   sledstore_open_options open = SLEDSTORE_OPEN_OPTIONS_INIT;

@@ -182,7 +182,48 @@ pub unsafe extern "C" fn sledstore_batch_delete(
     })
 }
 
-/// Tells how many writes and deletions were added to a batch.
+/// Adds a merge to a batch, like sledstore_merge(). It is made when the batch is applied, of what the
+/// key is then, or of what the writes and merges that come before it in the batch have made of the key.
+///
+/// @param batch        the batch.
+/// @param keyspace     as in sledstore_batch_put(); it has to have a merge operator when the batch is
+///                     applied.
+/// @param key          the key, up to 4096 bytes. It is copied.
+/// @param key_len      its length in bytes.
+/// @param operand      the operand, up to 1073741824 bytes (1 GiB). It is copied.
+/// @param operand_len  its length in bytes.
+/// @param error        see sledstore_error; may be NULL.
+///
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the operand is too long;
+/// SLEDSTORE_INVALID_ARGUMENT: key or operand is NULL and its length is not 0; SLEDSTORE_BUSY: another
+/// thread is using the batch; SLEDSTORE_REENTRANT: from inside a merge operator that the batch called;
+/// the handle statuses. After a failure the batch is as before.
+///
+/// Threads: one at a time for each batch. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_batch_merge(
+    batch: *mut sledstore_batch,
+    keyspace: *const sledstore,
+    key: *const c_void,
+    key_len: usize,
+    operand: *const c_void,
+    operand_len: usize,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        let batch = call.object(batch)?;
+        let keyspace = call.object_or_null(keyspace)?;
+        let key = call.bytes("key", key, key_len)?;
+        let operand = call.bytes("operand", operand, operand_len)?;
+        batch.change(|batch| match keyspace {
+            Some(store) => batch.merge_in(&store.keyspace, key, operand),
+            None => batch.merge(key, operand),
+        })?;
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}
+
+/// Tells how many writes, deletions and merges were added to a batch.
 ///
 /// @param batch  the batch.
 /// @param len    receives the number; 0 on failure.
@@ -231,11 +272,14 @@ pub unsafe extern "C" fn sledstore_batch_clear(
 ///                    SLEDSTORE_DURABILITY_SYNCED. 0: as the store was opened with.
 /// @param error       see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch has more than 4 GiB in all, and nothing
-/// was written, or this version does not know the durability; SLEDSTORE_INVALID_ARGUMENT: the batch
-/// names a keyspace of another store, and nothing was written; SLEDSTORE_KEYSPACE_DROPPED: also if a
-/// keyspace that the batch names was dropped; SLEDSTORE_CLOSED: also if its store was closed;
-/// SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine statuses.
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch has more than 4 GiB in all, or merges in a
+/// keyspace without a merge operator, or a merge made a value that is too long, and nothing was written, or
+/// this version does not know the durability; SLEDSTORE_INVALID_ARGUMENT: the batch names a keyspace
+/// of another store, and nothing was written; SLEDSTORE_MERGE_FAILED: a merge operator failed, and
+/// nothing was written; SLEDSTORE_REENTRANT: this thread is inside a merge operator;
+/// SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was dropped; SLEDSTORE_CLOSED:
+/// also if its store was closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses;
+/// the engine statuses.
 ///
 /// Threads: any number at once for the store, one at a time for the batch. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -91,6 +91,8 @@ fn refine(reason: Reason) -> Status {
         Reason::Busy => Status::SLEDSTORE_BUSY,
         Reason::TooOld => Status::SLEDSTORE_TOO_OLD,
         Reason::TimedOut => Status::SLEDSTORE_TIMEOUT,
+        Reason::Reentrant => Status::SLEDSTORE_REENTRANT,
+        Reason::MergeFailed => Status::SLEDSTORE_MERGE_FAILED,
     }
 }
 

@@ -26,6 +26,8 @@ pub const SLEDSTORE_KIND_TXN: i32 = 7;
 pub const SLEDSTORE_KIND_WATCH: i32 = 8;
 /// Handles of the type sledstore_changes, for sledstore_live_handles().
 pub const SLEDSTORE_KIND_CHANGES: i32 = 9;
+/// Handles of the type sledstore_sink, for sledstore_live_handles().
+pub const SLEDSTORE_KIND_SINK: i32 = 10;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
@@ -51,11 +53,12 @@ const fn number(text: &str) -> u32 {
 }
 
 /// What this build can do. A name that is not here is a feature that it does not have.
-const FEATURES: [(&CStr, bool); 8] = [
+const FEATURES: [(&CStr, bool); 9] = [
     (c"batch", true),
     (c"compression", false),
     (c"iterators", true),
     (c"keyspaces", true),
+    (c"merge", true),
     (c"snapshots", true),
     (c"transactions", true),
     (c"ttl", true),

@@ -20,6 +20,7 @@ mod expiry;
 mod iterator;
 mod library;
 mod maintenance;
+mod merge;
 mod options;
 mod point;
 mod read;

@@ -79,12 +79,14 @@ pub enum sledstore_status {
     SLEDSTORE_TOO_MANY_HANDLES = -113,
     /// The log does not have that commit any more.
     SLEDSTORE_TOO_OLD = -114,
+    /// The merge operator failed; the key is as it was.
+    SLEDSTORE_MERGE_FAILED = -115,
 }
 
 use sledstore_status as Status;
 
 /// Every status with its name and what it means, in the order of the enum.
-const TABLE: [(Status, &CStr, &CStr); 31] = [
+const TABLE: [(Status, &CStr, &CStr); 32] = [
     (Status::SLEDSTORE_OK, c"SLEDSTORE_OK", c"done"),
     (Status::SLEDSTORE_IO, c"SLEDSTORE_IO", c"the operating system reported an error"),
     (Status::SLEDSTORE_CORRUPTION, c"SLEDSTORE_CORRUPTION", c"the files of the store are damaged"),
@@ -172,6 +174,7 @@ const TABLE: [(Status, &CStr, &CStr); 31] = [
         c"SLEDSTORE_TOO_OLD",
         c"the log does not have that commit any more",
     ),
+    (Status::SLEDSTORE_MERGE_FAILED, c"SLEDSTORE_MERGE_FAILED", c"the merge operator failed"),
 ];
 
 fn lookup(status: i32) -> Option<&'static (Status, &'static CStr, &'static CStr)> {

@@ -34,6 +34,10 @@ pub enum Reason {
     TooOld,
     /// The store cannot be closed yet: something of it is still open.
     Busy,
+    /// The call was made from inside of a merge operator.
+    Reentrant,
+    /// The merge operator failed.
+    MergeFailed,
 }
 
 /// The source inside a [`StoreError::Io`]: what was done, where, and why it failed.
@@ -116,9 +120,11 @@ impl Failure {
 fn kind_of(reason: Reason) -> io::ErrorKind {
     match reason {
         Reason::Os => io::ErrorKind::Other,
-        Reason::LockedByThisProcess | Reason::LockedByAnotherProcess | Reason::Busy => {
-            io::ErrorKind::ResourceBusy
-        }
+        Reason::LockedByThisProcess
+        | Reason::LockedByAnotherProcess
+        | Reason::Busy
+        | Reason::Reentrant => io::ErrorKind::ResourceBusy,
+        Reason::MergeFailed => io::ErrorKind::Other,
         Reason::TimedOut => io::ErrorKind::TimedOut,
         Reason::DiskFull => io::ErrorKind::StorageFull,
         Reason::ReadOnlyFilesystem => io::ErrorKind::ReadOnlyFilesystem,

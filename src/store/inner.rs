@@ -13,6 +13,8 @@ use crate::store::clock::MonotonicClock;
 use crate::store::keyspace::{is_new, Keyspace, State, DEFAULT};
 use crate::store::limits::check_name;
 use crate::store::locks::{lock, read, write};
+use crate::store::merge::turns::Turns;
+use crate::store::merge::{refuse_inside_operator, MergeOperator};
 use crate::store::revivals::Revivals;
 use crate::store::settled::SettledRows;
 
@@ -35,6 +37,7 @@ pub(crate) struct StoreInner {
     /// How many of each kind are open.
     open: [AtomicUsize; KINDS.len()],
     pub(crate) revivals: Revivals,
+    pub(crate) merge_turns: Turns,
 }
 
 /// What the names of the store's trees are in use for. No name is in use for both: a write through a
@@ -80,6 +83,9 @@ fn taken(name: &[u8], wanted: &str, is: &str) -> StoreError {
     ))
 }
 
+/// The merge operators of keyspaces that are in use no more.
+type Operators = Vec<Arc<MergeOperator>>;
+
 /// What keeps the store open, and closing refused.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
@@ -115,6 +121,7 @@ impl StoreInner {
             names: Mutex::default(),
             open: Default::default(),
             revivals: Revivals::default(),
+            merge_turns: Turns::default(),
         }
     }
 
@@ -190,6 +197,8 @@ impl StoreInner {
             let text = "the default keyspace cannot be dropped";
             return Err(StoreError::Unsupported(text.into()));
         }
+        // Dropped after the locks: code of the caller may run then.
+        let mut _operator = None;
         self.with_core(|core| {
             let mut names = lock(&self.names);
             // sled loops for ever in some calls on a tree that was dropped.
@@ -205,7 +214,7 @@ impl StoreInner {
             core.drop_keyspace(id)?;
             core.end_watches(Some(id), WatchEnd::KeyspaceDropped);
             if let Some(exclusive) = &mut exclusive {
-                exclusive.retire(State::Dropped);
+                _operator = exclusive.retire(State::Dropped);
             }
             names.opened.remove(name);
             names.dropping.insert(name.to_vec(), id);
@@ -296,6 +305,7 @@ impl StoreInner {
     }
 
     pub(crate) fn with_core<T>(&self, work: impl FnOnce(&Arc<Core>) -> Result<T>) -> Result<T> {
+        refuse_inside_operator(&self.path)?;
         match &*read(&self.core) {
             Some(core) => work(core),
             None => Err(Failure::error("use", &self.path, Reason::Closed, "the store was closed")),
@@ -304,12 +314,15 @@ impl StoreInner {
 
     /// Closes the store for all its handles.
     pub(crate) fn close(&self) -> Result<()> {
+        refuse_inside_operator(&self.path)?;
+        // Dropped after the locks: code of the caller may run then.
+        let _operators;
         let mut core = write(&self.core);
         if core.is_none() {
             let text = "it was closed before";
             return Err(Failure::error("close", &self.path, Reason::Closed, text));
         }
-        self.retire_keyspaces()?;
+        _operators = self.retire_keyspaces()?;
         core.take().map_or(Ok(()), |core| self.close_core(core))
     }
 
@@ -347,16 +360,17 @@ impl StoreInner {
 
     /// Takes all keyspaces out of use at one moment. What shows a moment needs the write path, so none
     /// may be open; none can be made meanwhile, because that takes a lease.
-    fn retire_keyspaces(&self) -> Result<()> {
+    fn retire_keyspaces(&self) -> Result<Operators> {
         let mut names = lock(&self.names);
         let mut all: Vec<&Arc<Keyspace>> = names.opened.values().collect();
         all.sort_by_key(|keyspace| keyspace.id());
         let mut exclusive: Vec<_> = all.iter().map(|keyspace| keyspace.exclusive()).collect();
         self.check_nothing_open()?;
-        exclusive.iter_mut().for_each(|keyspace| keyspace.retire(State::Closed));
+        let operators =
+            exclusive.iter_mut().filter_map(|keyspace| keyspace.retire(State::Closed)).collect();
         drop(exclusive);
         names.opened.clear();
-        Ok(())
+        Ok(operators)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use arc_swap::ArcSwapOption;
 use oxistore_core::StoreError;
 
 use crate::commit::KeyspaceId;
@@ -12,6 +13,7 @@ use crate::engine::{Engine, Failure, Reason, Result, Tree};
 use crate::store::inner::Core;
 use crate::store::limits::check_name;
 use crate::store::locks::{read, write};
+use crate::store::merge::{refuse_inside_operator, MergeOperator};
 use crate::store::read::key_count::KeyCount;
 
 /// The name of the keyspace that every store has.
@@ -35,6 +37,8 @@ pub(crate) struct Keyspace {
     /// Whether `state` is another one than open.
     is_retired: AtomicBool,
     pub(crate) count: KeyCount,
+    /// Set under a lease, and none once the keyspace is retired.
+    pub(crate) merge_operator: ArcSwapOption<MergeOperator>,
 }
 
 pub(crate) enum State {
@@ -49,13 +53,14 @@ pub(crate) struct Lease<'a>(RwLockReadGuard<'a, State>);
 /// A keyspace that no operation is under way in.
 pub(crate) struct Exclusive<'a> {
     state: RwLockWriteGuard<'a, State>,
-    is_retired: &'a AtomicBool,
+    keyspace: &'a Keyspace,
 }
 
 impl Keyspace {
     pub(crate) fn new(core: Arc<Core>, store_id: u64, id: KeyspaceId, name: &[u8]) -> Self {
         let (state, is_retired) = (RwLock::new(State::Open(core)), AtomicBool::new(false));
-        Self { id, store_id, name: name.into(), state, is_retired, count: KeyCount::default() }
+        let (count, merge_operator) = (KeyCount::default(), ArcSwapOption::empty());
+        Self { id, store_id, name: name.into(), state, is_retired, count, merge_operator }
     }
 
     pub(crate) fn id(&self) -> KeyspaceId {
@@ -73,6 +78,7 @@ impl Keyspace {
 
     /// The right to use the keyspace, for one operation in the store at `path`.
     pub(crate) fn lease(&self, path: &Path) -> Result<Lease<'_>> {
+        refuse_inside_operator(path)?;
         let state = read(&self.state);
         match &*state {
             State::Open(_) => Ok(Lease(state)),
@@ -94,17 +100,29 @@ impl Keyspace {
         }
     }
 
+    /// What merges in this keyspace.
+    pub(crate) fn merge_operator(&self, path: &Path) -> Result<Arc<MergeOperator>> {
+        let _lease = self.lease(path)?;
+        self.merge_operator.load_full().ok_or_else(|| {
+            let name = self.name.escape_ascii();
+            StoreError::Unsupported(format!("the keyspace \"{name}\" has no merge operator"))
+        })
+    }
+
     /// Waits for every operation that is under way, and keeps new ones out.
     pub(crate) fn exclusive(&self) -> Exclusive<'_> {
-        Exclusive { state: write(&self.state), is_retired: &self.is_retired }
+        Exclusive { state: write(&self.state), keyspace: self }
     }
 }
 
 impl Exclusive<'_> {
-    /// Ends the use of the keyspace.
-    pub(crate) fn retire(&mut self, state: State) {
+    /// Ends the use of the keyspace. The answer is to be dropped without a lock, because code of the
+    /// caller runs then.
+    #[must_use]
+    pub(crate) fn retire(&mut self, state: State) -> Option<Arc<MergeOperator>> {
         *self.state = state;
-        self.is_retired.store(true, Ordering::Release);
+        self.keyspace.is_retired.store(true, Ordering::Release);
+        self.keyspace.merge_operator.swap(None)
     }
 }
 

@@ -42,6 +42,8 @@ impl StoreInner {
             let text = "the default keyspace cannot be renamed";
             return Err(StoreError::Unsupported(text.into()));
         }
+        // Dropped after the locks: code of the caller may run then.
+        let mut _operator = None;
         self.with_core(|core| {
             core.check_writable()?;
             let mut names = lock(&self.names);
@@ -65,7 +67,7 @@ impl StoreInner {
             core.rename_keyspace(id, new)?;
             core.end_watches(Some(id), WatchEnd::KeyspaceDropped);
             if let Some(exclusive) = &mut exclusive {
-                exclusive.retire(State::Dropped);
+                _operator = exclusive.retire(State::Dropped);
             }
             names.opened.remove(old);
             // The new one is to be had when the copy is made.

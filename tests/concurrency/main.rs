@@ -9,6 +9,7 @@ mod ending;
 mod hammer;
 mod kills;
 mod large;
+mod merges;
 mod renames;
 mod swaps;
 mod transactions;

@@ -9,7 +9,7 @@ use crate::common::{assert_failed, open_at, rows, scratch, Result, START};
 use crate::operations::{
     Action, BatchItem, Change, CursorPlan, Edge, Expected, Move, Read, Step, Text, KEYSPACES,
 };
-use crate::oracle::{deadline, CursorModel, Oracle, Rows};
+use crate::oracle::{deadline, merged, CursorModel, Oracle, Rows};
 
 /// A store and its model, which must agree at every step.
 pub struct Pair {
@@ -34,7 +34,7 @@ impl Pair {
 
     fn open(&mut self) {
         let store = open_at(&self.directory.path().join("db"), &self.clock).expect("open");
-        self.handles = KEYSPACES.map(|name| store.keyspace(name).expect("a keyspace")).to_vec();
+        self.handles = KEYSPACES.map(|name| open_keyspace(&store, name)).to_vec();
         self.store = Some(store);
     }
 
@@ -169,6 +169,7 @@ impl Pair {
             // Alone it is a call that says whether the key is there.
             Change::Expire(Some(ttl)) => return self.expire(keyspace, key, *ttl),
             Change::Expire(None) => return self.persist(keyspace, key),
+            Change::Merge(operand) => store.merge(&key.0, &operand.0).expect("merge"),
         }
         self.change_model(keyspace, key, change);
     }
@@ -186,6 +187,7 @@ impl Pair {
                 let ends = ttl.map(|ttl| deadline(self.now, ttl));
                 model.set_deadline(&key.0, ends, self.now);
             }
+            Change::Merge(operand) => model.merge(&key.0, &operand.0, self.now),
         }
     }
 
@@ -346,10 +348,17 @@ impl Pair {
         assert!(store.drop_keyspace(name).expect("drop_keyspace"));
         assert!(!store.drop_keyspace(name).expect("drop_keyspace of what is not there"));
         assert_failed(self.handles[keyspace].get(b"a"), Reason::Dropped);
-        self.handles[keyspace] = store.keyspace(name).expect("a keyspace");
+        self.handles[keyspace] = open_keyspace(store, name);
         self.models[keyspace] = Oracle::default();
         assert_eq!(rows(&self.handles[keyspace]), Rows::new(), "a recreated keyspace is empty");
     }
+}
+
+/// With the merge operator of the model.
+fn open_keyspace(store: &SledStore, name: &str) -> SledStore {
+    let keyspace = store.keyspace(name).expect("a keyspace");
+    keyspace.set_merge_operator(|_, old, operand| merged(old, operand));
+    keyspace
 }
 
 fn row(row: Result<(Vec<u8>, Vec<u8>)>) -> (Vec<u8>, Vec<u8>) {
@@ -369,6 +378,7 @@ fn add_to_batch(batch: &mut SledBatch, target: Option<&SledStore>, key: &[u8], c
         (None, Change::Put(value)) => batch.put(key, &value.0),
         (None, Change::PutWithTtl(value, ttl)) => batch.put_with_ttl(key, &value.0, *ttl),
         (None, Change::Delete) => batch.delete(key),
+        (None, Change::Merge(operand)) => batch.merge(key, &operand.0),
         (Some(target), Change::Put(value)) => batch.put_in(target, key, &value.0),
         (Some(target), Change::PutWithTtl(value, ttl)) => {
             batch.put_with_ttl_in(target, key, &value.0, *ttl)
@@ -384,6 +394,7 @@ fn add_to_batch(batch: &mut SledBatch, target: Option<&SledStore>, key: &[u8], c
         (None, Change::Expire(None)) => batch.persist(key),
         (Some(target), Change::Expire(Some(ttl))) => batch.expire_in(target, key, *ttl),
         (Some(target), Change::Expire(None)) => batch.persist_in(target, key),
+        (Some(target), Change::Merge(operand)) => batch.merge_in(target, key, &operand.0),
     }
     .expect("a change within the limits");
 }

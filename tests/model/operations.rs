@@ -68,6 +68,7 @@ pub enum Change {
     DeleteRange(Option<Text>),
     /// If the key is there; `None` is for ever.
     Expire(Option<Duration>),
+    Merge(Text),
 }
 
 /// One change of a batch; `None` is the keyspace that the batch is applied to.
@@ -189,11 +190,12 @@ fn random_expected(random: &mut Random) -> Expected {
 }
 
 fn random_change(random: &mut Random) -> Change {
-    match random.below(12) {
+    match random.below(14) {
         0..=3 => Change::Put(random_value(random)),
         4..=6 => Change::PutWithTtl(random_value(random), *random.pick(&TTLS)),
         7 => Change::DeleteRange(random.chance(4, 5).then(|| random_key(random))),
         8 => Change::Expire(random.chance(1, 2).then(|| *random.pick(&TTLS))),
+        9..=10 => Change::Merge(random_value(random)),
         _ => Change::Delete,
     }
 }
@@ -303,6 +305,7 @@ fn change() -> impl Strategy<Value = Change> {
         Just(Change::Delete),
         prop::option::of(key()).prop_map(Change::DeleteRange),
         prop::option::of(ttl()).prop_map(Change::Expire),
+        value().prop_map(Change::Merge),
     ]
 }
 

@@ -21,6 +21,12 @@ pub fn deadline(now: u64, ttl: Duration) -> u64 {
     now.saturating_add(u64::try_from(life).unwrap_or(u64::MAX))
 }
 
+/// The merge operator of all keyspaces: appends, and now and then removes.
+pub fn merged(old: Option<&[u8]>, operand: &[u8]) -> Option<Vec<u8>> {
+    let value = [old.unwrap_or_default(), operand].concat();
+    (value.len() % 5 != 4 && value.len() < 1 << 20).then_some(value)
+}
+
 impl Oracle {
     pub fn get(&self, key: &[u8], now: u64) -> Option<&Vec<u8>> {
         self.entry(key, now).map(|(value, _)| value)
@@ -39,6 +45,16 @@ impl Oracle {
 
     pub fn put(&mut self, key: &[u8], value: &[u8], deadline: Option<u64>) {
         self.entries.insert(key.to_vec(), (value.to_vec(), deadline));
+    }
+
+    /// A living key keeps its deadline.
+    pub fn merge(&mut self, key: &[u8], operand: &[u8], now: u64) {
+        let old = self.entry(key, now).cloned();
+        let deadline = old.as_ref().and_then(|(_, deadline)| *deadline);
+        match merged(old.as_ref().map(|(value, _)| value.as_slice()), operand) {
+            Some(value) => self.put(key, &value, deadline),
+            None => self.delete(key),
+        }
     }
 
     pub fn delete(&mut self, key: &[u8]) {

@@ -3,11 +3,12 @@
 //! the other, in an order that time allows.
 //!
 //! Every write has a value of its own, the number of its transaction, and every transaction reads a key before
-//! it writes it. A swap has read what it replaced. A single put is of a key that nobody else writes, so it
+//! it writes it. A swap and a merge have read what they replaced. A single put is of a key that nobody else writes, so it
 //! replaces the first version. So each value tells who wrote it, and which value it replaced: the order of the versions of a
 //! key needs no trust in anybody. Absence tells that too, because a key is either absent first and put once, or
 //! there first and removed once, or never absent.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
@@ -171,6 +172,11 @@ fn number(value: &[u8]) -> u64 {
     u64::from_be_bytes(value.try_into().expect("8 bytes"))
 }
 
+thread_local! {
+    /// What a merge of this thread has found.
+    static FOUND: Cell<u64> = const { Cell::new(0) };
+}
+
 struct World {
     registers: SledStore,
     once: SledStore,
@@ -188,6 +194,10 @@ impl World {
         let registers = builder.build_temporary().unwrap();
         let once = registers.keyspace(b"once").unwrap();
         let first = FIRST.to_be_bytes();
+        registers.set_merge_operator(|_, old, operand| {
+            FOUND.set(number(old.expect("a register is always there")));
+            Some(operand.to_vec())
+        });
         (0..REGISTERS).for_each(|key| registers.put(&key.to_be_bytes(), &first).unwrap());
         (1..ONCE).step_by(2).for_each(|key| once.put(&key.to_be_bytes(), &first).unwrap());
         let (clock, numbers, alone) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
@@ -201,10 +211,11 @@ impl World {
     fn attempt(&self, checked: bool, random: &mut Random) {
         let number_of_this = self.numbers.fetch_add(1, Ordering::SeqCst);
         let mut done = Done { number: number_of_this, begin: self.now(), ..Done::default() };
-        let is_done = match random.below(6) {
+        let is_done = match random.below(7) {
             0 => self.swap(&mut done, random),
             1 => self.put_alone(&mut done),
             2 => self.look(&mut done, random),
+            3 => self.merge(&mut done, random),
             _ => self.transact(&mut done, checked, random),
         };
         if is_done {
@@ -222,6 +233,15 @@ impl World {
         done.writes.push(key);
         let new = done.number.to_be_bytes();
         self.registers.compare_and_swap(&bytes, Some(&found), &new).unwrap()
+    }
+
+    /// A merge of a register: the operator notes what it found, and what it found last counts.
+    fn merge(&self, done: &mut Done, random: &mut Random) -> bool {
+        let key = random.below(REGISTERS.into()) as u32;
+        self.registers.merge(key.to_be_bytes(), done.number.to_be_bytes()).unwrap();
+        done.reads.push((key, FOUND.get()));
+        done.writes.push(key);
+        true
     }
 
     fn put_alone(&self, done: &mut Done) -> bool {

@@ -139,6 +139,9 @@ impl World {
         let builder = SledStoreBuilder::new().clock(clock.clone()).cache_capacity(8 << 20);
         let store = builder.build_temporary().unwrap();
         let handles = vec![store.clone(), store.keyspace("second").unwrap()];
+        for handle in &handles {
+            handle.set_merge_operator(|_, old, operand| Some(merged(old, operand)));
+        }
         let now = Moment { keyspaces: vec![Rows::new(); KEYSPACES], now: 1_000 };
         let (snapshots, iterators, transactions) = (Vec::new(), Vec::new(), Vec::new());
         let numbers = Random::new(seed);
@@ -194,7 +197,7 @@ impl World {
         let ttl = self.numbers.below(6);
         let expires_at = Some(self.now.now + ttl);
         let live = self.now.get(keyspace, &key);
-        match self.numbers.below(11) {
+        match self.numbers.below(12) {
             9 => self.delete_range(keyspace, &key),
             10 => self.change_expiries_in_a_batch(keyspace, &key, &value, ttl),
             0..=1 => {
@@ -231,6 +234,11 @@ impl World {
                 handle.apply(&batch).unwrap();
                 self.set(1, &key, Some((value, None)));
                 self.set(0, &other, None);
+            }
+            8 => {
+                handle.merge(&key, &value).unwrap();
+                let ends = live.as_ref().and_then(|_| self.now.keyspaces[keyspace][&key].1);
+                self.set(keyspace, &key, Some((merged(live.as_deref(), &value), ends)));
             }
             // Neither is a change: what has expired is absent already.
             _ => match self.numbers.below(2) {
@@ -403,7 +411,7 @@ impl World {
         let index = self.numbers.below(self.transactions.len() as u64) as usize;
         let keyspace = self.numbers.below(KEYSPACES as u64) as usize;
         let (key, value, lo, hi) = (self.key(), self.value(), self.key(), self.key());
-        let choice = self.numbers.below(9);
+        let choice = self.numbers.below(10);
         let ttl = self.numbers.below(6);
         let open = &mut self.transactions[index];
         let view = open.transaction.keyspace(&self.handles[keyspace]).unwrap();
@@ -459,6 +467,22 @@ impl World {
                 assert!(view.compare_and_swap(&key, live.as_deref(), &value).unwrap());
                 open.write(keyspace, key, Some(value), None);
             }
+            9 => {
+                // With the expiry that a merge keeps of a row that was read, `store::merge::tests` deals.
+                let own = open.has_own(keyspace, &key);
+                let expires =
+                    open.began.keyspaces[keyspace].get(&key).is_some_and(|it| it.1.is_some());
+                if !own && expires {
+                    return;
+                }
+                view.merge(&key, &value).unwrap();
+                let live = open.get(keyspace, &key);
+                let ttl = live.as_ref().and_then(|_| open.ttl(keyspace, &key));
+                open.write(keyspace, key.clone(), Some(merged(live.as_deref(), &value)), ttl);
+                if !own {
+                    open.keys_read.insert((keyspace, key));
+                }
+            }
             3..=4 => {
                 assert_eq!(view.get(&key).unwrap(), open.get(keyspace, &key));
                 if !open.has_own(keyspace, &key) {
@@ -505,6 +529,12 @@ impl World {
             }
         }
     }
+}
+
+/// The merge operator of both keyspaces; what it makes is cut, or it would grow for ever.
+fn merged(old: Option<&[u8]>, operand: &[u8]) -> Value {
+    let all = [operand, old.unwrap_or_default()].concat();
+    all[..all.len().min(20)].to_vec()
 }
 
 fn between(mut rows: Pairs, lo: &[u8], hi: &[u8]) -> Pairs {

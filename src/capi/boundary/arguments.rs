@@ -15,6 +15,7 @@ use std::path::Path;
 use crate::capi::changes::sledstore_change;
 use crate::capi::error::Fail;
 use crate::capi::handles::{self, Guard, Opaque, Token};
+use crate::capi::merge::operator::sledstore_merge_operator;
 use crate::capi::options::{
     sledstore_iter_options, sledstore_open_options, sledstore_watch_options,
 };
@@ -84,6 +85,8 @@ unsafe impl Pod for sledstore_watch_options {}
 unsafe impl Pod for sledstore_txn_callback {}
 // SAFETY: as above.
 unsafe impl Pod for sledstore_finding_callback {}
+// SAFETY: as above.
+unsafe impl Pod for sledstore_merge_operator {}
 
 /// An options struct of the caller: it starts with its size, and later versions may append to it.
 ///
@@ -126,6 +129,11 @@ unsafe impl Options for sledstore_finding_callback {
     const FIRST_SIZE: usize = 32;
     const NAME: &'static str = "sledstore_finding_callback";
 }
+// SAFETY: as above.
+unsafe impl Options for sledstore_merge_operator {
+    const FIRST_SIZE: usize = 32;
+    const NAME: &'static str = "sledstore_merge_operator";
+}
 
 // Padding could hide a later member that is shorter than it.
 const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 6 * 8 + 4 * 4);
@@ -133,6 +141,7 @@ const _: () = assert!(size_of::<sledstore_iter_options>() == 8 + 8 + 3 * 16);
 const _: () = assert!(size_of::<sledstore_watch_options>() == 3 * 8);
 const _: () = assert!(size_of::<sledstore_txn_callback>() == 4 * 8);
 const _: () = assert!(size_of::<sledstore_finding_callback>() == 4 * 8);
+const _: () = assert!(size_of::<sledstore_merge_operator>() == 4 * 8);
 
 /// No options struct will ever be longer: a larger size is a mistake.
 const LONGEST_OPTIONS: usize = 4096;

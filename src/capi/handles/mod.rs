@@ -32,6 +32,7 @@ use crate::capi::handles::hazard::ThreadRecord;
 use crate::capi::handles::slots::Slot;
 use crate::capi::iterator::IteratorObject;
 use crate::capi::library;
+use crate::capi::merge::operator::SinkObject;
 use crate::capi::snapshot::SnapshotObject;
 use crate::capi::status::sledstore_status as Status;
 use crate::capi::store::StoreObject;
@@ -67,9 +68,10 @@ pub(crate) enum Kind {
     Transaction = library::SLEDSTORE_KIND_TXN as u8,
     Watch = library::SLEDSTORE_KIND_WATCH as u8,
     Changes = library::SLEDSTORE_KIND_CHANGES as u8,
+    Sink = library::SLEDSTORE_KIND_SINK as u8,
 }
 
-pub(crate) const KINDS: [Kind; 9] = [
+pub(crate) const KINDS: [Kind; 10] = [
     Kind::Store,
     Kind::Batch,
     Kind::Iterator,
@@ -79,6 +81,7 @@ pub(crate) const KINDS: [Kind; 9] = [
     Kind::Transaction,
     Kind::Watch,
     Kind::Changes,
+    Kind::Sink,
 ];
 
 impl Kind {
@@ -98,6 +101,7 @@ impl Kind {
             Kind::Transaction => "a transaction",
             Kind::Watch => "a watch",
             Kind::Changes => "a feed of changes",
+            Kind::Sink => "a sink",
         }
     }
 }
@@ -113,6 +117,7 @@ pub(crate) enum Object {
     Transaction(Box<TransactionObject>),
     Watch(Box<WatchObject>),
     Changes(Box<ChangesObject>),
+    Sink(SinkObject),
 }
 
 /// The opaque types of the header, each with the object behind it.

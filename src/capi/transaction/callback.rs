@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 use crate::capi::boundary::arguments::Call;
+use crate::capi::boundary::context::Context;
 use crate::capi::boundary::exclusive::Exclusive;
 use crate::capi::boundary::fork;
 use crate::capi::boundary::guard;
@@ -35,7 +36,7 @@ pub struct sledstore_txn_callback {
 type Run = unsafe extern "C" fn(ctx: *mut c_void, txn: *mut sledstore_txn) -> i32;
 
 /// The callback of one call: destroyed at its end.
-struct Callback(sledstore_txn_callback);
+struct Callback(Context);
 
 impl Callback {
     /// One attempt: begins, calls, commits.
@@ -45,7 +46,7 @@ impl Callback {
         let handle = txn.token().to_pointer::<sledstore_txn>();
         // SAFETY: the manual: "a function in a callback struct is a function of that type, which
         // may be called until destroy was". The handle is live, and no lock is held.
-        let answer = unsafe { run(self.0.ctx, handle) };
+        let answer = unsafe { run(self.0.pointer(), handle) };
         if fork::happened() {
             // The callback has forked, and this is the child: the transaction and its locks are the
             // parent's.
@@ -58,16 +59,6 @@ impl Callback {
             answer => Err(Fail::answered(answer)),
         }
         // `txn` frees the handle, and with it what was not taken out.
-    }
-}
-
-impl Drop for Callback {
-    fn drop(&mut self) {
-        // What the callback has is the parent's too.
-        if let Some(destroy) = self.0.destroy.filter(|_| !fork::happened()) {
-            // SAFETY: as in `attempt`; this is the only place that calls it, once.
-            unsafe { destroy(self.0.ctx) }
-        }
     }
 }
 
@@ -103,9 +94,10 @@ pub unsafe extern "C" fn sledstore_txn_run(
     error: *mut *mut sledstore_error,
 ) -> sledstore_status {
     guard::enter(error, |call| {
-        let callback = Callback(call.options(callback)?);
+        let given = call.options(callback)?;
+        let callback = Callback(Context::new(given.ctx, given.destroy));
         let missing = || Fail::invalid("callback: there is no function to run");
-        let run = callback.0.run.ok_or_else(missing)?;
+        let run = given.run.ok_or_else(missing)?;
         let store = call.object(store)?;
         if !ThreadRecord::current().has_room_for_a_callback() {
             let text = "transactions are run in callbacks of each other more than 12 deep";

@@ -107,3 +107,39 @@ pub unsafe extern "C" fn sledstore_txn_delete(
         Ok(sledstore_status::SLEDSTORE_OK)
     })
 }
+
+/// Merges an operand into a key, like sledstore_merge(), in the transaction: of what the transaction
+/// has made of the key, or else of what it reads, and that counts as read. The operator is called
+/// during this call.
+///
+/// @param txn          the transaction.
+/// @param keyspace     as in sledstore_txn_get(); it has to have a merge operator.
+/// @param key          the key, up to 4096 bytes. It is copied.
+/// @param key_len      its length in bytes.
+/// @param operand      the operand.
+/// @param operand_len  its length in bytes.
+/// @param error        see sledstore_error; may be NULL.
+///
+/// Statuses: as sledstore_txn_put(); SLEDSTORE_UNSUPPORTED: also if the keyspace has no operator, or the
+/// new value is too long; SLEDSTORE_MERGE_FAILED: the operator has failed, see sledstore_merge();
+/// SLEDSTORE_CAPACITY_EXCEEDED: as sledstore_txn_get(); SLEDSTORE_REENTRANT: this thread is inside a
+/// merge operator; the engine statuses. After a failure the transaction is as before.
+///
+/// Threads: one at a time for each transaction. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sledstore_txn_merge(
+    txn: *mut sledstore_txn,
+    keyspace: *const sledstore,
+    key: *const c_void,
+    key_len: usize,
+    operand: *const c_void,
+    operand_len: usize,
+    error: *mut *mut sledstore_error,
+) -> sledstore_status {
+    guard::enter(error, |call| {
+        let key = call.bytes("key", key, key_len)?;
+        let operand = call.bytes("operand", operand, operand_len)?;
+        transaction::with(call, txn, keyspace, |keyspace| keyspace.merge(key, operand))?;
+        Ok(sledstore_status::SLEDSTORE_OK)
+    })
+}

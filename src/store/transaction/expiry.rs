@@ -14,19 +14,20 @@ use crate::store::write::{deadline, Write};
 impl TransactionKeyspace {
     /// The value of `key` as the transaction sees it, and its remaining life.
     fn row(&self, key: &[u8]) -> Result<Option<(Bytes, Option<Duration>)>> {
+        let view = &self.transaction.view;
+        let left = |at: u64| Duration::from_millis(at.saturating_sub(view.now));
         let own = self.own_write(key, |write| match write {
             Some(Write::Put(value, ttl)) if *ttl != Some(Duration::ZERO) => {
                 // In whole milliseconds, as it will be at the commit.
                 let ttl = ttl.map(|ttl| Duration::from_millis(deadline(0, ttl)));
                 Some((value.clone(), ttl))
             }
+            Some(Write::PutUntil(value, at)) => Some((value.clone(), Some(left(*at)))),
             _ => None,
         })?;
         if let Some(own) = own {
             return Ok(own);
         }
-        let view = &self.transaction.view;
-        let left = |at: u64| Duration::from_millis(at - view.now);
         let row = self.store.row_at(view, key)?;
         Ok(row.map(|row| (row.value, row.expires_at.map(left))))
     }

@@ -15,6 +15,7 @@
 //! change.
 
 pub(crate) mod expiry;
+mod merge;
 pub(crate) mod read_set;
 pub(crate) mod retry;
 pub(crate) mod savepoint;
@@ -34,11 +35,12 @@ use crate::engine::{Bytes, Failure, Reason, Result};
 use crate::store::inner::{Kind, Open};
 use crate::store::keyspace::Keyspace;
 use crate::store::locks::lock;
+use crate::store::merge::refuse_inside_operator;
 use crate::store::read::iterator::{scans, Iter, IterOptions};
 use crate::store::read::ReadView;
 use crate::store::transaction::read_set::ReadSet;
 use crate::store::transaction::savepoint::{Savepoints, Undo};
-use crate::store::transaction::write_set::{value_of, WriteSet};
+use crate::store::transaction::write_set::WriteSet;
 use crate::store::write::{KeyWrite, Write};
 use crate::store::SledStore;
 
@@ -82,6 +84,8 @@ pub(crate) struct TransactionState {
 pub(crate) struct Progress {
     is_over: bool,
     parts: BTreeMap<KeyspaceId, Part>,
+    /// How often what it has written was changed.
+    writes: u64,
     pub(crate) savepoints: Savepoints,
 }
 
@@ -104,9 +108,7 @@ impl TransactionState {
 
     /// Makes the write of a key.
     fn write(&self, keyspace: &Arc<Keyspace>, key: &[u8], write: Write<Bytes>) -> Result<()> {
-        let mut progress = self.under_way()?;
-        let before = progress.part(keyspace).written.keys.insert(Key::from_slice(key), write);
-        progress.savepoints.note(keyspace.id(), key, before);
+        self.under_way()?.write(keyspace, key, write);
         Ok(())
     }
 
@@ -118,6 +120,7 @@ impl TransactionState {
         upper: Option<&[u8]>,
     ) -> Result<()> {
         let mut progress = self.under_way()?;
+        progress.writes += 1;
         let Progress { parts, savepoints, .. } = &mut *progress;
         let written = &mut Progress::part_of(parts, keyspace).written;
         let range = (Bound::Included(lower), upper.map_or(Bound::Unbounded, Bound::Excluded));
@@ -134,6 +137,7 @@ impl TransactionState {
 
     /// What it has done, unless it has ended.
     pub(crate) fn under_way(&self) -> Result<MutexGuard<'_, Progress>> {
+        refuse_inside_operator(self.path())?;
         let progress = lock(&self.progress);
         if progress.is_over {
             let message = "the transaction has been committed or rolled back";
@@ -172,8 +176,15 @@ impl Progress {
         })
     }
 
+    fn write(&mut self, keyspace: &Arc<Keyspace>, key: &[u8], write: Write<Bytes>) {
+        self.writes += 1;
+        let before = self.part(keyspace).written.keys.insert(Key::from_slice(key), write);
+        self.savepoints.note(keyspace.id(), key, before);
+    }
+
     /// Makes the writes again what they were.
     pub(crate) fn restore(&mut self, undo: Undo) {
+        self.writes += 1;
         for ((keyspace, key), before) in undo.keys {
             let Some(part) = self.parts.get_mut(&keyspace) else { continue };
             match before {
@@ -308,7 +319,7 @@ impl TransactionKeyspace {
     /// What the transaction itself has made of `key`. If that is nothing, the key is about to be
     /// read.
     fn own(&self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
-        self.own_write(key, |write| write.and_then(value_of).cloned())
+        self.own_write(key, |write| write.and_then(Write::value).cloned())
     }
 
     /// The same through `look`, which sees no write where the range of the key was deleted.

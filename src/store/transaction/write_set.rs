@@ -1,7 +1,6 @@
 //! What a transaction has written.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::commit::{Key, KeyRange};
 use crate::engine::{is_empty_range, Bytes};
@@ -23,17 +22,8 @@ pub(crate) type OwnWrite = (Bytes, Option<(Bytes, Life)>);
 fn life_of(write: &Write<Bytes>) -> Life {
     match write {
         Write::Put(_, Some(ttl)) => Life::FromCommit(*ttl),
-        Write::Put(_, None) | Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => {
-            Life::Endless
-        }
-    }
-}
-
-/// What the transaction itself sees of its write.
-pub(super) fn value_of(write: &Write<Bytes>) -> Option<&Bytes> {
-    match write {
-        Write::Put(value, ttl) if *ttl != Some(Duration::ZERO) => Some(value),
-        Write::Put(..) | Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => None,
+        Write::PutUntil(_, at) => Life::Until(*at),
+        _ => Life::Endless,
     }
 }
 
@@ -56,7 +46,7 @@ impl WriteSet {
             Write::DeleteRange(upper) => {
                 lower[..] <= *key && upper.as_ref().is_none_or(|upper| *key < upper[..])
             }
-            Write::Put(..) | Write::Delete | Write::Expire(_) => false,
+            _ => false,
         })
     }
 
@@ -73,7 +63,7 @@ impl WriteSet {
         }
         let mut rows = self.keys.range::<[u8], _>(range);
         let (key, write) = if down { rows.next_back()? } else { rows.next()? };
-        let own = value_of(write).map(|value| (value.clone(), life_of(write)));
+        let own = write.value().map(|value| (value.clone(), life_of(write)));
         Some((Bytes::from(&key[..]), own))
     }
 }

@@ -108,6 +108,16 @@ impl SledBatch {
         self.stage(None, key, Write::Expire(None))
     }
 
+    /// Merges `operand` into `key` as [`SledStore::merge`] does, when the batch is applied, after the
+    /// changes of the key that come before in the batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledBatch::put`].
+    pub fn merge(&mut self, key: &[u8], operand: &[u8]) -> Result<()> {
+        self.stage(None, key, Write::Merge(Bytes::from(operand)))
+    }
+
     /// As [`SledBatch::put`], in `keyspace`.
     pub fn put_in(&mut self, keyspace: &SledStore, key: &[u8], value: &[u8]) -> Result<()> {
         self.stage(Some(keyspace), key, Write::Put(Bytes::from(value), None))
@@ -150,6 +160,11 @@ impl SledBatch {
         self.stage(Some(keyspace), key, Write::Expire(None))
     }
 
+    /// As [`SledBatch::merge`], in `keyspace`.
+    pub fn merge_in(&mut self, keyspace: &SledStore, key: &[u8], operand: &[u8]) -> Result<()> {
+        self.stage(Some(keyspace), key, Write::Merge(Bytes::from(operand)))
+    }
+
     /// How many changes were put into the batch.
     pub fn len(&self) -> usize {
         self.changes.len()
@@ -185,7 +200,7 @@ impl SledStore {
     ///
     /// [`Reason::InvalidArgument`](crate::Reason::InvalidArgument) if the batch names a keyspace of
     /// another store; [`StoreError::Unsupported`](crate::StoreError::Unsupported) if it has more than
-    /// 4 GiB of keys and values. Whatever the error, no change was made, unless a sync of the disk has
+    /// 4 GiB of keys and values. As [`SledStore::merge`] if the batch merges. Whatever the error, no change was made, unless a sync of the disk has
     /// failed.
     pub fn apply(&self, batch: &SledBatch) -> Result<()> {
         self.apply_with(batch, self.inner.durability)
@@ -204,7 +219,12 @@ impl SledStore {
             }
             writes.push(KeyWrite { keyspace, key, write });
         }
-        folded(writes, |writes| self.write_all(writes, Vec::new(), durability, |_| Ok(())))
+        match writes.iter().any(|write| matches!(write.write, Write::Merge(_))) {
+            true => self.write_merging(&writes, durability),
+            false => {
+                folded(writes, |writes| self.write_all(writes, Vec::new(), durability, |_| Ok(())))
+            }
+        }
     }
 
     /// Sets many keys at one moment. Of a key that is named twice the last value counts.

@@ -41,7 +41,7 @@ fn fold(writes: &[KeyWrite<'_, Bytes>]) -> Vec<Folded> {
         let key = (write.keyspace.id(), write.key);
         let own = last.get(&key).copied();
         let becomes = match write.write {
-            Write::Put(..) | Write::Delete => Folded::Stays,
+            Write::Put(..) | Write::PutUntil(..) | Write::Delete | Write::Merge(_) => Folded::Stays,
             Write::DeleteRange(_) => {
                 ranges.push(place);
                 folded.push(Folded::Stays);
@@ -74,26 +74,28 @@ fn expire(own: &KeyWrite<'_, Bytes>, folded: &mut Folded, ttl: Option<Duration>)
         Write::Put(_, Some(Duration::ZERO)) | Write::Expire(Some(Duration::ZERO)) => {
             Folded::Nothing
         }
-        Write::Put(value, _) => Folded::Becomes(Write::Put(value.clone(), ttl)),
+        Write::Put(value, _) | Write::PutUntil(value, _) => {
+            Folded::Becomes(Write::Put(value.clone(), ttl))
+        }
         Write::Expire(_) => {
             // Both would begin from the row that the store has.
             *folded = Folded::Nothing;
             Folded::Stays
         }
-        Write::Delete | Write::DeleteRange(_) => Folded::Nothing,
+        Write::Delete | Write::DeleteRange(_) | Write::Merge(_) => Folded::Nothing,
     }
 }
 
 impl KeyWrite<'_, Bytes> {
     /// Whether this deletes a range of which the key of `other` is.
-    fn deletes(&self, other: &Self) -> bool {
+    pub(super) fn deletes(&self, other: &Self) -> bool {
         match self.write {
             Write::DeleteRange(upper) => {
                 self.keyspace.id() == other.keyspace.id()
                     && self.key <= other.key
                     && upper.as_ref().is_none_or(|upper| *other.key < upper[..])
             }
-            Write::Put(..) | Write::Delete | Write::Expire(_) => false,
+            _ => false,
         }
     }
 }

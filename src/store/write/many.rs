@@ -12,7 +12,6 @@ use crate::commit::{Change, Committed, Durability, KeyspaceId, Record};
 use crate::engine::Result;
 use crate::store::inner::Core;
 use crate::store::keyspace::Keyspace;
-use crate::store::under_way;
 use crate::store::write::{deadline, put_until, Current, KeyWrite, Write};
 use crate::store::SledStore;
 
@@ -71,7 +70,8 @@ impl SledStore {
                     let id = writes[look.place].keyspace.id();
                     committed.has_changed(look.current.basis, id, writes[look.place].key)
                 };
-                if looks.iter().any(has_changed) || self.has_expired_since(&looks, &revival) {
+                let ends = looks.iter().filter_map(|look| look.current.expires_at()).min();
+                if looks.iter().any(has_changed) || self.inner.has_ended(ends, &revival) {
                     looks_again.set(true);
                     return Err(StoreError::TxnConflict);
                 }
@@ -126,20 +126,6 @@ impl SledStore {
             }
         }
         Ok(looks)
-    }
-
-    /// Whether a key was live at a look that a reader may have found absent by now; if not, none does
-    /// until `revival` is dropped. The caller holds the commit lock.
-    fn has_expired_since<'a>(
-        &'a self,
-        looks: &[Look],
-        revival: &Cell<Option<under_way::Work<'a>>>,
-    ) -> bool {
-        let Some(ends) = looks.iter().filter_map(|look| look.current.expires_at()).min() else {
-            return false;
-        };
-        revival.set(Some(self.inner.revivals.begin()));
-        ends <= self.inner.now_ms()
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod delete_range;
 pub(crate) mod expiry;
 pub(crate) mod fold;
 pub(crate) mod many;
+pub(crate) mod merge;
 pub(crate) mod point;
 pub(crate) mod purge;
 
@@ -31,6 +32,7 @@ use crate::engine::{Bytes, Result};
 use crate::store::inner::{Core, StoreInner};
 use crate::store::keyspace::Keyspace;
 use crate::store::limits::{check_key, check_value};
+use crate::store::under_way::Work;
 use crate::store::SledStore;
 
 /// What a write makes of a key. `V` holds the bytes of a value.
@@ -38,11 +40,15 @@ use crate::store::SledStore;
 pub(crate) enum Write<V> {
     /// The time to live, if there is one, starts at the commit.
     Put(V, Option<Duration>),
+    /// A put of a key that keeps its expiry, in milliseconds since 1970.
+    PutUntil(V, u64),
     Delete,
     /// Removes all keys from the key up to, not including, this one, or all that follow.
     DeleteRange(Option<V>),
     /// Changes when the key expires, if it is there; `None` is never.
     Expire(Option<Duration>),
+    /// Merges this operand; only in a batch, which makes another write of it.
+    Merge(V),
 }
 
 /// A write and the key that it is for.
@@ -72,7 +78,10 @@ pub(crate) enum Decision<'a> {
 impl<V: Deref<Target = [u8]>> Write<V> {
     fn size(&self) -> usize {
         match self {
-            Write::Put(value, _) | Write::DeleteRange(Some(value)) => value.len(),
+            Write::Put(value, _)
+            | Write::PutUntil(value, _)
+            | Write::Merge(value)
+            | Write::DeleteRange(Some(value)) => value.len(),
             Write::Delete | Write::DeleteRange(None) | Write::Expire(_) => 0,
         }
     }
@@ -82,7 +91,9 @@ impl<V: Deref<Target = [u8]>> Write<V> {
     /// be removed.
     pub(crate) fn check(&self, key: &[u8], longest_key: usize) -> Result<()> {
         match self {
-            Write::Put(value, _) => check_key(key, Some(longest_key)).and(check_value(value)),
+            Write::Put(value, _) | Write::PutUntil(value, _) | Write::Merge(value) => {
+                check_key(key, Some(longest_key)).and(check_value(value))
+            }
             Write::Delete | Write::DeleteRange(_) | Write::Expire(_) => Ok(()),
         }
     }
@@ -97,8 +108,41 @@ impl<V: Deref<Target = [u8]>> Write<V> {
             Write::DeleteRange(upper) => {
                 Change::DeleteRange { keyspace, lower: key, upper: upper.as_deref() }
             }
-            Write::Expire(_) => return None,
+            Write::PutUntil(value, at) => put_until(keyspace, key, value, Some(*at), now),
+            Write::Expire(_) | Write::Merge(_) => return None,
         })
+    }
+}
+
+impl Write<Bytes> {
+    /// What leaves the row as it is.
+    pub(crate) fn of_row(row: Option<RowImage>) -> Self {
+        match row {
+            Some(RowImage { value, expires_at: Some(at) }) => Write::PutUntil(value, at),
+            Some(RowImage { value, expires_at: None }) => Write::Put(value, None),
+            None => Write::Delete,
+        }
+    }
+
+    /// What the write makes of a key, whatever the key is; `None` if it does not put it.
+    pub(crate) fn value(&self) -> Option<&Bytes> {
+        match self {
+            Write::Put(_, Some(Duration::ZERO)) => None,
+            Write::Put(value, _) | Write::PutUntil(value, _) => Some(value),
+            Write::Delete | Write::DeleteRange(_) | Write::Expire(_) | Write::Merge(_) => None,
+        }
+    }
+
+    /// The same with another value, or a removal. The life stays, if there is one.
+    pub(crate) fn replaced(&self, value: Option<Bytes>) -> Self {
+        let Some(value) = value else { return Write::Delete };
+        match self {
+            Write::PutUntil(_, at) => Write::PutUntil(value, *at),
+            Write::Put(_, ttl) => Write::Put(value, ttl.filter(|ttl| !ttl.is_zero())),
+            Write::Delete | Write::DeleteRange(_) | Write::Expire(_) | Write::Merge(_) => {
+                Write::Put(value, None)
+            }
+        }
     }
 }
 
@@ -146,6 +190,14 @@ impl StoreInner {
         }
         let has_row = row.is_some();
         Ok(Current { row: row.filter(|row| row.is_live(now)), now, basis, has_row })
+    }
+
+    /// Whether a key that was live, and ends at `ends`, has ended, so that a reader may have found it
+    /// absent by now; if not, none does until `revival` is dropped. The caller holds the commit lock.
+    fn has_ended<'a>(&'a self, ends: Option<u64>, revival: &Cell<Option<Work<'a>>>) -> bool {
+        let Some(ends) = ends else { return false };
+        revival.set(Some(self.revivals.begin()));
+        ends <= self.now_ms()
     }
 }
 
@@ -199,14 +251,28 @@ impl SledStore {
             let current = self.inner.current(core, &self.keyspace, key)?;
             let (decision, answer) = decide(&current)?;
             let Some(decision) = decision else { return Ok(answer) };
-            if matches!(decision, Decision::Delete) && !current.has_row {
+            if self.try_decision(core, key, &current, &decision, &mut may_wait)? {
                 return Ok(answer);
             }
-            let may_wait = std::mem::take(&mut may_wait);
-            match self.commit_decision(core, key, &current, &decision, may_wait) {
-                Err(StoreError::TxnConflict) => {}
-                made => return made.map(|()| answer),
-            }
+        }
+    }
+
+    /// Commits a decision, unless another writer came in between; says whether it did. It waits for room
+    /// the first time.
+    fn try_decision(
+        &self,
+        core: &Core,
+        key: &[u8],
+        current: &Current,
+        decision: &Decision<'_>,
+        may_wait: &mut bool,
+    ) -> Result<bool> {
+        if matches!(decision, Decision::Delete) && !current.has_row {
+            return Ok(true);
+        }
+        match self.commit_decision(core, key, current, decision, std::mem::take(may_wait)) {
+            Err(StoreError::TxnConflict) => Ok(false),
+            made => made.map(|()| true),
         }
     }
 
@@ -245,17 +311,10 @@ impl SledStore {
         let revival = Cell::new(None);
         let _changing = self.keyspace.count.changing();
         let committed = core.commit(record, inner.durability, |committed| {
-            if committed.has_changed(current.basis, id, key) {
-                return Err(StoreError::TxnConflict);
+            match committed.has_changed(current.basis, id, key) || inner.has_ended(ends, &revival) {
+                true => Err(StoreError::TxnConflict),
+                false => Ok(()),
             }
-            if let Some(ends) = ends {
-                revival.set(Some(inner.revivals.begin()));
-                // A reader may have found the key absent by now.
-                if ends <= inner.now_ms() {
-                    return Err(StoreError::TxnConflict);
-                }
-            }
-            Ok(())
         });
         committed.map(drop)
     }
