@@ -89,6 +89,9 @@ $(EXAMPLES): build/%: examples/%.c include/sledstore.h $(SHARED)
 examples: $(EXAMPLES)
 	build/bank
 	build/snapshot
+	rm -rf build/backup.data && mkdir build/backup.data
+	build/backup build/backup.data
+	rm -r build/backup.data
 
 quickstart: build/quickstart
 	rm -rf build/quickstart.data

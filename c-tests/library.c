@@ -77,6 +77,7 @@ static const struct {
     STATUS(SLEDSTORE_KEYSPACE_DROPPED, -111),
     STATUS(SLEDSTORE_TXN_OVER, -112),
     STATUS(SLEDSTORE_TOO_MANY_HANDLES, -113),
+    STATUS(SLEDSTORE_CANCELLED, -114),
 #undef STATUS
 };
 
@@ -105,7 +106,7 @@ TEST(every_status_has_its_name_and_a_message_of_its_own)
 TEST(numbers_that_are_no_status_are_named_unknown)
 {
     static const int32_t numbers[] = {1,  2,   11,   99,        102,      12345,
-                                      -3, -99, -114, INT32_MAX, INT32_MIN};
+                                      -3, -99, -199, INT32_MAX, INT32_MIN};
     const char *unknown = sledstore_status_name(54321);
     CHECK(strcmp(unknown, "SLEDSTORE_UNKNOWN_STATUS") == 0);
     for (size_t at = 0; at < sizeof numbers / sizeof numbers[0]; at++) {
@@ -208,6 +209,19 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(8, offsetof(sledstore_txn_callback, ctx));
     CHECK_NUMBER(16, offsetof(sledstore_txn_callback, run));
     CHECK_NUMBER(24, offsetof(sledstore_txn_callback, destroy));
+
+    CHECK_NUMBER(32, sizeof(sledstore_progress_callback));
+    CHECK_NUMBER(0, offsetof(sledstore_progress_callback, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_progress_callback, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_progress_callback, progress));
+    CHECK_NUMBER(24, offsetof(sledstore_progress_callback, destroy));
+
+    CHECK_NUMBER(40, sizeof(sledstore_progress));
+    CHECK_NUMBER(0, offsetof(sledstore_progress, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_progress, rows_done));
+    CHECK_NUMBER(16, offsetof(sledstore_progress, rows_total));
+    CHECK_NUMBER(24, offsetof(sledstore_progress, bytes_done));
+    CHECK_NUMBER(32, offsetof(sledstore_progress, bytes_total));
 }
 
 TEST(init_macros_set_the_size_and_nothing_else)
@@ -229,6 +243,10 @@ TEST(init_macros_set_the_size_and_nothing_else)
     sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
     CHECK_NUMBER(sizeof callback, callback.struct_size);
     CHECK(callback.ctx == NULL && callback.run == NULL && callback.destroy == NULL);
+
+    sledstore_progress_callback progress = SLEDSTORE_PROGRESS_CALLBACK_INIT;
+    CHECK_NUMBER(sizeof progress, progress.struct_size);
+    CHECK(progress.ctx == NULL && progress.progress == NULL && progress.destroy == NULL);
 }
 
 /* ---- live handles ------------------------------------------------------------------------ */

@@ -229,6 +229,9 @@
 /* To start from: sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT; */
 #define SLEDSTORE_TXN_CALLBACK_INIT { sizeof(sledstore_txn_callback), NULL, NULL, NULL }
 
+/* To start from: sledstore_progress_callback callback = SLEDSTORE_PROGRESS_CALLBACK_INIT; */
+#define SLEDSTORE_PROGRESS_CALLBACK_INIT { sizeof(sledstore_progress_callback), NULL, NULL, NULL }
+
 
 /**
  * Handles of the type sledstore, for sledstore_live_handles().
@@ -487,6 +490,10 @@ enum sledstore_status
    * There are as many live handles as there can be: some are never freed.
    */
   SLEDSTORE_TOO_MANY_HANDLES = -113,
+  /**
+   * A callback of the caller's has asked for the end of the call.
+   */
+  SLEDSTORE_CANCELLED = -114,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -752,6 +759,60 @@ typedef struct sledstore_txn_callback {
    */
   void (*destroy)(void *ctx);
 } sledstore_txn_callback;
+
+/**
+ * How far a backup or a restore has come, over all keyspaces. First the rows are counted: the totals
+ * grow, and nothing is done. Then they are copied. Since 0.1.0.
+ */
+typedef struct sledstore_progress {
+  /**
+   * sizeof(sledstore_progress) of the library, which may be newer than the program.
+   */
+  size_t struct_size;
+  /**
+   * Rows that were copied.
+   */
+  uint64_t rows_done;
+  /**
+   * Rows that there are to copy, as far as they were counted.
+   */
+  uint64_t rows_total;
+  /**
+   * Bytes of keys and values that were copied.
+   */
+  uint64_t bytes_done;
+  /**
+   * Bytes of keys and values that there are to copy, as far as they were counted.
+   */
+  uint64_t bytes_total;
+} sledstore_progress;
+
+/**
+ * Who is told how far a call has come. Start from SLEDSTORE_PROGRESS_CALLBACK_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_progress_callback {
+  /**
+   * sizeof(sledstore_progress_callback).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Called after every thousand rows or so. Answers 0 to go on, and anything else to end the call,
+   * which then answers SLEDSTORE_CANCELLED. progress is valid until it returns. It must return, and
+   * not throw or jump out. It may use the library, but cannot close or release the handle that the
+   * call was given. If it forks and returns in the child too, the call answers SLEDSTORE_FORKED
+   * there, and goes on in the parent.
+   */
+  int32_t (*progress)(void *ctx, const struct sledstore_progress *progress);
+  /**
+   * Called once with ctx before the call returns, whatever its status, unless that is
+   * SLEDSTORE_FORKED or the struct itself is not valid. May be NULL.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_progress_callback;
 
 #ifdef __cplusplus
 extern "C" {
@@ -2690,107 +2751,62 @@ sledstore_status sledstore_count_range(const struct sledstore *store,
                                        struct sledstore_error **error);
 
 /**
- * Deletes all keys from one key up to, not including, another one, at one moment: every read that
- * begins afterwards sees none of them, and snapshots that were taken before show all of them. NULL
- * means that there is no such limit; not NULL with length 0 is the empty key.
- *
- * It takes the same short time however many keys there are. Their space is given back in the
- * background, which takes as long as deleting each of them; until then sledstore_flush() is not held
- * up, but sledstore_compact(), sledstore_close(), and writes that come faster than the library can
- * bring them into its main file may have to wait for it.
- *
- * For transactions it is a write of every key of the range, also of those that are not there.
- *
- * @param store   a handle of the keyspace.
- * @param lo      the smallest key to delete; NULL: from the first one on.
- * @param lo_len  its length in bytes.
- * @param hi      the key to stop before; NULL: up to the last one. If it is not above lo, nothing
- *                is deleted.
- * @param hi_len  its length in bytes.
- * @param error   see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK, also if there was no key; SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and
- * its length is not 0; the handle statuses; the engine statuses.
- *
- * Threads: any number at once. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_delete_range(const struct sledstore *store,
-                                        const void *lo,
-                                        size_t lo_len,
-                                        const void *hi,
-                                        size_t hi_len,
-                                        struct sledstore_error **error);
-
-/**
- * Deletes all keys of a keyspace, like sledstore_delete_range() without limits. The keyspace stays,
- * and so do its handles; the default keyspace can be cleared too.
- *
- * @param store  a handle of the keyspace.
- * @param error  see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK; the handle statuses; the engine statuses.
- *
- * Threads: any number at once. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_clear(const struct sledstore *store,
-                                 struct sledstore_error **error);
-
-/**
- * Adds the deletion of all keys of a range to a batch, like sledstore_delete_range(). Of what the
- * batch does to a key of the range, that counts which was added after this.
- *
- * @param batch     the batch.
- * @param keyspace  as in sledstore_batch_put().
- * @param lo        the smallest key to delete; NULL: from the first one on. It is copied.
- * @param lo_len    its length in bytes.
- * @param hi        the key to stop before; NULL: up to the last one. It is copied.
- * @param hi_len    its length in bytes.
- * @param error     see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and its length is not 0;
- * SLEDSTORE_BUSY: another thread is using the batch; the handle statuses. After a failure the batch
- * is as before.
- *
- * Threads: one at a time for each batch. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_batch_delete_range(struct sledstore_batch *batch,
-                                              const struct sledstore *keyspace,
-                                              const void *lo,
-                                              size_t lo_len,
-                                              const void *hi,
-                                              size_t hi_len,
-                                              struct sledstore_error **error);
-
-/**
- * Deletes all keys of a range, like sledstore_delete_range(), once the transaction is committed;
- * keys too that others write to the range until then. Nothing of the range counts as read.
+ * Counts the keys of a keyspace as a transaction sees them, with its own writes. It walks over
+ * them, so it takes as long as there are many, and all of the keyspace counts as read.
  *
  * @param txn       the transaction.
  * @param keyspace  as in sledstore_txn_get().
- * @param lo        the smallest key to delete; NULL: from the first one on. It is copied.
- * @param lo_len    its length in bytes.
- * @param hi        the key to stop before; NULL: up to the last one. It is copied.
- * @param hi_len    its length in bytes.
+ * @param count     receives the number; 0 on failure.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
- * SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and its length is not 0; SLEDSTORE_BUSY: another
- * thread is using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
- * statuses. After a failure the transaction is as before.
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; otherwise as
+ * sledstore_txn_get().
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
 SLEDSTORE_API
-sledstore_status sledstore_txn_delete_range(struct sledstore_txn *txn,
-                                            const struct sledstore *keyspace,
-                                            const void *lo,
-                                            size_t lo_len,
-                                            const void *hi,
-                                            size_t hi_len,
-                                            struct sledstore_error **error);
+sledstore_status sledstore_txn_count(struct sledstore_txn *txn,
+                                     const struct sledstore *keyspace,
+                                     uint64_t *count,
+                                     struct sledstore_error **error);
+
+/**
+ * Copies the store, as it is at one moment, into a new directory: a store like this one, with all
+ * keyspaces and expiries, that sledstore_open() opens. Readers and writers go on meanwhile. While it
+ * is copied, rows that are overwritten or deleted are kept in memory, as for a snapshot.
+ *
+ * The copy is made beside the destination, in a directory whose name has ".sledstore-incomplete"
+ * behind that of the destination; then it is synced and renamed. So the destination is there when all
+ * of it is there and on the disk, and otherwise not at all. What a crash leaves beside it is removed by
+ * the next backup to the same destination.
+ *
+ * @param store        any handle of the store.
+ * @param destination  the new directory: the bytes of a file system path with a NUL at the end. Its
+ *                     parents are made if need be.
+ * @param callback     is told of the progress, see sledstore_progress_callback; NULL: nobody is. With
+ *                     a callback all rows are counted first, which adds a walk over them. The struct
+ *                     is copied.
+ * @param error        see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_ALREADY_EXISTS: there is something at the destination;
+ * SLEDSTORE_CANCELLED: the callback has asked for the end; SLEDSTORE_LOCKED: another backup to the
+ * same destination is going on; SLEDSTORE_KEYSPACE_DROPPED: a keyspace was dropped meanwhile;
+ * SLEDSTORE_CAPACITY_EXCEEDED: what was kept for the backup took more than snapshot_memory;
+ * SLEDSTORE_INVALID_ARGUMENT: destination is NULL, empty or inside the store's own directory, or
+ * something that no backup has left lies in the way beside it, or callback has no function progress
+ * or a wrong struct_size; SLEDSTORE_UNSUPPORTED: callback has a member that this version does not
+ * have; SLEDSTORE_REENTRANT: 12 calls with callbacks are under way on this thread, each in the
+ * callback of the one before; the handle statuses; the engine statuses, of the copy too. After
+ * everything but SLEDSTORE_OK there is nothing at the destination that was not there before, unless
+ * the last sync has failed.
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_backup(const struct sledstore *store,
+                                  const char *destination,
+                                  const struct sledstore_progress_callback *callback,
+                                  struct sledstore_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 18] = [
+const PARTS: [&str; 20] = [
     "status",
     "error",
     "value",
@@ -26,6 +26,8 @@ const PARTS: [&str; 18] = [
     "transaction/mod",
     "count",
     "delete_range",
+    "progress",
+    "backup",
 ];
 
 const C_STANDARDS: [&str; 3] = ["c99", "c11", "c17"];

@@ -80,6 +80,7 @@ fn refine(reason: Reason) -> Status {
         Reason::TransactionOver => Status::SLEDSTORE_TXN_OVER,
         Reason::Busy => Status::SLEDSTORE_BUSY,
         Reason::TimedOut => Status::SLEDSTORE_TIMEOUT,
+        Reason::Cancelled => Status::SLEDSTORE_CANCELLED,
     }
 }
 

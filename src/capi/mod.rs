@@ -10,6 +10,7 @@
 // What a caller has to keep to is said in each function's own words, for C.
 #![allow(clippy::missing_safety_doc)]
 
+mod backup;
 mod batch;
 mod batch_expiry;
 mod count;
@@ -21,6 +22,7 @@ mod library;
 mod maintenance;
 mod options;
 mod point;
+mod progress;
 mod read;
 mod rename;
 mod snapshot;

@@ -74,12 +74,14 @@ pub enum sledstore_status {
     SLEDSTORE_TXN_OVER = -112,
     /// There are as many live handles as there can be: some are never freed.
     SLEDSTORE_TOO_MANY_HANDLES = -113,
+    /// A callback of the caller's has asked for the end of the call.
+    SLEDSTORE_CANCELLED = -114,
 }
 
 use sledstore_status as Status;
 
 /// Every status with its name and what it means, in the order of the enum.
-const TABLE: [(Status, &CStr, &CStr); 29] = [
+const TABLE: [(Status, &CStr, &CStr); 30] = [
     (Status::SLEDSTORE_OK, c"SLEDSTORE_OK", c"done"),
     (Status::SLEDSTORE_IO, c"SLEDSTORE_IO", c"the operating system reported an error"),
     (Status::SLEDSTORE_CORRUPTION, c"SLEDSTORE_CORRUPTION", c"the files of the store are damaged"),
@@ -161,6 +163,7 @@ const TABLE: [(Status, &CStr, &CStr); 29] = [
         c"SLEDSTORE_TOO_MANY_HANDLES",
         c"there are too many live handles",
     ),
+    (Status::SLEDSTORE_CANCELLED, c"SLEDSTORE_CANCELLED", c"a callback has asked for the end"),
 ];
 
 fn lookup(status: i32) -> Option<&'static (Status, &'static CStr, &'static CStr)> {

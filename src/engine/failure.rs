@@ -32,6 +32,8 @@ pub enum Reason {
     TimedOut,
     /// The store cannot be closed yet: something of it is still open.
     Busy,
+    /// The caller's callback has asked for the end.
+    Cancelled,
 }
 
 /// The source inside a [`StoreError::Io`]: what was done, where, and why it failed.
@@ -118,6 +120,7 @@ fn kind_of(reason: Reason) -> io::ErrorKind {
             io::ErrorKind::ResourceBusy
         }
         Reason::TimedOut => io::ErrorKind::TimedOut,
+        Reason::Cancelled => io::ErrorKind::Interrupted,
         Reason::DiskFull => io::ErrorKind::StorageFull,
         Reason::ReadOnlyFilesystem => io::ErrorKind::ReadOnlyFilesystem,
         Reason::InvalidArgument => io::ErrorKind::InvalidInput,

@@ -22,6 +22,7 @@ mod repair;
 mod rows;
 mod state;
 mod uptime;
+mod workspace;
 
 pub use failure::{Failure, Reason};
 #[doc(hidden)]
@@ -39,6 +40,7 @@ pub(crate) use open::read_only::PrivateCopy;
 pub(crate) use open::{Engine, Options};
 pub(crate) use rows::{is_empty_range, settle, Cursor, Step, Tree};
 pub(crate) use uptime::uptime;
+pub(crate) use workspace::Workspace;
 
 /// What the engine answers with.
 pub(crate) type Result<T> = std::result::Result<T, oxistore_core::StoreError>;

@@ -13,6 +13,7 @@ use crate::store::clock::MonotonicClock;
 use crate::store::keyspace::{is_new, Keyspace, State, DEFAULT};
 use crate::store::limits::check_name;
 use crate::store::locks::{lock, read, write};
+use crate::store::read::ReadView;
 use crate::store::revivals::Revivals;
 use crate::store::settled::SettledRows;
 
@@ -159,6 +160,46 @@ impl StoreInner {
             names.opened.insert(name.to_vec(), Arc::clone(&keyspace));
             Ok(keyspace)
         })
+    }
+
+    /// All keyspaces, by name, and a view of a moment in which they were all there are. A raw tree is one of
+    /// them, with what it has when it is read. The caller has a lease, and `core` from it.
+    pub(crate) fn keyspaces_at_once(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+    ) -> Result<(Vec<Arc<Keyspace>>, ReadView)> {
+        let mut names = lock(&self.names);
+        let mut all = core.settled().engine().tree_names()?;
+        all.retain(|name| check_name(name).is_ok() && !names.dropping.contains_key(name));
+        all.sort();
+        let mut keyspaces = Vec::with_capacity(all.len());
+        for name in all {
+            let known = names.opened.get(&name).cloned();
+            keyspaces.push(known.map_or_else(|| self.open_keyspace(core, &mut names, &name), Ok)?);
+        }
+        Ok((keyspaces, self.read_view(core)))
+    }
+
+    fn open_keyspace(
+        &self,
+        core: &Arc<Core>,
+        names: &mut Names,
+        name: &[u8],
+    ) -> Result<Arc<Keyspace>> {
+        let (id, is_new) = core.settled().open_keyspace(name)?;
+        if is_new {
+            names.unannounced.insert(id);
+        }
+        // Whoever was refused it and tries again is not told that it is there before it is.
+        if names.unannounced.contains(&id) {
+            core.announce(id)?;
+            names.unannounced.remove(&id);
+        }
+        let keyspace = Arc::new(Keyspace::new(Arc::clone(core), self.id, id, name));
+        if !names.raw.contains(name) {
+            names.opened.insert(name.to_vec(), Arc::clone(&keyspace));
+        }
+        Ok(keyspace)
     }
 
     pub(crate) fn drop_keyspace(&self, name: &[u8]) -> Result<bool> {

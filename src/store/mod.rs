@@ -20,6 +20,7 @@
 
 mod builder;
 mod clock;
+mod copies;
 mod inner;
 mod keyspace;
 mod kv_trait;
@@ -42,6 +43,8 @@ use std::sync::Arc;
 
 pub use builder::SledStoreBuilder;
 pub use clock::Clock;
+pub(crate) use copies::Observer;
+pub use copies::Progress;
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
 pub(crate) use read::iterator::Move;
 pub use read::iterator::{Iter, IterOptions, Keys};

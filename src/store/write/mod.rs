@@ -12,6 +12,7 @@
 //! counts as a change of every key in it.
 
 pub(crate) mod batch;
+pub(crate) mod copied;
 pub(crate) mod delete_range;
 pub(crate) mod expiry;
 pub(crate) mod fold;
