@@ -361,6 +361,11 @@
 #define SLEDSTORE_ITER_KEYS_ONLY 4
 
 /**
+ * For sledstore_restore(): keep the rows that the store has, where the source has none of the same key.
+ */
+#define SLEDSTORE_RESTORE_MERGE 1
+
+/**
  * What a call answered.
  *
  * 0 is success. Positive values are outcomes that are no failure, such as "that key is not there".
@@ -2807,6 +2812,49 @@ sledstore_status sledstore_backup(const struct sledstore *store,
                                   const char *destination,
                                   const struct sledstore_progress_callback *callback,
                                   struct sledstore_error **error);
+
+/**
+ * Replaces everything in the store, all keyspaces with their expiries, by what is in another store, such
+ * as a backup. Keyspaces that the source does not have are dropped. All of it is on the disk after
+ * SLEDSTORE_OK.
+ *
+ * The source is opened as with SLEDSTORE_OPEN_READ_ONLY: no byte of it changes, and a private copy of
+ * it takes room in the system's directory for temporary files meanwhile. All of it is read once
+ * before anything is changed.
+ *
+ * A restore is many steps. Readers meanwhile see rows of before and restored ones, and what other threads
+ * write may stay or not. If it does not come to its end, the store has both, and goes on working; another
+ * restore that comes to its end mends it. But if it is closed, or its process ends, the next
+ * sledstore_open() answers SLEDSTORE_CORRUPTION with a message that says so. SLEDSTORE_OPEN_SALVAGE
+ * opens it all the same, to restore again.
+ *
+ * @param store     any handle of the store.
+ * @param source    the directory of the other store: the bytes of a file system path with a NUL at the
+ *                  end.
+ * @param flags     0, or SLEDSTORE_RESTORE_MERGE: nothing is removed, and rows of the source take the
+ *                  place of those with the same key.
+ * @param callback  is told of the progress, see sledstore_progress_callback; NULL: nobody is. The
+ *                  struct is copied.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_LOCKED: the source is open elsewhere, or is this store;
+ * SLEDSTORE_IO with ENOENT: there is no store at source; SLEDSTORE_CORRUPTION: the source is damaged, or
+ * is no store; SLEDSTORE_UNSUPPORTED: the source has a key that is too long for this store, a
+ * flag that this version does not know, or callback has a member that it does not know;
+ * SLEDSTORE_BUSY: another restore into this store is going on; SLEDSTORE_CANCELLED: the callback has
+ * asked for the end; SLEDSTORE_INVALID_ARGUMENT: source is NULL or empty, or callback has no function
+ * progress or a wrong struct_size; SLEDSTORE_REENTRANT: as sledstore_backup(); the handle statuses;
+ * the engine statuses. Nothing has changed after a failure that came before the callback was told that a
+ * row is done, unless that is one of the engine statuses.
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_restore(const struct sledstore *store,
+                                   const char *source,
+                                   uint64_t flags,
+                                   const struct sledstore_progress_callback *callback,
+                                   struct sledstore_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

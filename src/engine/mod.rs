@@ -36,6 +36,7 @@ pub(crate) use interpose::signals::blocked as signals_blocked;
 pub(crate) use log_io::{preallocate, write_all_at};
 pub use open::SledMode;
 
+pub(crate) use open::directory::existing_segment_size;
 pub(crate) use open::read_only::PrivateCopy;
 pub(crate) use open::{Engine, Options};
 pub(crate) use rows::{is_empty_range, settle, Cursor, Step, Tree};

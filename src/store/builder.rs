@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::commit::{self, Committer, Durability};
 use crate::engine::{Engine, Failure, Options, PrivateCopy, Reason, Result, SledMode, PATIENCE};
 use crate::store::clock::{Clock, MonotonicClock};
+use crate::store::copies::marker;
 use crate::store::inner::StoreInner;
 use crate::store::keyspace::DEFAULT;
 use crate::store::settled::SettledRows;
@@ -280,6 +281,11 @@ impl SledStoreBuilder {
         let core = Committer::open(settled, options, settlement)?;
         let sync_every = self.flush_every_ms.map(|every| Duration::from_millis(every.max(1)));
         core.start(sync_every).map_err(io)?;
+        if let Err(error) = marker::check(&core, self.options.salvage) {
+            // The threads have the engine open.
+            let _ = core.end_threads();
+            return Err(error);
+        }
         let clock = MonotonicClock::new(self.clock);
         let path = name.map_or(directory, Path::to_path_buf);
         let inner = Arc::new(StoreInner::new(core, path, clock, self.durability, is_temporary));

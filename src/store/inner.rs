@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use oxistore_core::StoreError;
@@ -36,6 +36,8 @@ pub(crate) struct StoreInner {
     /// How many of each kind are open.
     open: [AtomicUsize; KINDS.len()],
     pub(crate) revivals: Revivals,
+    /// Whether rows of another store are brought into this one.
+    pub(crate) is_restoring: AtomicBool,
 }
 
 /// What the names of the store's trees are in use for. No name is in use for both: a write through a
@@ -111,6 +113,7 @@ impl StoreInner {
             names: Mutex::default(),
             open: Default::default(),
             revivals: Revivals::default(),
+            is_restoring: AtomicBool::new(false),
         }
     }
 
@@ -259,13 +262,16 @@ impl StoreInner {
         })
     }
 
+    pub(crate) fn has_raw_trees(&self) -> bool {
+        !lock(&self.names).raw.is_empty()
+    }
+
     /// Everything that was committed is on the disk when this returns, and what was written through
     /// raw trees.
     pub(crate) fn flush(&self) -> Result<()> {
         self.with_core(|core| {
             core.flush()?;
-            let has_raw_trees = !lock(&self.names).raw.is_empty();
-            if has_raw_trees {
+            if self.has_raw_trees() {
                 core.settled().engine().flush()?;
             }
             Ok(())

@@ -102,6 +102,10 @@ impl KvStore for SledStore {
         SledStore::backup(self, path)
     }
 
+    fn restore(&self, path: &Path) -> Result<()> {
+        SledStore::restore(self, path)
+    }
+
     fn transaction(&self) -> Result<Box<dyn KvTxn + '_>> {
         Ok(Box::new(SledStore::transaction(self)?))
     }

@@ -43,6 +43,7 @@ use std::sync::Arc;
 
 pub use builder::SledStoreBuilder;
 pub use clock::Clock;
+pub use copies::restore::RestoreMode;
 pub(crate) use copies::Observer;
 pub use copies::Progress;
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};

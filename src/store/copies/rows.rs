@@ -57,6 +57,11 @@ impl Rows {
         &self.keyspaces
     }
 
+    /// Whether `keyspace`, which is one of them, has this key.
+    pub(super) fn has(&self, keyspace: &SledStore, key: &[u8]) -> Result<bool> {
+        Ok(keyspace.row_at(&self.view, key)?.is_some())
+    }
+
     /// Begins again, at the first row of all.
     pub(super) fn rewind(&mut self) {
         (self.next, self.walk) = (0, None);

@@ -2,6 +2,7 @@
 
 use crate::commit::{Change, Durability, Record};
 use crate::engine::{Bytes, Result};
+use crate::store::limits::{check_key, check_value};
 use crate::store::SledStore;
 
 /// A row as it is to be.
@@ -16,6 +17,14 @@ pub(crate) struct CopiedRow {
 impl CopiedRow {
     fn size(&self) -> usize {
         self.key.len() + self.value.as_ref().map_or(0, |value| value.len())
+    }
+
+    /// Fails where a store with such a limit refuses the row.
+    pub(crate) fn check(&self, longest_key: usize) -> Result<()> {
+        match &self.value {
+            Some(value) => check_key(&self.key, Some(longest_key)).and(check_value(value)),
+            None => Ok(()),
+        }
     }
 }
 
