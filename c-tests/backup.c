@@ -12,8 +12,8 @@
 enum { ROWS = 3000 };
 
 struct watcher {
-    sledstore *store;        /* what the callback uses, or NULL */
-    int cancel_after;        /* calls; -1: never */
+    sledstore *store; /* what the callback uses, or NULL */
+    int cancel_after; /* calls; -1: never */
     int calls, destroyed;
     sledstore_progress last; /* what the last call was told */
     pid_t child;             /* what the callback has forked; -1: nothing */
@@ -24,7 +24,8 @@ static int32_t watch(void *ctx, const sledstore_progress *progress)
 {
     struct watcher *watcher = ctx;
     CHECK_NUMBER(sizeof *progress, progress->struct_size);
-    CHECK(progress->rows_done <= progress->rows_total && progress->bytes_done <= progress->bytes_total);
+    CHECK(progress->rows_done <= progress->rows_total
+          && progress->bytes_done <= progress->bytes_total);
     watcher->last = *progress;
     if (watcher->store != NULL) {
         check_put(watcher->store, "from the callback", "value");
@@ -190,7 +191,8 @@ static int32_t overwrite_all(void *ctx, const sledstore_progress *progress)
         snprintf(key, sizeof key, "%08d", row);
         check_put((sledstore *)ctx, key, "newer value");
     }
-    CHECK_NUMBER(SLEDSTORE_OK, sledstore_compact((sledstore *)ctx, NULL)); /* over the settled rows */
+    CHECK_NUMBER(SLEDSTORE_OK,
+                 sledstore_compact((sledstore *)ctx, NULL)); /* over the settled rows */
     return 0;
 }
 
@@ -204,7 +206,8 @@ TEST(backup_ends_when_its_moment_takes_too_much_memory)
     sledstore_progress_callback callback = SLEDSTORE_PROGRESS_CALLBACK_INIT;
     callback.ctx = store;
     callback.progress = overwrite_all;
-    CHECK(sledstore_backup(store, check_path("copy"), &callback, NULL) == SLEDSTORE_CAPACITY_EXCEEDED);
+    CHECK(sledstore_backup(store, check_path("copy"), &callback, NULL)
+          == SLEDSTORE_CAPACITY_EXCEEDED);
     CHECK(!is_there("copy") && !is_there("copy.sledstore-incomplete"));
     check_close(store);
 }

@@ -205,10 +205,12 @@ TEST(restore_refuses_bad_arguments)
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED, sledstore_restore(store, source, 2, NULL, &error));
     CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_restore(NULL, source, 0, &callback, &error));
     callback.progress = NULL;
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_restore(store, source, 0, &callback, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_restore(store, source, 0, &callback, &error));
     CHECK_NUMBER(2, watcher.destroyed);
     callback.struct_size = 3;
-    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT, sledstore_restore(store, source, 0, &callback, &error));
+    CHECK_STATUS(SLEDSTORE_INVALID_ARGUMENT,
+                 sledstore_restore(store, source, 0, &callback, &error));
     struct {
         sledstore_progress_callback known;
         void *unknown;

@@ -12,7 +12,8 @@
 
 enum { ACCOUNTS = 20000, MONEY = 1000, BAR = 40 };
 
-static void check(const char *task, sledstore_status status, sledstore_error *error) {
+static void check(const char *task, sledstore_status status, sledstore_error *error)
+{
     if (status >= 0) return;
     fprintf(stderr, "backup: cannot %s: %s\n", task, sledstore_error_message(error));
     exit(1);
@@ -27,27 +28,33 @@ struct writer {
 
 static volatile int done;
 
-static uint64_t balance_of(const sledstore_txn *txn, uint32_t account) {
+static uint64_t balance_of(const sledstore_txn *txn, uint32_t account)
+{
     uint64_t balance = 0;
     size_t len;
     sledstore_error *error;
-    check("read an account", sledstore_txn_get_into((sledstore_txn *)txn, NULL, &account, sizeof account,
-                                                    &balance, sizeof balance, &len, &error), error);
+    check("read an account",
+          sledstore_txn_get_into((sledstore_txn *)txn, NULL, &account, sizeof account, &balance,
+                                 sizeof balance, &len, &error),
+          error);
     return balance;
 }
 
-static int32_t move_one(void *ctx, sledstore_txn *txn) {
+static int32_t move_one(void *ctx, sledstore_txn *txn)
+{
     uint32_t *accounts = ctx;
     uint64_t from = balance_of(txn, accounts[0]), to = balance_of(txn, accounts[1]);
     int32_t status;
     if (from == 0 || accounts[0] == accounts[1]) return SLEDSTORE_OK;
     from--, to++;
-    status = sledstore_txn_put(txn, NULL, &accounts[0], sizeof accounts[0], &from, sizeof from, NULL);
+    status =
+        sledstore_txn_put(txn, NULL, &accounts[0], sizeof accounts[0], &from, sizeof from, NULL);
     if (status < 0) return status;
     return sledstore_txn_put(txn, NULL, &accounts[1], sizeof accounts[1], &to, sizeof to, NULL);
 }
 
-static void *write_on(void *argument) {
+static void *write_on(void *argument)
+{
     struct writer *writer = argument;
     uint32_t chance = 1, accounts[2];
     sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
@@ -67,7 +74,8 @@ static void *write_on(void *argument) {
 
 /* ---- the bar ---- */
 
-static int32_t show(void *ctx, const sledstore_progress *progress) {
+static int32_t show(void *ctx, const sledstore_progress *progress)
+{
     int is_terminal = *(int *)ctx, filled;
     if (!is_terminal || progress->rows_total == 0) return 0;
     filled = (int)(progress->rows_done * BAR / progress->rows_total);
@@ -78,7 +86,8 @@ static int32_t show(void *ctx, const sledstore_progress *progress) {
     return 0; /* anything else ends the backup, and nothing of it is left */
 }
 
-static uint64_t sum_of(const sledstore *store) {
+static uint64_t sum_of(const sledstore *store)
+{
     uint64_t sum = 0, balance;
     sledstore_iter *rows;
     sledstore_pair row;
@@ -94,17 +103,20 @@ static uint64_t sum_of(const sledstore *store) {
     return sum;
 }
 
-static sledstore *open_filled(const char *path) {
+static sledstore *open_filled(const char *path)
+{
     sledstore *store;
     sledstore_error *error;
     uint64_t money = MONEY;
     check("open", sledstore_open(path, NULL, &store, &error), error);
     for (uint32_t account = 0; account < ACCOUNTS; account++)
-        check("write", sledstore_put(store, &account, sizeof account, &money, sizeof money, &error), error);
+        check("write", sledstore_put(store, &account, sizeof account, &money, sizeof money, &error),
+              error);
     return store;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     const char *below = argc > 1 ? argv[1] : ".";
     char path[3000], copy_path[3000];
     struct writer writer = {NULL, 0};
@@ -131,8 +143,8 @@ int main(int argc, char **argv) {
     check("open the copy", sledstore_open(copy_path, NULL, &copy, &error), error);
     sum = sum_of(copy);
     check("close the copy", sledstore_close(copy, &error), error);
-    printf("%d accounts were copied during %lu moves; they have %llu together\n", ACCOUNTS, writer.moves,
-           (unsigned long long)sum);
+    printf("%d accounts were copied during %lu moves; they have %llu together\n", ACCOUNTS,
+           writer.moves, (unsigned long long)sum);
     if (sum != (uint64_t)ACCOUNTS * MONEY || writer.moves == 0) {
         fprintf(stderr, "backup: it should have been %d, with moves meanwhile\n", ACCOUNTS * MONEY);
         return 1;
