@@ -172,6 +172,7 @@ TEST(constants_have_their_published_values)
     CHECK_NUMBER(2, SLEDSTORE_ITER_UPPER_INCLUSIVE);
     CHECK_NUMBER(4, SLEDSTORE_ITER_KEYS_ONLY);
     CHECK_NUMBER(1, SLEDSTORE_RESTORE_MERGE);
+    CHECK_NUMBER(1, SLEDSTORE_STATS_KEYS);
 }
 
 TEST(struct_layout_never_changes)
@@ -217,6 +218,27 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(16, offsetof(sledstore_progress_callback, progress));
     CHECK_NUMBER(24, offsetof(sledstore_progress_callback, destroy));
 
+    CHECK_NUMBER(152, sizeof(sledstore_stats_info));
+    CHECK_NUMBER(0, offsetof(sledstore_stats_info, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_stats_info, keys));
+    CHECK_NUMBER(16, offsetof(sledstore_stats_info, expiring_keys));
+    CHECK_NUMBER(24, offsetof(sledstore_stats_info, keyspaces));
+    CHECK_NUMBER(32, offsetof(sledstore_stats_info, bytes_on_disk));
+    CHECK_NUMBER(40, offsetof(sledstore_stats_info, moments));
+    CHECK_NUMBER(48, offsetof(sledstore_stats_info, versions));
+    CHECK_NUMBER(56, offsetof(sledstore_stats_info, version_bytes));
+    CHECK_NUMBER(64, offsetof(sledstore_stats_info, snapshots));
+    CHECK_NUMBER(72, offsetof(sledstore_stats_info, transactions_begun));
+    CHECK_NUMBER(80, offsetof(sledstore_stats_info, transactions_committed));
+    CHECK_NUMBER(88, offsetof(sledstore_stats_info, transactions_conflicted));
+    CHECK_NUMBER(96, offsetof(sledstore_stats_info, gets));
+    CHECK_NUMBER(104, offsetof(sledstore_stats_info, puts));
+    CHECK_NUMBER(112, offsetof(sledstore_stats_info, deletes));
+    CHECK_NUMBER(120, offsetof(sledstore_stats_info, flushes));
+    CHECK_NUMBER(128, offsetof(sledstore_stats_info, flush_us));
+    CHECK_NUMBER(136, offsetof(sledstore_stats_info, checkpoints));
+    CHECK_NUMBER(144, offsetof(sledstore_stats_info, background_error));
+
     CHECK_NUMBER(40, sizeof(sledstore_progress));
     CHECK_NUMBER(0, offsetof(sledstore_progress, struct_size));
     CHECK_NUMBER(8, offsetof(sledstore_progress, rows_done));
@@ -244,6 +266,12 @@ TEST(init_macros_set_the_size_and_nothing_else)
     sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT;
     CHECK_NUMBER(sizeof callback, callback.struct_size);
     CHECK(callback.ctx == NULL && callback.run == NULL && callback.destroy == NULL);
+
+    sledstore_stats_info stats = SLEDSTORE_STATS_INIT, no_stats;
+    memset(&no_stats, 0, sizeof no_stats);
+    CHECK_NUMBER(sizeof stats, stats.struct_size);
+    stats.struct_size = 0;
+    CHECK(memcmp(&stats, &no_stats, sizeof stats) == 0);
 
     sledstore_progress_callback progress = SLEDSTORE_PROGRESS_CALLBACK_INIT;
     CHECK_NUMBER(sizeof progress, progress.struct_size);

@@ -232,6 +232,10 @@
 /* To start from: sledstore_progress_callback callback = SLEDSTORE_PROGRESS_CALLBACK_INIT; */
 #define SLEDSTORE_PROGRESS_CALLBACK_INIT { sizeof(sledstore_progress_callback), NULL, NULL, NULL }
 
+/* To start from: sledstore_stats_info stats = SLEDSTORE_STATS_INIT; */
+#define SLEDSTORE_STATS_INIT                                                                       \
+  { sizeof(sledstore_stats_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
 
 /**
  * Handles of the type sledstore, for sledstore_live_handles().
@@ -364,6 +368,11 @@
  * For sledstore_restore(): keep the rows that the store has, where the source has none of the same key.
  */
 #define SLEDSTORE_RESTORE_MERGE 1
+
+/**
+ * For sledstore_stats() and sledstore_stats_text(): count the keys too.
+ */
+#define SLEDSTORE_STATS_KEYS 1
 
 /**
  * What a call answered.
@@ -818,6 +827,91 @@ typedef struct sledstore_progress_callback {
    */
   void (*destroy)(void *ctx);
 } sledstore_progress_callback;
+
+/**
+ * What a store has done since it was opened, and what it holds now: of all keyspaces together, but for
+ * keys and expiring_keys. Start from SLEDSTORE_STATS_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_stats_info {
+  /**
+   * sizeof(sledstore_stats_info), set by the caller. Members that the library does not have are 0.
+   */
+  size_t struct_size;
+  /**
+   * Keys in the keyspace of the handle, with SLEDSTORE_STATS_KEYS; otherwise 0.
+   */
+  uint64_t keys;
+  /**
+   * Those of them that expire, with SLEDSTORE_STATS_KEYS; otherwise 0.
+   */
+  uint64_t expiring_keys;
+  /**
+   * Keyspaces.
+   */
+  uint64_t keyspaces;
+  /**
+   * Bytes of the files, with those of the log that are reserved.
+   */
+  uint64_t bytes_on_disk;
+  /**
+   * Moments that are kept, by snapshots, transactions and iterators.
+   */
+  uint64_t moments;
+  /**
+   * Overwritten and deleted rows that are kept for them.
+   */
+  uint64_t versions;
+  /**
+   * The bytes of memory that those rows take, roughly.
+   */
+  uint64_t version_bytes;
+  /**
+   * Snapshots that are open.
+   */
+  uint64_t snapshots;
+  /**
+   * Transactions that were begun.
+   */
+  uint64_t transactions_begun;
+  /**
+   * Transactions that were committed, without those that only read.
+   */
+  uint64_t transactions_committed;
+  /**
+   * Commits of transactions that have met a conflict.
+   */
+  uint64_t transactions_conflicted;
+  /**
+   * Keys that were asked for one by one; rows of iterators do not count.
+   */
+  uint64_t gets;
+  /**
+   * Keys that were set, also by batches, transactions, swaps and changes of an expiry.
+   */
+  uint64_t puts;
+  /**
+   * Keys that were deleted, without those that had expired. One that was not there counts too, where
+   * the library did not have to look.
+   */
+  uint64_t deletes;
+  /**
+   * Syncs of what was written. Writers that wait at the same time share one.
+   */
+  uint64_t flushes;
+  /**
+   * How many microseconds those have taken together.
+   */
+  uint64_t flush_us;
+  /**
+   * How often recent writes were moved to the main file.
+   */
+  uint64_t checkpoints;
+  /**
+   * The sledstore_status of the first failure in the background, with which every write answers from
+   * then on; 0: there was none. sledstore_stats_text() has it in words.
+   */
+  int64_t background_error;
+} sledstore_stats_info;
 
 #ifdef __cplusplus
 extern "C" {
@@ -2756,26 +2850,6 @@ sledstore_status sledstore_count_range(const struct sledstore *store,
                                        struct sledstore_error **error);
 
 /**
- * Counts the keys of a keyspace as a transaction sees them, with its own writes. It walks over
- * them, so it takes as long as there are many, and all of the keyspace counts as read.
- *
- * @param txn       the transaction.
- * @param keyspace  as in sledstore_txn_get().
- * @param count     receives the number; 0 on failure.
- * @param error     see sledstore_error; may be NULL.
- *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: count is NULL; otherwise as
- * sledstore_txn_get().
- *
- * Threads: one at a time for each transaction. Since 0.1.0.
- */
-SLEDSTORE_API
-sledstore_status sledstore_txn_count(struct sledstore_txn *txn,
-                                     const struct sledstore *keyspace,
-                                     uint64_t *count,
-                                     struct sledstore_error **error);
-
-/**
  * Copies the store, as it is at one moment, into a new directory: a store like this one, with all
  * keyspaces and expiries, that sledstore_open() opens. Readers and writers go on meanwhile. While it
  * is copied, rows that are overwritten or deleted are kept in memory, as for a snapshot.
@@ -2855,6 +2929,49 @@ sledstore_status sledstore_restore(const struct sledstore *store,
                                    uint64_t flags,
                                    const struct sledstore_progress_callback *callback,
                                    struct sledstore_error **error);
+
+/**
+ * Tells what a store has done since it was opened, and what it holds. It takes no time to speak of, but with
+ * SLEDSTORE_STATS_KEYS, which walks over all keys of the keyspace while readers and writers go on.
+ *
+ * @param store  a handle of the keyspace.
+ * @param flags  0, or SLEDSTORE_STATS_KEYS.
+ * @param stats  receives the numbers; start from SLEDSTORE_STATS_INIT. On failure all are 0 but
+ *               struct_size.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: stats is NULL, or its struct_size is wrong;
+ * SLEDSTORE_UNSUPPORTED: a flag that this version does not know; SLEDSTORE_CAPACITY_EXCEEDED: with
+ * SLEDSTORE_STATS_KEYS, what was kept for the count took more than snapshot_memory; the handle
+ * statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_stats(const struct sledstore *store,
+                                 uint64_t flags,
+                                 struct sledstore_stats_info *stats,
+                                 struct sledstore_error **error);
+
+/**
+ * Gives the same numbers as text for people: a line for each, UTF-8, without a NUL at the end. The
+ * form may change in later versions.
+ *
+ * @param store  a handle of the keyspace.
+ * @param flags  as in sledstore_stats().
+ * @param text   receives the text, to be freed with sledstore_value_free(); NULL on failure.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: text is NULL; SLEDSTORE_TOO_MANY_HANDLES;
+ * otherwise as sledstore_stats().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_stats_text(const struct sledstore *store,
+                                      uint64_t flags,
+                                      struct sledstore_value **text,
+                                      struct sledstore_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -24,7 +24,7 @@ pub use engine::{Bytes, Failure, RawTree, Reason, Row, SledMode};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{
     Clock, Iter, IterOptions, Keys, Progress, RestoreMode, Savepoint, SledBatch, SledSnapshot,
-    SledStore, SledStoreBuilder, SledTransaction, SnapshotStats, TransactionKeyspace,
+    SledStore, SledStoreBuilder, SledTransaction, SnapshotStats, StoreStats, TransactionKeyspace,
     MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
 };
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 20] = [
+const PARTS: [&str; 21] = [
     "status",
     "error",
     "value",
@@ -28,6 +28,7 @@ const PARTS: [&str; 20] = [
     "delete_range",
     "progress",
     "backup",
+    "stats",
 ];
 
 const C_STANDARDS: [&str; 3] = ["c99", "c11", "c17"];

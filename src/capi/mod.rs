@@ -26,6 +26,7 @@ mod progress;
 mod read;
 mod rename;
 mod snapshot;
+mod stats;
 mod status;
 mod store;
 mod transaction;

@@ -16,6 +16,7 @@ use crate::store::locks::{lock, read, write};
 use crate::store::read::ReadView;
 use crate::store::revivals::Revivals;
 use crate::store::settled::SettledRows;
+use crate::store::stats::counters::Counters;
 
 /// The write path of a store over its settled rows.
 pub(crate) type Core = Committer<SettledRows>;
@@ -36,6 +37,7 @@ pub(crate) struct StoreInner {
     /// How many of each kind are open.
     open: [AtomicUsize; KINDS.len()],
     pub(crate) revivals: Revivals,
+    pub(crate) counters: Counters,
     /// Whether rows of another store are brought into this one.
     pub(crate) is_restoring: AtomicBool,
 }
@@ -113,6 +115,7 @@ impl StoreInner {
             names: Mutex::default(),
             open: Default::default(),
             revivals: Revivals::default(),
+            counters: Counters::default(),
             is_restoring: AtomicBool::new(false),
         }
     }
@@ -135,6 +138,10 @@ impl StoreInner {
     /// Whether there are transactions, which a change of a key can conflict with.
     pub(crate) fn has_transactions(&self) -> bool {
         self.open[Kind::Transaction as usize].load(Ordering::SeqCst) > 0
+    }
+
+    pub(crate) fn open_snapshots(&self) -> usize {
+        self.open[Kind::Snapshot as usize].load(Ordering::SeqCst)
     }
 
     pub(crate) fn keyspace(&self, name: &[u8]) -> Result<Arc<Keyspace>> {

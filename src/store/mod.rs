@@ -31,6 +31,7 @@ mod read;
 mod rename;
 mod revivals;
 mod settled;
+mod stats;
 mod sync;
 mod transaction;
 #[cfg(feature = "typed")]
@@ -50,6 +51,7 @@ pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
 pub(crate) use read::iterator::Move;
 pub use read::iterator::{Iter, IterOptions, Keys};
 pub use read::snapshot::{SledSnapshot, SnapshotStats};
+pub use stats::StoreStats;
 pub(crate) use transaction::retry::retry;
 pub use transaction::savepoint::Savepoint;
 pub use transaction::{SledTransaction, TransactionKeyspace};

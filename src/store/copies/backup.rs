@@ -84,7 +84,7 @@ impl Backup {
             .must_create(true)
             .segment_size(segment_size)
             .cache_capacity(CACHE)
-            .flush_every_ms(None)
+            .flush_never()
             .build(workspace.content())?;
         for keyspace in rows.keyspaces() {
             copy.keyspace(keyspace.keyspace_name())?;

@@ -78,7 +78,7 @@ impl SledStore {
     ) -> Result<()> {
         self.inner.with_core(|core| core.check_writable())?;
         let marker = Marker::begin(&self.inner, OPERATION)?;
-        let builder = SledStoreBuilder::new().cache_capacity(CACHE).flush_every_ms(None);
+        let builder = SledStoreBuilder::new().cache_capacity(CACHE).flush_never();
         let builder = builder.clock(self.inner.clock.source());
         let opened = builder.read_only(true).build(source)?;
         must_be_store(source)?;

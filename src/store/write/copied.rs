@@ -3,6 +3,7 @@
 use crate::commit::{Change, Durability, Record};
 use crate::engine::{Bytes, Result};
 use crate::store::limits::{check_key, check_value};
+use crate::store::stats::counters::Count;
 use crate::store::SledStore;
 
 /// A row as it is to be.
@@ -45,6 +46,10 @@ impl SledStore {
             });
         }
         let _changing = self.keyspace.count.changing();
-        core.commit(record, Durability::Buffered, |_| Ok(())).map(drop)
+        core.commit(record, Durability::Buffered, |_| Ok(()))?;
+        let puts = rows.iter().filter(|row| row.value.is_some()).count();
+        self.inner.counters.add(Count::Puts, puts as u64);
+        self.inner.counters.add(Count::Deletes, (rows.len() - puts) as u64);
+        Ok(())
     }
 }

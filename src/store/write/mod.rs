@@ -32,6 +32,7 @@ use crate::engine::{Bytes, Result};
 use crate::store::inner::{Core, StoreInner};
 use crate::store::keyspace::Keyspace;
 use crate::store::limits::{check_key, check_value};
+use crate::store::stats::counters::Count;
 use crate::store::SledStore;
 
 /// What a write makes of a key. `V` holds the bytes of a value.
@@ -71,6 +72,14 @@ pub(crate) enum Decision<'a> {
 }
 
 impl<V: Deref<Target = [u8]>> Write<V> {
+    /// What it counts as.
+    fn kind(&self) -> Count {
+        match self {
+            Write::Put(..) => Count::Puts,
+            Write::Delete => Count::Deletes,
+        }
+    }
+
     fn size(&self) -> usize {
         match self {
             Write::Put(value, _) | Write::DeleteRange(Some(value)) => value.len(),
@@ -153,6 +162,7 @@ impl StoreInner {
 impl SledStore {
     /// The row of `key`, unless it has expired; then the row goes, if no writer is in the way.
     pub(crate) fn look_up(&self, core: &Core, key: &[u8]) -> Result<Option<RowImage>> {
+        self.inner.counters.add(Count::Gets, 1);
         let current = self.inner.current(core, &self.keyspace, key)?;
         if current.row.is_none() && current.has_row {
             self.evict(core, key, current.basis);
@@ -182,7 +192,9 @@ impl SledStore {
         let mut record = Record::with_room(key.len() + write.size());
         record.extend(write.at(self.keyspace.id(), key, self.inner.now_ms()));
         let _changing = self.keyspace.count.changing();
-        core.commit(record, self.inner.durability, |_| Ok(())).map(drop)
+        core.commit(record, self.inner.durability, |_| Ok(()))?;
+        self.inner.counters.add(write.kind(), 1);
+        Ok(())
     }
 
     /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
@@ -258,6 +270,115 @@ impl SledStore {
             }
             Ok(())
         });
-        committed.map(drop)
+        committed?;
+        let is_delete = matches!(decision, Decision::Delete);
+        match (is_delete, &current.row) {
+            (false, _) => inner.counters.add(Count::Puts, 1),
+            (true, Some(_)) => inner.counters.add(Count::Deletes, 1),
+            (true, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Makes all `writes` in one commit, if `validate` allows it while no other commit is under way;
+    /// of several writes of one key the last counts. `keyspaces` have to be there too.
+    pub(crate) fn write_all<'a, V: Deref<Target = [u8]>>(
+        &'a self,
+        writes: &[KeyWrite<'a, V>],
+        mut keyspaces: Vec<&'a Arc<Keyspace>>,
+        durability: Durability,
+        validate: impl Fn(&Committed) -> Result<()>,
+    ) -> Result<()> {
+        for write in writes {
+            // Most often they are all of one keyspace.
+            if keyspaces.last().is_none_or(|last| last.id() != write.keyspace.id()) {
+                keyspaces.push(write.keyspace);
+            }
+            write.write.check(write.key, self.inner.longest_key)?;
+        }
+        if keyspaces.is_empty() {
+            keyspaces.push(&self.keyspace);
+        }
+        // Leases are taken by ascending number, each once: see the order of locks.
+        keyspaces.sort_by_key(|keyspace| keyspace.id());
+        keyspaces.dedup_by_key(|keyspace| keyspace.id());
+        let path = self.inner.path();
+        let leases: SmallVec<[_; 4]> =
+            keyspaces.iter().map(|keyspace| keyspace.lease(path)).collect::<Result<_>>()?;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let core = leases[0].core();
+        let size = writes.iter().map(|write| write.key.len() + write.write.size()).sum();
+        core.wait_for_room(size)?;
+        let _changing: SmallVec<[_; 4]> =
+            keyspaces.iter().map(|keyspace| keyspace.count.changing()).collect();
+        for looks in (0..=LOOKS).rev() {
+            let absent = if looks > 0 { self.absent(core, writes)? } else { Vec::new() };
+            let record = self.record_of(writes, size, &absent);
+            let looks_again = Cell::new(false);
+            let committed = core.commit(record, durability, |committed| {
+                let appeared = |(write, basis): &(usize, Basis)| {
+                    let write = &writes[*write];
+                    committed.has_changed(*basis, write.keyspace.id(), write.key)
+                };
+                match absent.iter().any(appeared) {
+                    true => {
+                        looks_again.set(true);
+                        Err(StoreError::TxnConflict)
+                    }
+                    false => validate(committed),
+                }
+            });
+            if !looks_again.get() {
+                committed?;
+                self.count_writes(writes);
+                return Ok(());
+            }
+        }
+        unreachable!("without a look there is nothing to look at again")
+    }
+
+    fn count_writes<V: Deref<Target = [u8]>>(&self, writes: &[KeyWrite<'_, V>]) {
+        let is_delete = |write: &&KeyWrite<'_, V>| matches!(write.write, Write::Delete);
+        let deletes = writes.iter().filter(is_delete).count();
+        self.inner.counters.add(Count::Deletes, deletes as u64);
+        self.inner.counters.add(Count::Puts, (writes.len() - deletes) as u64);
+    }
+
+    fn record_of<V: Deref<Target = [u8]>>(
+        &self,
+        writes: &[KeyWrite<'_, V>],
+        size: usize,
+        absent: &[(usize, Basis)],
+    ) -> Record {
+        let now = self.inner.now_ms();
+        let mut record = Record::with_room_for(writes.len(), size);
+        let mut absent = absent.iter().peekable();
+        for (place, KeyWrite { keyspace, key, write }) in writes.iter().enumerate() {
+            let keyspace = keyspace.id();
+            record.push(match absent.next_if(|(absent, _)| *absent == place) {
+                Some(_) => Change::Purge { keyspace, key },
+                None => write.at(keyspace, key, now),
+            });
+        }
+        record
+    }
+
+    /// Which of `writes` delete keys that are absent, if there is a transaction that could conflict.
+    fn absent<V>(&self, core: &Core, writes: &[KeyWrite<'_, V>]) -> Result<Vec<(usize, Basis)>> {
+        let mut absent = Vec::new();
+        if !self.inner.has_transactions() {
+            return Ok(absent);
+        }
+        for (place, write) in writes.iter().enumerate() {
+            if matches!(write.write, Write::Delete) {
+                let current = self.inner.current(core, write.keyspace, write.key)?;
+                if current.row.is_none() {
+                    absent.push((place, current.basis));
+                }
+            }
+        }
+        Ok(absent)
     }
 }
