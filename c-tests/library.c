@@ -173,6 +173,9 @@ TEST(constants_have_their_published_values)
     CHECK_NUMBER(4, SLEDSTORE_ITER_KEYS_ONLY);
     CHECK_NUMBER(1, SLEDSTORE_RESTORE_MERGE);
     CHECK_NUMBER(1, SLEDSTORE_STATS_KEYS);
+    CHECK_NUMBER(1, SLEDSTORE_DUMP_BINARY);
+    CHECK_NUMBER(2, SLEDSTORE_DUMP_BYTEVALUE);
+    CHECK_NUMBER(3, SLEDSTORE_DUMP_PRINT);
 }
 
 TEST(struct_layout_never_changes)
@@ -217,6 +220,18 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(8, offsetof(sledstore_progress_callback, ctx));
     CHECK_NUMBER(16, offsetof(sledstore_progress_callback, progress));
     CHECK_NUMBER(24, offsetof(sledstore_progress_callback, destroy));
+
+    CHECK_NUMBER(32, sizeof(sledstore_sink));
+    CHECK_NUMBER(0, offsetof(sledstore_sink, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_sink, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_sink, write));
+    CHECK_NUMBER(24, offsetof(sledstore_sink, destroy));
+
+    CHECK_NUMBER(32, sizeof(sledstore_source));
+    CHECK_NUMBER(0, offsetof(sledstore_source, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_source, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_source, read));
+    CHECK_NUMBER(24, offsetof(sledstore_source, destroy));
 
     CHECK_NUMBER(152, sizeof(sledstore_stats_info));
     CHECK_NUMBER(0, offsetof(sledstore_stats_info, struct_size));
@@ -272,6 +287,13 @@ TEST(init_macros_set_the_size_and_nothing_else)
     CHECK_NUMBER(sizeof stats, stats.struct_size);
     stats.struct_size = 0;
     CHECK(memcmp(&stats, &no_stats, sizeof stats) == 0);
+
+    sledstore_sink sink = SLEDSTORE_SINK_INIT;
+    CHECK_NUMBER(sizeof sink, sink.struct_size);
+    CHECK(sink.ctx == NULL && sink.write == NULL && sink.destroy == NULL);
+    sledstore_source source = SLEDSTORE_SOURCE_INIT;
+    CHECK_NUMBER(sizeof source, source.struct_size);
+    CHECK(source.ctx == NULL && source.read == NULL && source.destroy == NULL);
 
     sledstore_progress_callback progress = SLEDSTORE_PROGRESS_CALLBACK_INIT;
     CHECK_NUMBER(sizeof progress, progress.struct_size);

@@ -232,6 +232,12 @@
 /* To start from: sledstore_progress_callback callback = SLEDSTORE_PROGRESS_CALLBACK_INIT; */
 #define SLEDSTORE_PROGRESS_CALLBACK_INIT { sizeof(sledstore_progress_callback), NULL, NULL, NULL }
 
+/* To start from: sledstore_sink sink = SLEDSTORE_SINK_INIT; */
+#define SLEDSTORE_SINK_INIT { sizeof(sledstore_sink), NULL, NULL, NULL }
+
+/* To start from: sledstore_source source = SLEDSTORE_SOURCE_INIT; */
+#define SLEDSTORE_SOURCE_INIT { sizeof(sledstore_source), NULL, NULL, NULL }
+
 /* To start from: sledstore_stats_info stats = SLEDSTORE_STATS_INIT; */
 #define SLEDSTORE_STATS_INIT                                                                       \
   { sizeof(sledstore_stats_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -368,6 +374,26 @@
  * For sledstore_restore(): keep the rows that the store has, where the source has none of the same key.
  */
 #define SLEDSTORE_RESTORE_MERGE 1
+
+/**
+ * For sledstore_dump(): the library's own format, with checksums and expiries. A stream of it that was
+ * cut short or altered is refused.
+ */
+#define SLEDSTORE_DUMP_BINARY 1
+
+/**
+ * For sledstore_dump(): the text of db_dump and mdb_dump, format=bytevalue: keys and values are hexadecimal
+ * digits. Each keyspace is a section, database= and its name; its expiries are another, database=__ttl__
+ * for the default keyspace and database=__ttl__: and the name for others, with 8 bytes for each key that
+ * expires, little endian, milliseconds since 1970. mdb_load takes keys of 1 to 511 bytes. db_load does not
+ * know the lines mapsize=, which can be left out.
+ */
+#define SLEDSTORE_DUMP_BYTEVALUE 2
+
+/**
+ * For sledstore_dump(): the same with format=print, where printable characters stand for themselves.
+ */
+#define SLEDSTORE_DUMP_PRINT 3
 
 /**
  * For sledstore_stats() and sledstore_stats_text(): count the keys too.
@@ -827,6 +853,54 @@ typedef struct sledstore_progress_callback {
    */
   void (*destroy)(void *ctx);
 } sledstore_progress_callback;
+
+/**
+ * Where a dump goes. Start from SLEDSTORE_SINK_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_sink {
+  /**
+   * sizeof(sledstore_sink).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Takes len bytes, all of them, which are valid until it returns. Answers 0 to go on, and anything
+   * else to end the call, which then answers SLEDSTORE_CANCELLED. See sledstore_progress_callback for
+   * what it may do.
+   */
+  int32_t (*write)(void *ctx, const void *data, size_t len);
+  /**
+   * As in sledstore_progress_callback. May be NULL.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_sink;
+
+/**
+ * Where a dump comes from. Start from SLEDSTORE_SOURCE_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_source {
+  /**
+   * sizeof(sledstore_source).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Writes up to capacity bytes to buffer and answers with how many; 0 at the end. A negative number
+   * ends the call, which then answers SLEDSTORE_CANCELLED. See sledstore_progress_callback for what it
+   * may do.
+   */
+  int64_t (*read)(void *ctx, void *buffer, size_t capacity);
+  /**
+   * As in sledstore_progress_callback. May be NULL.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_source;
 
 /**
  * What a store has done since it was opened, and what it holds now: of all keyspaces together, but for
@@ -2928,6 +3002,107 @@ sledstore_status sledstore_restore(const struct sledstore *store,
                                    const char *source,
                                    uint64_t flags,
                                    const struct sledstore_progress_callback *callback,
+                                   struct sledstore_error **error);
+
+/**
+ * Gives everything in the store to a callback, all keyspaces with their expiries, as they are at one
+ * moment, for another store or another machine: sledstore_load() reads it. Readers and writers go
+ * on meanwhile. While it is read, rows that are overwritten or deleted are kept in memory, as for a
+ * snapshot.
+ *
+ * @param store   any handle of the store.
+ * @param format  SLEDSTORE_DUMP_BINARY, SLEDSTORE_DUMP_BYTEVALUE or SLEDSTORE_DUMP_PRINT.
+ * @param sink    see sledstore_sink. The struct is copied.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_CANCELLED: the callback has asked for the end;
+ * SLEDSTORE_UNSUPPORTED: a format that this version does not have, a text that cannot have the name of
+ * a keyspace, because it has a line break or a zero byte, or a member of sink that this version does not
+ * have; SLEDSTORE_KEYSPACE_DROPPED: a keyspace was dropped meanwhile; SLEDSTORE_CAPACITY_EXCEEDED: what
+ * was kept for the dump took more than snapshot_memory; SLEDSTORE_INVALID_ARGUMENT: sink is NULL or has
+ * no function write or a wrong struct_size; SLEDSTORE_REENTRANT: as sledstore_backup(); the handle
+ * statuses; the engine statuses. After everything but SLEDSTORE_OK the dump is not whole.
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_dump(const struct sledstore *store,
+                                uint32_t format,
+                                const struct sledstore_sink *sink,
+                                struct sledstore_error **error);
+
+/**
+ * Does the same as sledstore_dump(), to a file, a pipe or a socket. It is written from its present
+ * position on, and not closed. Where nobody reads from a pipe any more, the thread gets SIGPIPE as from
+ * write(), and with that ignored the call answers SLEDSTORE_IO.
+ *
+ * @param store   any handle of the store.
+ * @param format  as in sledstore_dump().
+ * @param fd      an open file descriptor, which nobody closes during the call.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_INVALID_ARGUMENT: fd is negative; SLEDSTORE_IO also for what write() answers,
+ * SLEDSTORE_DISK_FULL also for the disk of fd; otherwise as sledstore_dump().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_dump_fd(const struct sledstore *store,
+                                   uint32_t format,
+                                   int32_t fd,
+                                   struct sledstore_error **error);
+
+/**
+ * Reads a dump, in whichever format, into the store. Rows take the place of those with the same key;
+ * keyspaces are created if need be; all else stays. All of it is on the disk after SLEDSTORE_OK.
+ * What has expired by now does not come in.
+ *
+ * The stream is gathered first, in a directory inside that of the store, which takes as much room as a
+ * store of these rows. So nothing is kept of a stream that cannot be read to its end. Then it is merged
+ * into the store, as by sledstore_restore(), with what is said there of a restore that does not come to
+ * its end.
+ *
+ * Text may also come from db_dump or mdb_dump: a section without a line database= is the default
+ * keyspace. mdb_dump -p of old versions does not mark backslashes, so leave its -p away where there are
+ * any. Text has no checksums: one that was cut short between two sections is not noticed.
+ *
+ * @param store   any handle of the store.
+ * @param source  see sledstore_source. The struct is copied.
+ * @param error   see sledstore_error; may be NULL. Its message says at which byte of the stream
+ *                something was wrong.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_CANCELLED: the callback has asked for the end;
+ * SLEDSTORE_CORRUPTION: the stream was cut short or altered, or is no dump; SLEDSTORE_UNSUPPORTED:
+ * the stream has what this store cannot have, such as a key that is too long, a name that is not
+ * allowed or several values of one key, or source has a member that this version does not have;
+ * SLEDSTORE_BUSY: another restore into this store is going on; SLEDSTORE_INVALID_ARGUMENT: source is NULL
+ * or has no function read or a wrong struct_size; SLEDSTORE_REENTRANT: as sledstore_backup(); the
+ * handle statuses; the engine statuses. Nothing has changed after a failure, unless it is one of the
+ * engine statuses and comes from the store itself.
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_load(const struct sledstore *store,
+                                const struct sledstore_source *source,
+                                struct sledstore_error **error);
+
+/**
+ * Does the same as sledstore_load(), from a file, a pipe or a socket. It is read from its present
+ * position up to its end, and not closed.
+ *
+ * @param store  any handle of the store.
+ * @param fd     an open file descriptor, which nobody closes during the call.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_INVALID_ARGUMENT: fd is negative; SLEDSTORE_IO also for what read() answers;
+ * otherwise as sledstore_load().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_load_fd(const struct sledstore *store,
+                                   int32_t fd,
                                    struct sledstore_error **error);
 
 /**

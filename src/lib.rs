@@ -23,9 +23,9 @@ pub use engine::diverted_syncs;
 pub use engine::{Bytes, Failure, RawTree, Reason, Row, SledMode};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{
-    Clock, Iter, IterOptions, Keys, Progress, RestoreMode, Savepoint, SledBatch, SledSnapshot,
-    SledStore, SledStoreBuilder, SledTransaction, SnapshotStats, StoreStats, TransactionKeyspace,
-    MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
+    Clock, DumpFormat, Iter, IterOptions, Keys, Progress, RestoreMode, Savepoint, SledBatch,
+    SledSnapshot, SledStore, SledStoreBuilder, SledTransaction, SnapshotStats, StoreStats,
+    TransactionKeyspace, MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
 };
 
 #[cfg(feature = "typed")]

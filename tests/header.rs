@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 21] = [
+const PARTS: [&str; 22] = [
     "status",
     "error",
     "value",
@@ -28,6 +28,7 @@ const PARTS: [&str; 21] = [
     "delete_range",
     "progress",
     "backup",
+    "dump",
     "stats",
 ];
 

@@ -15,6 +15,7 @@ mod batch;
 mod batch_expiry;
 mod count;
 mod delete_range;
+mod dump;
 mod error;
 mod expiry;
 mod iterator;

@@ -44,6 +44,7 @@ use std::sync::Arc;
 
 pub use builder::SledStoreBuilder;
 pub use clock::Clock;
+pub use copies::dump::DumpFormat;
 pub use copies::restore::RestoreMode;
 pub(crate) use copies::Observer;
 pub use copies::Progress;

@@ -3,6 +3,7 @@
 mod backup;
 #[path = "../common/mod.rs"]
 mod common;
+mod dump;
 mod restore;
 
 use std::collections::BTreeMap;

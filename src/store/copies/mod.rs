@@ -5,6 +5,7 @@
 //! steps the caller is told how far it has come, and may end it.
 
 pub(crate) mod backup;
+pub(crate) mod dump;
 pub(crate) mod marker;
 pub(crate) mod restore;
 pub(crate) mod rows;

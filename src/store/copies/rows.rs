@@ -67,18 +67,29 @@ impl Rows {
         (self.next, self.walk) = (0, None);
     }
 
+    /// Begins with one of the keyspaces.
+    pub(super) fn walk_over(&mut self, place: usize) -> Result<()> {
+        self.walk = Some(Walk::over(&self.keyspaces[place], &self.view)?);
+        self.next = place + 1;
+        Ok(())
+    }
+
+    /// The rows that follow in the same keyspace; `None` after its last.
+    pub(super) fn next_of_walk(&mut self) -> Result<Option<Portion>> {
+        let Some(walk) = &mut self.walk else { return Ok(None) };
+        let (rows, bytes) = walk.next_rows(&self.view)?;
+        let portion = |rows| Portion { keyspace: walk.keyspace.clone(), rows, bytes };
+        Ok((!rows.is_empty()).then_some(rows).map(portion))
+    }
+
     /// The rows that follow; `None` after the last.
     pub(super) fn next_portion(&mut self) -> Result<Option<Portion>> {
         loop {
-            if let Some(walk) = &mut self.walk {
-                let (rows, bytes) = walk.next_rows(&self.view)?;
-                if !rows.is_empty() {
-                    return Ok(Some(Portion { keyspace: walk.keyspace.clone(), rows, bytes }));
-                }
+            let portion = self.next_of_walk()?;
+            if portion.is_some() || self.next == self.keyspaces.len() {
+                return Ok(portion);
             }
-            let Some(keyspace) = self.keyspaces.get(self.next) else { return Ok(None) };
-            self.walk = Some(Walk::over(keyspace, &self.view)?);
-            self.next += 1;
+            self.walk_over(self.next)?;
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct CopiedRow {
 }
 
 impl CopiedRow {
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.key.len() + self.value.as_ref().map_or(0, |value| value.len())
     }
 
