@@ -203,6 +203,10 @@ fn texts_that_no_store_can_have_are_refused_with_the_place() {
     let good = "format=bytevalue\ntype=btree\n";
     fixture.store.load(text(good, " 61\n 62\n").as_bytes()).unwrap();
     assert_eq!(fixture.store.get(b"a").unwrap().as_deref(), Some(&b"b"[..]));
+    // As db_dump writes a backslash.
+    let backslash = text("format=print\n", " x\\\\y\n \\\\\n");
+    fixture.store.load(backslash.as_bytes()).unwrap();
+    assert_eq!(fixture.store.get(b"x\\y").unwrap().as_deref(), Some(&b"\\"[..]));
     let cases = [
         ("VERSION=2\n".to_string() + &text(good, ""), "byte 0 of"),
         (text("format=bytevalue\ntype=recno\n", ""), "byte 27 of"),

@@ -64,8 +64,8 @@ impl<'a> TextOut<'a> {
             let [high, low] = digits(byte);
             match byte {
                 _ if !self.is_print => self.out.write_all(&[high, low])?,
-                b'\\' => self.out.write_all(b"\\\\")?,
-                b' '..=b'~' => self.out.write_all(&[byte])?,
+                // As two backslashes it would be legal too, but mdb_load 0.9.24 reads these wrongly.
+                b' '..=b'~' if byte != b'\\' => self.out.write_all(&[byte])?,
                 _ => self.out.write_all(&[b'\\', high, low])?,
             }
         }
