@@ -190,7 +190,7 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(0, offsetof(sledstore_pair, key));
     CHECK_NUMBER(16, offsetof(sledstore_pair, value));
 
-    CHECK_NUMBER(64, sizeof(sledstore_open_options)); /* no padding at the end */
+    CHECK_NUMBER(72, sizeof(sledstore_open_options)); /* no padding at the end */
     CHECK_NUMBER(0, offsetof(sledstore_open_options, struct_size));
     CHECK_NUMBER(8, offsetof(sledstore_open_options, flags));
     CHECK_NUMBER(16, offsetof(sledstore_open_options, cache_capacity));
@@ -201,6 +201,7 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(52, offsetof(sledstore_open_options, lock_timeout_ms));
     CHECK_NUMBER(56, offsetof(sledstore_open_options, mode));
     CHECK_NUMBER(60, offsetof(sledstore_open_options, durability));
+    CHECK_NUMBER(64, offsetof(sledstore_open_options, purge_every_ms));
 
     CHECK_NUMBER(64, sizeof(sledstore_iter_options));
     CHECK_NUMBER(0, offsetof(sledstore_iter_options, struct_size));

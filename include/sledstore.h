@@ -220,7 +220,7 @@
 #endif
 
 /* All defaults, to start from: sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT; */
-#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* All rows, to start from: sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT; */
 #define SLEDSTORE_ITER_OPTIONS_INIT                                                                \
@@ -710,6 +710,12 @@ typedef struct sledstore_open_options {
    * SLEDSTORE_DURABILITY_SYNCED. 0: SLEDSTORE_DURABILITY_BUFFERED.
    */
   uint32_t durability;
+  /**
+   * Remove what has expired from all keyspaces every so many milliseconds, in a thread of the library's.
+   * What has expired is not there all the same; this gives its room back. It costs as much as
+   * sledstore_purge_expired() for all keyspaces. 0: never.
+   */
+  uint64_t purge_every_ms;
 } sledstore_open_options;
 
 /**

@@ -227,7 +227,7 @@ CHECK(statuses, SLEDSTORE_OK == 0 && SLEDSTORE_OTHER == -12 && SLEDSTORE_END == 
     && SLEDSTORE_INVALID_ARGUMENT == -100 && SLEDSTORE_READ_ONLY_FILESYSTEM == -110);
 CHECK(status_size, sizeof(sledstore_status) == 4);
 CHECK(bytes_size, sizeof(sledstore_bytes) == 16 && sizeof(sledstore_pair) == 32);
-CHECK(options_size, sizeof(sledstore_open_options) == 64 && sizeof(sledstore_iter_options) == 64
+CHECK(options_size, sizeof(sledstore_open_options) == 72 && sizeof(sledstore_iter_options) == 64
     && sizeof(sledstore_txn_callback) == 32);
 sledstore_status use(sledstore_error **error);
 sledstore_status use(sledstore_error **error) {

@@ -10,6 +10,7 @@ use crate::store::clock::{Clock, MonotonicClock};
 use crate::store::copies::marker;
 use crate::store::inner::StoreInner;
 use crate::store::keyspace::DEFAULT;
+use crate::store::purger::PurgerOwner;
 use crate::store::settled::SettledRows;
 use crate::store::SledStore;
 
@@ -36,6 +37,7 @@ pub struct SledStoreBuilder {
     clock: Clock,
     snapshot_memory: Option<u64>,
     flush_every_ms: Option<u64>,
+    purge_every: Option<Duration>,
     memtable_size: usize,
     durability: Durability,
 }
@@ -76,6 +78,7 @@ impl SledStoreBuilder {
             clock: Clock::system(),
             snapshot_memory: None,
             flush_every_ms: Some(500),
+            purge_every: None,
             memtable_size: MEMTABLE_SIZE,
             durability: Durability::Buffered,
         }
@@ -110,6 +113,16 @@ impl SledStoreBuilder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Remove what has expired from all keyspaces, so often, in a thread of the store's own; never if not
+    /// set. Zero counts as a millisecond. What has expired is absent all the same; this gives its room
+    /// back. Each time costs as much as [`SledStore::purge_expired`] of all keyspaces, and one that takes
+    /// longer than the interval delays the next.
+    #[must_use]
+    pub fn purge_every(mut self, interval: Duration) -> Self {
+        self.purge_every = Some(interval.max(Duration::from_millis(1)));
         self
     }
 
@@ -290,6 +303,9 @@ impl SledStoreBuilder {
         let path = name.map_or(directory, Path::to_path_buf);
         let inner = Arc::new(StoreInner::new(core, path, clock, self.durability, is_temporary));
         let keyspace = inner.keyspace(DEFAULT)?;
-        Ok(SledStore { inner, keyspace })
+        let every = self.purge_every.filter(|_| !self.options.read_only);
+        let purger = every.map(|every| PurgerOwner::start(&inner, every)).transpose();
+        let purger = purger.map_err(|error| Failure::from_io("open", inner.path(), &error))?;
+        Ok(SledStore { purger: purger.map(Arc::new), inner, keyspace })
     }
 }

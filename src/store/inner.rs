@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use oxistore_core::StoreError;
 
@@ -13,6 +13,7 @@ use crate::store::clock::MonotonicClock;
 use crate::store::keyspace::{is_new, Keyspace, State, DEFAULT};
 use crate::store::limits::check_name;
 use crate::store::locks::{lock, read, write};
+use crate::store::purger::Purger;
 use crate::store::read::ReadView;
 use crate::store::revivals::Revivals;
 use crate::store::settled::SettledRows;
@@ -38,6 +39,8 @@ pub(crate) struct StoreInner {
     open: [AtomicUsize; KINDS.len()],
     pub(crate) revivals: Revivals,
     pub(crate) counters: Counters,
+    /// What ends with the store.
+    purger: OnceLock<Arc<Purger>>,
     /// Whether rows of another store are brought into this one.
     pub(crate) is_restoring: AtomicBool,
 }
@@ -116,6 +119,7 @@ impl StoreInner {
             open: Default::default(),
             revivals: Revivals::default(),
             counters: Counters::default(),
+            purger: OnceLock::new(),
             is_restoring: AtomicBool::new(false),
         }
     }
@@ -188,6 +192,25 @@ impl StoreInner {
             keyspaces.push(known.map_or_else(|| self.open_keyspace(core, &mut names, &name), Ok)?);
         }
         Ok((keyspaces, self.read_view(core)))
+    }
+
+    /// All keyspaces but those that are handed out as raw trees.
+    pub(crate) fn keyspaces_to_purge(self: &Arc<Self>) -> Result<Vec<Arc<Keyspace>>> {
+        let (mut keyspaces, _view) = self.with_core(|core| self.keyspaces_at_once(core))?;
+        let names = lock(&self.names);
+        keyspaces.retain(|keyspace| !names.raw.contains(keyspace.name()));
+        Ok(keyspaces)
+    }
+
+    pub(crate) fn set_purger(&self, purger: Arc<Purger>) {
+        // There is one for each opening.
+        let _ = self.purger.set(purger);
+    }
+
+    fn stop_purger(&self) {
+        if let Some(purger) = self.purger.get() {
+            purger.stop();
+        }
     }
 
     fn open_keyspace(
@@ -313,7 +336,11 @@ impl StoreInner {
             return Err(Failure::error("close", &self.path, Reason::Closed, text));
         }
         self.retire_keyspaces()?;
-        core.take().map_or(Ok(()), |core| self.close_core(core))
+        let taken = core.take();
+        // A purge may wait for it, and may have a view, which needs the write path.
+        drop(core);
+        self.stop_purger();
+        taken.map_or(Ok(()), |core| self.close_core(core))
     }
 
     fn close_core(&self, core: Arc<Core>) -> Result<()> {
@@ -366,6 +393,7 @@ impl Drop for StoreInner {
     fn drop(&mut self) {
         // Nobody is left to hear of an error; `close` is for those who want to. Iterators and handles
         // are gone, or this would not run; batches can hold keyspaces.
+        self.stop_purger();
         let core = write(&self.core).take();
         if let Some(core) = core.filter(|_| self.retire_keyspaces().is_ok()) {
             let _ = self.close_core(core);

@@ -26,6 +26,7 @@ mod keyspace;
 mod kv_trait;
 mod limits;
 mod locks;
+mod purger;
 mod raw;
 mod read;
 mod rename;
@@ -63,6 +64,7 @@ pub use write::batch::SledBatch;
 use crate::engine::Result;
 use inner::StoreInner;
 use keyspace::Keyspace;
+use purger::PurgerOwner;
 
 /// A handle to one keyspace of one store.
 ///
@@ -93,6 +95,8 @@ use keyspace::Keyspace;
 /// ```
 #[derive(Clone)]
 pub struct SledStore {
+    /// Goes before the store does. `None` if nothing is purged in the background.
+    purger: Option<Arc<PurgerOwner>>,
     inner: Arc<StoreInner>,
     keyspace: Arc<Keyspace>,
 }
@@ -163,7 +167,8 @@ impl SledStore {
     /// refused until the store closes.
     pub fn keyspace(&self, name: impl AsRef<[u8]>) -> Result<SledStore> {
         let keyspace = self.inner.keyspace(name.as_ref())?;
-        Ok(SledStore { inner: Arc::clone(&self.inner), keyspace })
+        let (inner, purger) = (Arc::clone(&self.inner), self.purger.clone());
+        Ok(SledStore { inner, keyspace, purger })
     }
 
     /// Removes the keyspace `name` with everything in it; says whether it was there. Handles of it

@@ -85,7 +85,7 @@ pub(crate) unsafe trait Options: Pod {
 
 // SAFETY: `repr(C)`, the size first; the size is asserted to be the sum of the members.
 unsafe impl Options for sledstore_open_options {
-    const FIRST_SIZE: usize = 64;
+    const FIRST_SIZE: usize = 72;
     const NAME: &'static str = "sledstore_open_options";
 }
 
@@ -111,7 +111,7 @@ unsafe impl Options for sledstore_stats_info {
 }
 
 // Padding could hide a later member that is shorter than it.
-const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 5 * 8 + 4 * 4);
+const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 5 * 8 + 4 * 4 + 8);
 const _: () = assert!(size_of::<sledstore_iter_options>() == 8 + 8 + 3 * 16);
 const _: () = assert!(size_of::<sledstore_txn_callback>() == 4 * 8);
 const _: () = assert!(size_of::<sledstore_stats_info>() == 19 * 8);

@@ -47,7 +47,7 @@ impl Rows {
             let (keyspaces, view) = inner.keyspaces_at_once(core)?;
             Ok((keyspaces, view, inner.count_open(Kind::Snapshot)))
         })?;
-        let handle = |keyspace: Arc<Keyspace>| SledStore { inner: Arc::clone(inner), keyspace };
+        let handle = |keyspace: Arc<Keyspace>| SledStore { keyspace, ..store.clone() };
         let keyspaces = keyspaces.into_iter().map(handle).collect();
         Ok(Self { view: Arc::new(view), keyspaces, next: 0, walk: None, _open })
     }
