@@ -90,6 +90,9 @@ examples: $(EXAMPLES)
 	build/bank
 	build/counter
 	build/snapshot
+	rm -rf build/backup.data && mkdir build/backup.data
+	build/backup build/backup.data
+	rm -r build/backup.data
 
 quickstart: build/quickstart
 	rm -rf build/quickstart.data

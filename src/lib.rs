@@ -23,9 +23,10 @@ pub use engine::diverted_syncs;
 pub use engine::{Bytes, Failure, Finding, RawTree, Reason, Row, SalvageReport, SledMode};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{
-    BuiltinMerge, Clock, Iter, IterOptions, Keys, MergeInteger, Savepoint, SledBatch, SledSnapshot,
-    SledStore, SledStoreBuilder, SledTransaction, SnapshotStats, TransactionKeyspace,
-    MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
+    BuiltinMerge, Clock, DumpFormat, Iter, IterOptions, Keys, MergeInteger, Progress, RestoreMode,
+    Savepoint, SledBatch, SledSnapshot, SledStore, SledStoreBuilder, SledTransaction,
+    SnapshotStats, StoreStats, TransactionKeyspace, MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN,
+    MAX_VALUE_LEN,
 };
 
 #[cfg(feature = "typed")]

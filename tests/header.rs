@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 22] = [
+const PARTS: [&str; 26] = [
     "status",
     "error",
     "value",
@@ -30,6 +30,10 @@ const PARTS: [&str; 22] = [
     "transaction/mod",
     "count",
     "delete_range",
+    "progress",
+    "backup",
+    "dump",
+    "stats",
 ];
 
 const C_STANDARDS: [&str; 3] = ["c99", "c11", "c17"];
@@ -227,7 +231,7 @@ CHECK(statuses, SLEDSTORE_OK == 0 && SLEDSTORE_OTHER == -12 && SLEDSTORE_END == 
     && SLEDSTORE_INVALID_ARGUMENT == -100 && SLEDSTORE_READ_ONLY_FILESYSTEM == -110);
 CHECK(status_size, sizeof(sledstore_status) == 4);
 CHECK(bytes_size, sizeof(sledstore_bytes) == 16 && sizeof(sledstore_pair) == 32);
-CHECK(options_size, sizeof(sledstore_open_options) == 64 && sizeof(sledstore_iter_options) == 64
+CHECK(options_size, sizeof(sledstore_open_options) == 72 && sizeof(sledstore_iter_options) == 64
     && sizeof(sledstore_txn_callback) == 32
     && sizeof(sledstore_merge_operator) == 32);
 sledstore_status use(sledstore_error **error);

@@ -58,6 +58,7 @@ mod verify;
 mod view;
 mod view_memory;
 mod views;
+mod work;
 
 #[cfg(test)]
 mod tests;
