@@ -91,6 +91,9 @@ examples: $(EXAMPLES)
 	build/counter
 	build/snapshot
 	build/watch
+	rm -rf build/backup.data && mkdir build/backup.data
+	build/backup build/backup.data
+	rm -r build/backup.data
 
 quickstart: build/quickstart
 	rm -rf build/quickstart.data

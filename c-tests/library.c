@@ -82,6 +82,7 @@ static const struct {
     STATUS(SLEDSTORE_TOO_MANY_HANDLES, -113),
     STATUS(SLEDSTORE_TOO_OLD, -114),
     STATUS(SLEDSTORE_MERGE_FAILED, -115),
+    STATUS(SLEDSTORE_CANCELLED, -116),
 #undef STATUS
 };
 
@@ -110,7 +111,7 @@ TEST(every_status_has_its_name_and_a_message_of_its_own)
 TEST(numbers_that_are_no_status_are_named_unknown)
 {
     static const int32_t numbers[] = {1,  2,   11,   99,        103,      12345,
-                                      -3, -99, -115, INT32_MAX, INT32_MIN};
+                                      -3, -99, -199, INT32_MAX, INT32_MIN};
     const char *unknown = sledstore_status_name(54321);
     CHECK(strcmp(unknown, "SLEDSTORE_UNKNOWN_STATUS") == 0);
     for (size_t at = 0; at < sizeof numbers / sizeof numbers[0]; at++) {
@@ -200,6 +201,11 @@ TEST(constants_have_their_published_values)
     CHECK_NUMBER(1, SLEDSTORE_ITER_LOWER_EXCLUSIVE);
     CHECK_NUMBER(2, SLEDSTORE_ITER_UPPER_INCLUSIVE);
     CHECK_NUMBER(4, SLEDSTORE_ITER_KEYS_ONLY);
+    CHECK_NUMBER(1, SLEDSTORE_RESTORE_MERGE);
+    CHECK_NUMBER(1, SLEDSTORE_STATS_KEYS);
+    CHECK_NUMBER(1, SLEDSTORE_DUMP_BINARY);
+    CHECK_NUMBER(2, SLEDSTORE_DUMP_BYTEVALUE);
+    CHECK_NUMBER(3, SLEDSTORE_DUMP_PRINT);
 }
 
 TEST(struct_layout_never_changes)
@@ -214,7 +220,7 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(0, offsetof(sledstore_pair, key));
     CHECK_NUMBER(16, offsetof(sledstore_pair, value));
 
-    CHECK_NUMBER(72, sizeof(sledstore_open_options)); /* no padding at the end */
+    CHECK_NUMBER(80, sizeof(sledstore_open_options)); /* no padding at the end */
     CHECK_NUMBER(0, offsetof(sledstore_open_options, struct_size));
     CHECK_NUMBER(8, offsetof(sledstore_open_options, flags));
     CHECK_NUMBER(16, offsetof(sledstore_open_options, cache_capacity));
@@ -226,6 +232,7 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(60, offsetof(sledstore_open_options, lock_timeout_ms));
     CHECK_NUMBER(64, offsetof(sledstore_open_options, mode));
     CHECK_NUMBER(68, offsetof(sledstore_open_options, durability));
+    CHECK_NUMBER(72, offsetof(sledstore_open_options, purge_every_ms));
 
     CHECK_NUMBER(64, sizeof(sledstore_iter_options));
     CHECK_NUMBER(0, offsetof(sledstore_iter_options, struct_size));
@@ -273,6 +280,51 @@ TEST(struct_layout_never_changes)
     CHECK_NUMBER(8, offsetof(sledstore_merge_operator, ctx));
     CHECK_NUMBER(16, offsetof(sledstore_merge_operator, merge));
     CHECK_NUMBER(24, offsetof(sledstore_merge_operator, destroy));
+    CHECK_NUMBER(32, sizeof(sledstore_progress_callback));
+    CHECK_NUMBER(0, offsetof(sledstore_progress_callback, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_progress_callback, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_progress_callback, progress));
+    CHECK_NUMBER(24, offsetof(sledstore_progress_callback, destroy));
+
+    CHECK_NUMBER(32, sizeof(sledstore_write_callback));
+    CHECK_NUMBER(0, offsetof(sledstore_write_callback, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_write_callback, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_write_callback, write));
+    CHECK_NUMBER(24, offsetof(sledstore_write_callback, destroy));
+
+    CHECK_NUMBER(32, sizeof(sledstore_read_callback));
+    CHECK_NUMBER(0, offsetof(sledstore_read_callback, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_read_callback, ctx));
+    CHECK_NUMBER(16, offsetof(sledstore_read_callback, read));
+    CHECK_NUMBER(24, offsetof(sledstore_read_callback, destroy));
+
+    CHECK_NUMBER(152, sizeof(sledstore_stats_info));
+    CHECK_NUMBER(0, offsetof(sledstore_stats_info, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_stats_info, keys));
+    CHECK_NUMBER(16, offsetof(sledstore_stats_info, expiring_keys));
+    CHECK_NUMBER(24, offsetof(sledstore_stats_info, keyspaces));
+    CHECK_NUMBER(32, offsetof(sledstore_stats_info, bytes_on_disk));
+    CHECK_NUMBER(40, offsetof(sledstore_stats_info, moments));
+    CHECK_NUMBER(48, offsetof(sledstore_stats_info, versions));
+    CHECK_NUMBER(56, offsetof(sledstore_stats_info, version_bytes));
+    CHECK_NUMBER(64, offsetof(sledstore_stats_info, snapshots));
+    CHECK_NUMBER(72, offsetof(sledstore_stats_info, transactions_begun));
+    CHECK_NUMBER(80, offsetof(sledstore_stats_info, transactions_committed));
+    CHECK_NUMBER(88, offsetof(sledstore_stats_info, transactions_conflicted));
+    CHECK_NUMBER(96, offsetof(sledstore_stats_info, gets));
+    CHECK_NUMBER(104, offsetof(sledstore_stats_info, puts));
+    CHECK_NUMBER(112, offsetof(sledstore_stats_info, deletes));
+    CHECK_NUMBER(120, offsetof(sledstore_stats_info, flushes));
+    CHECK_NUMBER(128, offsetof(sledstore_stats_info, flush_us));
+    CHECK_NUMBER(136, offsetof(sledstore_stats_info, checkpoints));
+    CHECK_NUMBER(144, offsetof(sledstore_stats_info, background_error));
+
+    CHECK_NUMBER(40, sizeof(sledstore_progress));
+    CHECK_NUMBER(0, offsetof(sledstore_progress, struct_size));
+    CHECK_NUMBER(8, offsetof(sledstore_progress, rows_done));
+    CHECK_NUMBER(16, offsetof(sledstore_progress, rows_total));
+    CHECK_NUMBER(24, offsetof(sledstore_progress, bytes_done));
+    CHECK_NUMBER(32, offsetof(sledstore_progress, bytes_total));
 }
 
 TEST(init_macros_set_the_size_and_nothing_else)
@@ -305,6 +357,22 @@ TEST(init_macros_set_the_size_and_nothing_else)
     sledstore_merge_operator merging = SLEDSTORE_MERGE_OPERATOR_INIT;
     CHECK_NUMBER(sizeof merging, merging.struct_size);
     CHECK(merging.ctx == NULL && merging.merge == NULL && merging.destroy == NULL);
+    sledstore_stats_info stats = SLEDSTORE_STATS_INIT, no_stats;
+    memset(&no_stats, 0, sizeof no_stats);
+    CHECK_NUMBER(sizeof stats, stats.struct_size);
+    stats.struct_size = 0;
+    CHECK(memcmp(&stats, &no_stats, sizeof stats) == 0);
+
+    sledstore_write_callback sink = SLEDSTORE_WRITE_CALLBACK_INIT;
+    CHECK_NUMBER(sizeof sink, sink.struct_size);
+    CHECK(sink.ctx == NULL && sink.write == NULL && sink.destroy == NULL);
+    sledstore_read_callback source = SLEDSTORE_READ_CALLBACK_INIT;
+    CHECK_NUMBER(sizeof source, source.struct_size);
+    CHECK(source.ctx == NULL && source.read == NULL && source.destroy == NULL);
+
+    sledstore_progress_callback progress = SLEDSTORE_PROGRESS_CALLBACK_INIT;
+    CHECK_NUMBER(sizeof progress, progress.struct_size);
+    CHECK(progress.ctx == NULL && progress.progress == NULL && progress.destroy == NULL);
 }
 
 /* ---- live handles ------------------------------------------------------------------------ */

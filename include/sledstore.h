@@ -237,7 +237,8 @@
 #endif
 
 /* All defaults, to start from: sledstore_open_options options = SLEDSTORE_OPEN_OPTIONS_INIT; */
-#define SLEDSTORE_OPEN_OPTIONS_INIT { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SLEDSTORE_OPEN_OPTIONS_INIT                                                                \
+  { sizeof(sledstore_open_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* All rows, to start from: sledstore_iter_options options = SLEDSTORE_ITER_OPTIONS_INIT; */
 #define SLEDSTORE_ITER_OPTIONS_INIT                                                                \
@@ -253,6 +254,19 @@
 
 /* To start from: sledstore_merge_operator add = SLEDSTORE_MERGE_OPERATOR_INIT; */
 #define SLEDSTORE_MERGE_OPERATOR_INIT { sizeof(sledstore_merge_operator), NULL, NULL, NULL }
+
+/* To start from: sledstore_progress_callback callback = SLEDSTORE_PROGRESS_CALLBACK_INIT; */
+#define SLEDSTORE_PROGRESS_CALLBACK_INIT { sizeof(sledstore_progress_callback), NULL, NULL, NULL }
+
+/* To start from: sledstore_write_callback callback = SLEDSTORE_WRITE_CALLBACK_INIT; */
+#define SLEDSTORE_WRITE_CALLBACK_INIT { sizeof(sledstore_write_callback), NULL, NULL, NULL }
+
+/* To start from: sledstore_read_callback callback = SLEDSTORE_READ_CALLBACK_INIT; */
+#define SLEDSTORE_READ_CALLBACK_INIT { sizeof(sledstore_read_callback), NULL, NULL, NULL }
+
+/* To start from: sledstore_stats_info stats = SLEDSTORE_STATS_INIT; */
+#define SLEDSTORE_STATS_INIT                                                                       \
+  { sizeof(sledstore_stats_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 /**
@@ -553,6 +567,36 @@
 #define SLEDSTORE_CHANGE_RENAME_KEYSPACE 6
 
 /**
+ * For sledstore_restore(): keep the rows that the store has, where the source has none of the same key.
+ */
+#define SLEDSTORE_RESTORE_MERGE 1
+
+/**
+ * For sledstore_dump(): the library's own format, with checksums and expiries. A stream of it that was
+ * cut short or altered is refused.
+ */
+#define SLEDSTORE_DUMP_BINARY 1
+
+/**
+ * For sledstore_dump(): the text of db_dump and mdb_dump, format=bytevalue: keys and values are hexadecimal
+ * digits. Each keyspace is a section, database= and its name; its expiries are another, database=__ttl__
+ * for the default keyspace and database=__ttl__: and the name for others, with 8 bytes for each key that
+ * expires, little endian, milliseconds since 1970. mdb_load takes keys of 1 to 511 bytes. db_load does not
+ * know the lines mapsize=, which can be left out.
+ */
+#define SLEDSTORE_DUMP_BYTEVALUE 2
+
+/**
+ * For sledstore_dump(): the same with format=print, where printable characters stand for themselves.
+ */
+#define SLEDSTORE_DUMP_PRINT 3
+
+/**
+ * For sledstore_stats() and sledstore_stats_text(): count the keys too.
+ */
+#define SLEDSTORE_STATS_KEYS 1
+
+/**
  * What a call answered.
  *
  * 0 is success. Positive values are outcomes that are no failure, such as "that key is not there".
@@ -695,6 +739,10 @@ enum sledstore_status
    * The merge operator failed; the key is as it was.
    */
   SLEDSTORE_MERGE_FAILED = -115,
+  /**
+   * A callback of the caller's has asked for the end of the call.
+   */
+  SLEDSTORE_CANCELLED = -116,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -930,6 +978,12 @@ typedef struct sledstore_open_options {
    * SLEDSTORE_DURABILITY_SYNCED. 0: SLEDSTORE_DURABILITY_BUFFERED.
    */
   uint32_t durability;
+  /**
+   * Remove what has expired from all keyspaces every so many milliseconds, in a thread of the library's.
+   * What has expired is not there all the same; this gives its room back. It costs as much as
+   * sledstore_purge_expired() for all keyspaces. 0: never.
+   */
+  uint64_t purge_every_ms;
 } sledstore_open_options;
 
 /**
@@ -1178,6 +1232,195 @@ typedef struct sledstore_change {
    */
   uint64_t expires_at_ms;
 } sledstore_change;
+
+/**
+ * How far a backup or a restore has come, over all keyspaces. First the rows are counted: the totals
+ * grow, and nothing is done. Then they are copied. Since 0.1.0.
+ */
+typedef struct sledstore_progress {
+  /**
+   * sizeof(sledstore_progress) of the library, which may be newer than the program.
+   */
+  size_t struct_size;
+  /**
+   * Rows that were copied.
+   */
+  uint64_t rows_done;
+  /**
+   * Rows that there are to copy, as far as they were counted.
+   */
+  uint64_t rows_total;
+  /**
+   * Bytes of keys and values that were copied.
+   */
+  uint64_t bytes_done;
+  /**
+   * Bytes of keys and values that there are to copy, as far as they were counted.
+   */
+  uint64_t bytes_total;
+} sledstore_progress;
+
+/**
+ * Who is told how far a call has come. Start from SLEDSTORE_PROGRESS_CALLBACK_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_progress_callback {
+  /**
+   * sizeof(sledstore_progress_callback).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Called after every thousand rows or so. Answers 0 to go on, and anything else to end the call,
+   * which then answers SLEDSTORE_CANCELLED. progress is valid until it returns. It must return, and
+   * not throw or jump out. It may use the library, but cannot close or release the handle that the
+   * call was given. If it forks and returns in the child too, the call answers SLEDSTORE_FORKED
+   * there, and goes on in the parent.
+   */
+  int32_t (*progress)(void *ctx, const struct sledstore_progress *progress);
+  /**
+   * Called once with ctx before the call returns, whatever its status, unless that is
+   * SLEDSTORE_FORKED or the struct itself is not valid. May be NULL.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_progress_callback;
+
+/**
+ * Where a dump goes. Start from SLEDSTORE_WRITE_CALLBACK_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_write_callback {
+  /**
+   * sizeof(sledstore_write_callback).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Takes len bytes, all of them, which are valid until it returns. Answers 0 to go on, and anything
+   * else to end the call, which then answers SLEDSTORE_CANCELLED. See sledstore_progress_callback for
+   * what it may do.
+   */
+  int32_t (*write)(void *ctx, const void *data, size_t len);
+  /**
+   * As in sledstore_progress_callback. May be NULL.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_write_callback;
+
+/**
+ * Where a dump comes from. Start from SLEDSTORE_READ_CALLBACK_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_read_callback {
+  /**
+   * sizeof(sledstore_read_callback).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Writes up to capacity bytes to buffer and answers with how many; 0 at the end. A negative number
+   * ends the call, which then answers SLEDSTORE_CANCELLED. See sledstore_progress_callback for what it
+   * may do.
+   */
+  int64_t (*read)(void *ctx, void *buffer, size_t capacity);
+  /**
+   * As in sledstore_progress_callback. May be NULL.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_read_callback;
+
+/**
+ * What a store has done since it was opened, and what it holds now: of all keyspaces together, but for
+ * keys and expiring_keys. Start from SLEDSTORE_STATS_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_stats_info {
+  /**
+   * sizeof(sledstore_stats_info), set by the caller. Members that the library does not have are 0.
+   */
+  size_t struct_size;
+  /**
+   * Keys in the keyspace of the handle, with SLEDSTORE_STATS_KEYS; otherwise 0.
+   */
+  uint64_t keys;
+  /**
+   * Those of them that expire, with SLEDSTORE_STATS_KEYS; otherwise 0.
+   */
+  uint64_t expiring_keys;
+  /**
+   * Keyspaces.
+   */
+  uint64_t keyspaces;
+  /**
+   * Bytes of the files, with those of the log that are reserved.
+   */
+  uint64_t bytes_on_disk;
+  /**
+   * Moments that are kept, by snapshots, transactions and iterators.
+   */
+  uint64_t moments;
+  /**
+   * Overwritten and deleted rows that are kept for them.
+   */
+  uint64_t versions;
+  /**
+   * The bytes of memory that those rows take, roughly.
+   */
+  uint64_t version_bytes;
+  /**
+   * Snapshots that are open.
+   */
+  uint64_t snapshots;
+  /**
+   * Transactions that were begun.
+   */
+  uint64_t transactions_begun;
+  /**
+   * Transactions that were committed, without those that only read.
+   */
+  uint64_t transactions_committed;
+  /**
+   * Commits of transactions that have met a conflict.
+   */
+  uint64_t transactions_conflicted;
+  /**
+   * Keys that were asked for one by one; rows of iterators do not count.
+   */
+  uint64_t gets;
+  /**
+   * Keys that were set, also by batches, transactions, swaps, changes of an expiry, and merges. A merge
+   * that deletes its key counts as a deletion; all merges of one key in a batch count once.
+   */
+  uint64_t puts;
+  /**
+   * Keys that were deleted, without those that had expired. One that was not there counts too, where
+   * the library did not have to look. A range that was deleted, and a keyspace that was cleared, counts
+   * once, however many keys it had.
+   */
+  uint64_t deletes;
+  /**
+   * Syncs of what was written. Writers that wait at the same time share one.
+   */
+  uint64_t flushes;
+  /**
+   * How many microseconds those have taken together.
+   */
+  uint64_t flush_us;
+  /**
+   * How often recent writes were moved to the main file.
+   */
+  uint64_t checkpoints;
+  /**
+   * The sledstore_status of the first failure in the background, with which every write answers from
+   * then on; 0: there was none. sledstore_stats_text() has it in words.
+   */
+  int64_t background_error;
+} sledstore_stats_info;
 
 #ifdef __cplusplus
 extern "C" {
@@ -3729,6 +3972,231 @@ sledstore_status sledstore_changes_next(struct sledstore_changes *changes,
  * Threads: any. A call of another thread on the feed comes to its end undisturbed. Since 0.1.0.
  */
 SLEDSTORE_API sledstore_status sledstore_changes_free(struct sledstore_changes *changes);
+
+/**
+ * Copies the store, as it is at one moment, into a new directory: a store like this one, with all
+ * keyspaces and expiries, that sledstore_open() opens. Readers and writers go on meanwhile. While it
+ * is copied, rows that are overwritten or deleted are kept in memory, as for a snapshot.
+ *
+ * The copy is made beside the destination, in a directory whose name has ".sledstore-incomplete"
+ * behind that of the destination; then it is synced and renamed. So the destination is there when all
+ * of it is there and on the disk, and otherwise not at all. What a crash leaves beside it is removed by
+ * the next backup to the same destination.
+ *
+ * @param store        any handle of the store.
+ * @param destination  the new directory: the bytes of a file system path with a NUL at the end. Its
+ *                     parents are made if need be.
+ * @param callback     is told of the progress, see sledstore_progress_callback; NULL: nobody is. With
+ *                     a callback all rows are counted first, which adds a walk over them. The struct
+ *                     is copied.
+ * @param error        see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_ALREADY_EXISTS: there is something at the destination;
+ * SLEDSTORE_CANCELLED: the callback has asked for the end; SLEDSTORE_LOCKED: another backup to the
+ * same destination is going on; SLEDSTORE_KEYSPACE_DROPPED: a keyspace was dropped meanwhile;
+ * SLEDSTORE_CAPACITY_EXCEEDED: what was kept for the backup took more than snapshot_memory;
+ * SLEDSTORE_INVALID_ARGUMENT: destination is NULL, empty or inside the store's own directory, or
+ * something that no backup has left lies in the way beside it, or callback has no function progress
+ * or a wrong struct_size; SLEDSTORE_UNSUPPORTED: callback has a member that this version does not
+ * have; SLEDSTORE_REENTRANT: 12 calls with callbacks are under way on this thread, each in the
+ * callback of the one before; the handle statuses; the engine statuses, of the copy too. After
+ * everything but SLEDSTORE_OK there is nothing at the destination that was not there before, unless
+ * the last sync has failed.
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_backup(const struct sledstore *store,
+                                  const char *destination,
+                                  const struct sledstore_progress_callback *callback,
+                                  struct sledstore_error **error);
+
+/**
+ * Replaces everything in the store, all keyspaces with their expiries, by what is in another store, such
+ * as a backup. Keyspaces that the source does not have are dropped. All of it is on the disk after
+ * SLEDSTORE_OK.
+ *
+ * The source is opened as with SLEDSTORE_OPEN_READ_ONLY: no byte of it changes, and a private copy of
+ * it takes room in the system's directory for temporary files meanwhile. All of it is read once
+ * before anything is changed.
+ *
+ * A restore is many steps. Readers meanwhile see rows of before and restored ones, and what other threads
+ * write may stay or not. If it does not come to its end, the store has both, and goes on working; another
+ * restore that comes to its end mends it. But if it is closed, or its process ends, the next
+ * sledstore_open() answers SLEDSTORE_CORRUPTION with a message that says so. SLEDSTORE_OPEN_SALVAGE
+ * opens it all the same, to restore again.
+ *
+ * @param store     any handle of the store.
+ * @param source    the directory of the other store: the bytes of a file system path with a NUL at the
+ *                  end.
+ * @param flags     0, or SLEDSTORE_RESTORE_MERGE: nothing is removed, and rows of the source take the
+ *                  place of those with the same key.
+ * @param callback  is told of the progress, see sledstore_progress_callback; NULL: nobody is. The
+ *                  struct is copied.
+ * @param error     see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_LOCKED: the source is open elsewhere, or is this store;
+ * SLEDSTORE_IO with ENOENT: there is no store at source; SLEDSTORE_CORRUPTION: the source is damaged, or
+ * is no store; SLEDSTORE_UNSUPPORTED: the source has a key that is too long for this store, a
+ * flag that this version does not know, or callback has a member that it does not know;
+ * SLEDSTORE_BUSY: another restore into this store is going on; SLEDSTORE_CANCELLED: the callback has
+ * asked for the end; SLEDSTORE_INVALID_ARGUMENT: source is NULL or empty, or callback has no function
+ * progress or a wrong struct_size; SLEDSTORE_REENTRANT: as sledstore_backup(); the handle statuses;
+ * the engine statuses. Nothing has changed after a failure that came before the callback was told that a
+ * row is done, unless that is one of the engine statuses.
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_restore(const struct sledstore *store,
+                                   const char *source,
+                                   uint64_t flags,
+                                   const struct sledstore_progress_callback *callback,
+                                   struct sledstore_error **error);
+
+/**
+ * Gives everything in the store to a callback, all keyspaces with their expiries, as they are at one
+ * moment, for another store or another machine: sledstore_load() reads it. Readers and writers go
+ * on meanwhile. While it is read, rows that are overwritten or deleted are kept in memory, as for a
+ * snapshot.
+ *
+ * @param store   any handle of the store.
+ * @param format  SLEDSTORE_DUMP_BINARY, SLEDSTORE_DUMP_BYTEVALUE or SLEDSTORE_DUMP_PRINT.
+ * @param sink    see sledstore_write_callback. The struct is copied.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_CANCELLED: the callback has asked for the end;
+ * SLEDSTORE_UNSUPPORTED: a format that this version does not have, a text that cannot have the name of
+ * a keyspace, because it has a line break or a zero byte, or a member of sink that this version does not
+ * have; SLEDSTORE_KEYSPACE_DROPPED: a keyspace was dropped meanwhile; SLEDSTORE_CAPACITY_EXCEEDED: what
+ * was kept for the dump took more than snapshot_memory; SLEDSTORE_INVALID_ARGUMENT: sink is NULL or has
+ * no function write or a wrong struct_size; SLEDSTORE_REENTRANT: as sledstore_backup(); the handle
+ * statuses; the engine statuses. After everything but SLEDSTORE_OK the dump is not whole.
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_dump(const struct sledstore *store,
+                                uint32_t format,
+                                const struct sledstore_write_callback *sink,
+                                struct sledstore_error **error);
+
+/**
+ * Does the same as sledstore_dump(), to a file, a pipe or a socket. It is written from its present
+ * position on, and not closed. Where nobody reads from a pipe any more, the thread gets SIGPIPE as from
+ * write(), and with that ignored the call answers SLEDSTORE_IO.
+ *
+ * @param store   any handle of the store.
+ * @param format  as in sledstore_dump().
+ * @param fd      an open file descriptor, which nobody closes during the call.
+ * @param error   see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_INVALID_ARGUMENT: fd is negative; SLEDSTORE_IO also for what write() answers,
+ * SLEDSTORE_DISK_FULL also for the disk of fd; otherwise as sledstore_dump().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_dump_fd(const struct sledstore *store,
+                                   uint32_t format,
+                                   int32_t fd,
+                                   struct sledstore_error **error);
+
+/**
+ * Reads a dump, in whichever format, into the store. Rows take the place of those with the same key;
+ * keyspaces are created if need be; all else stays. All of it is on the disk after SLEDSTORE_OK.
+ * What has expired by now does not come in.
+ *
+ * The stream is gathered first, in a directory inside that of the store, which takes as much room as a
+ * store of these rows. So nothing is kept of a stream that cannot be read to its end. Then it is merged
+ * into the store, as by sledstore_restore(), with what is said there of a restore that does not come to
+ * its end.
+ *
+ * Text may also come from db_dump or mdb_dump: a section without a line database= is the default
+ * keyspace. mdb_dump -p of old versions does not mark backslashes, so leave its -p away where there are
+ * any. Text has no checksums: one that was cut short between two sections is not noticed.
+ *
+ * @param store   any handle of the store.
+ * @param source  see sledstore_read_callback. The struct is copied.
+ * @param error   see sledstore_error; may be NULL. Its message says at which byte of the stream
+ *                something was wrong.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_CANCELLED: the callback has asked for the end;
+ * SLEDSTORE_CORRUPTION: the stream was cut short or altered, or is no dump; SLEDSTORE_UNSUPPORTED:
+ * the stream has what this store cannot have, such as a key that is too long, a name that is not
+ * allowed or several values of one key, or source has a member that this version does not have;
+ * SLEDSTORE_BUSY: another restore into this store is going on; SLEDSTORE_INVALID_ARGUMENT: source is NULL
+ * or has no function read or a wrong struct_size; SLEDSTORE_REENTRANT: as sledstore_backup(); the
+ * handle statuses; the engine statuses. Nothing has changed after a failure, unless it is one of the
+ * engine statuses and comes from the store itself.
+ *
+ * Threads: any number at once. The callback is called on the calling thread. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_load(const struct sledstore *store,
+                                const struct sledstore_read_callback *source,
+                                struct sledstore_error **error);
+
+/**
+ * Does the same as sledstore_load(), from a file, a pipe or a socket. It is read from its present
+ * position up to its end, and not closed.
+ *
+ * @param store  any handle of the store.
+ * @param fd     an open file descriptor, which nobody closes during the call.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_INVALID_ARGUMENT: fd is negative; SLEDSTORE_IO also for what read() answers;
+ * otherwise as sledstore_load().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_load_fd(const struct sledstore *store,
+                                   int32_t fd,
+                                   struct sledstore_error **error);
+
+/**
+ * Tells what a store has done since it was opened, and what it holds. It takes no time to speak of, but with
+ * SLEDSTORE_STATS_KEYS, which walks over all keys of the keyspace while readers and writers go on.
+ *
+ * @param store  a handle of the keyspace.
+ * @param flags  0, or SLEDSTORE_STATS_KEYS.
+ * @param stats  receives the numbers; start from SLEDSTORE_STATS_INIT. On failure all are 0 but
+ *               struct_size.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: stats is NULL, or its struct_size is wrong;
+ * SLEDSTORE_UNSUPPORTED: a flag that this version does not know; SLEDSTORE_CAPACITY_EXCEEDED: with
+ * SLEDSTORE_STATS_KEYS, what was kept for the count took more than snapshot_memory; the handle
+ * statuses; the engine statuses.
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_stats(const struct sledstore *store,
+                                 uint64_t flags,
+                                 struct sledstore_stats_info *stats,
+                                 struct sledstore_error **error);
+
+/**
+ * Gives the same numbers as text for people: a line for each, UTF-8, without a NUL at the end. The
+ * form may change in later versions.
+ *
+ * @param store  a handle of the keyspace.
+ * @param flags  as in sledstore_stats().
+ * @param text   receives the text, to be freed with sledstore_value_free(); NULL on failure.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: text is NULL; SLEDSTORE_TOO_MANY_HANDLES;
+ * otherwise as sledstore_stats().
+ *
+ * Threads: any number at once. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_stats_text(const struct sledstore *store,
+                                      uint64_t flags,
+                                      struct sledstore_value **text,
+                                      struct sledstore_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

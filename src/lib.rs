@@ -25,9 +25,10 @@ pub use engine::diverted_syncs;
 pub use engine::{Bytes, Failure, Finding, RawTree, Reason, Row, SalvageReport, SledMode};
 pub use oxistore_core::{KvSnapshot, KvStore, KvTxn, StoreError};
 pub use store::{
-    BuiltinMerge, Changes, Clock, Event, Iter, IterOptions, Keys, MergeInteger, Savepoint,
-    SledBatch, SledSnapshot, SledStore, SledStoreBuilder, SledTransaction, SnapshotStats,
-    Subscriber, TransactionKeyspace, Watch, MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
+    BuiltinMerge, Changes, Clock, DumpFormat, Event, Iter, IterOptions, Keys, MergeInteger,
+    Progress, RestoreMode, Savepoint, SledBatch, SledSnapshot, SledStore, SledStoreBuilder,
+    SledTransaction, SnapshotStats, StoreStats, Subscriber, TransactionKeyspace, Watch,
+    MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
 };
 
 #[cfg(feature = "typed")]

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The files that the header is made of, in the order in which a reader meets them.
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 28] = [
     "status",
     "error",
     "value",
@@ -32,6 +32,10 @@ const PARTS: [&str; 24] = [
     "delete_range",
     "watch",
     "changes",
+    "progress",
+    "backup",
+    "dump",
+    "stats",
 ];
 
 const C_STANDARDS: [&str; 3] = ["c99", "c11", "c17"];
@@ -233,7 +237,7 @@ CHECK(statuses, SLEDSTORE_OK == 0 && SLEDSTORE_OTHER == -12 && SLEDSTORE_END == 
     && SLEDSTORE_INVALID_ARGUMENT == -100 && SLEDSTORE_READ_ONLY_FILESYSTEM == -110);
 CHECK(status_size, sizeof(sledstore_status) == 4);
 CHECK(bytes_size, sizeof(sledstore_bytes) == 16 && sizeof(sledstore_pair) == 32);
-CHECK(options_size, sizeof(sledstore_open_options) == 72 && sizeof(sledstore_iter_options) == 64
+CHECK(options_size, sizeof(sledstore_open_options) == 80 && sizeof(sledstore_iter_options) == 64
     && sizeof(sledstore_txn_callback) == 32 && sizeof(sledstore_merge_operator) == 32);
 sledstore_status use(sledstore_error **error);
 sledstore_status use(sledstore_error **error) {

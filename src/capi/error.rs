@@ -93,6 +93,7 @@ fn refine(reason: Reason) -> Status {
         Reason::TimedOut => Status::SLEDSTORE_TIMEOUT,
         Reason::Reentrant => Status::SLEDSTORE_REENTRANT,
         Reason::MergeFailed => Status::SLEDSTORE_MERGE_FAILED,
+        Reason::Cancelled => Status::SLEDSTORE_CANCELLED,
     }
 }
 

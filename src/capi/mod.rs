@@ -10,11 +10,13 @@
 // What a caller has to keep to is said in each function's own words, for C.
 #![allow(clippy::missing_safety_doc)]
 
+mod backup;
 mod batch;
 mod batch_expiry;
 mod changes;
 mod count;
 mod delete_range;
+mod dump;
 mod error;
 mod expiry;
 mod iterator;
@@ -23,9 +25,11 @@ mod maintenance;
 mod merge;
 mod options;
 mod point;
+mod progress;
 mod read;
 mod rename;
 mod snapshot;
+mod stats;
 mod status;
 mod store;
 mod transaction;

@@ -131,6 +131,10 @@ pub struct sledstore_open_options {
     /// What a write survives when its call returns: SLEDSTORE_DURABILITY_BUFFERED or
     /// SLEDSTORE_DURABILITY_SYNCED. 0: SLEDSTORE_DURABILITY_BUFFERED.
     pub durability: u32,
+    /// Remove what has expired from all keyspaces every so many milliseconds, in a thread of the library's.
+    /// What has expired is not there all the same; this gives its room back. It costs as much as
+    /// sledstore_purge_expired() for all keyspaces. 0: never.
+    pub purge_every_ms: u64,
 }
 
 impl sledstore_open_options {
@@ -179,6 +183,9 @@ impl sledstore_open_options {
             builder = builder.memtable_size(self.memtable_size as usize);
         }
         builder = builder.keep_log(self.keep_log);
+        if self.purge_every_ms != 0 {
+            builder = builder.purge_every(Duration::from_millis(self.purge_every_ms));
+        }
         if let Some(durability) = durability(self.durability)? {
             builder = builder.durability(durability);
         }

@@ -81,12 +81,14 @@ pub enum sledstore_status {
     SLEDSTORE_TOO_OLD = -114,
     /// The merge operator failed; the key is as it was.
     SLEDSTORE_MERGE_FAILED = -115,
+    /// A callback of the caller's has asked for the end of the call.
+    SLEDSTORE_CANCELLED = -116,
 }
 
 use sledstore_status as Status;
 
 /// Every status with its name and what it means, in the order of the enum.
-const TABLE: [(Status, &CStr, &CStr); 32] = [
+const TABLE: [(Status, &CStr, &CStr); 33] = [
     (Status::SLEDSTORE_OK, c"SLEDSTORE_OK", c"done"),
     (Status::SLEDSTORE_IO, c"SLEDSTORE_IO", c"the operating system reported an error"),
     (Status::SLEDSTORE_CORRUPTION, c"SLEDSTORE_CORRUPTION", c"the files of the store are damaged"),
@@ -175,6 +177,7 @@ const TABLE: [(Status, &CStr, &CStr); 32] = [
         c"the log does not have that commit any more",
     ),
     (Status::SLEDSTORE_MERGE_FAILED, c"SLEDSTORE_MERGE_FAILED", c"the merge operator failed"),
+    (Status::SLEDSTORE_CANCELLED, c"SLEDSTORE_CANCELLED", c"a callback has asked for the end"),
 ];
 
 fn lookup(status: i32) -> Option<&'static (Status, &'static CStr, &'static CStr)> {

@@ -216,6 +216,7 @@ impl<S: Settled> Committer<S> {
         }
         self.settle(table, false)?;
         self.pace.settled(table.bytes(), begun.elapsed());
+        self.log().work.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.unfreeze(table);
         self.limit_view_memory();
         // Where the file cannot be removed it takes room and does no harm: the mark says that it is

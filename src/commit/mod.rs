@@ -61,6 +61,7 @@ mod view;
 mod view_memory;
 mod views;
 mod watch;
+mod work;
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,8 @@ pub enum Reason {
     Reentrant,
     /// The merge operator failed.
     MergeFailed,
+    /// The caller's callback has asked for the end.
+    Cancelled,
 }
 
 /// The source inside a [`StoreError::Io`]: what was done, where, and why it failed.
@@ -126,6 +128,7 @@ fn kind_of(reason: Reason) -> io::ErrorKind {
         | Reason::Reentrant => io::ErrorKind::ResourceBusy,
         Reason::MergeFailed => io::ErrorKind::Other,
         Reason::TimedOut => io::ErrorKind::TimedOut,
+        Reason::Cancelled => io::ErrorKind::Interrupted,
         Reason::DiskFull => io::ErrorKind::StorageFull,
         Reason::ReadOnlyFilesystem => io::ErrorKind::ReadOnlyFilesystem,
         Reason::InvalidArgument => io::ErrorKind::InvalidInput,

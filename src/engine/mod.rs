@@ -24,6 +24,7 @@ mod report;
 mod rows;
 mod state;
 mod uptime;
+mod workspace;
 
 pub use failure::{Failure, Reason};
 #[doc(hidden)]
@@ -39,10 +40,12 @@ pub(crate) use interpose::signals::blocked as signals_blocked;
 pub(crate) use log_io::{preallocate, write_all_at, LOG_FILES};
 pub use open::SledMode;
 
+pub(crate) use open::directory::existing_segment_size;
 pub(crate) use open::read_only::PrivateCopy;
 pub(crate) use open::{Engine, Options};
 pub(crate) use rows::{is_empty_range, settle, Cursor, Step, Tree};
 pub(crate) use uptime::uptime;
+pub(crate) use workspace::Workspace;
 
 /// What the engine answers with.
 pub(crate) type Result<T> = std::result::Result<T, oxistore_core::StoreError>;

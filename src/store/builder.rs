@@ -9,8 +9,10 @@ use crate::engine::{
     Engine, Failure, Options, PrivateCopy, Reason, Result, SalvageReport, SledMode, Tree, PATIENCE,
 };
 use crate::store::clock::{Clock, MonotonicClock};
+use crate::store::copies::marker;
 use crate::store::inner::StoreInner;
 use crate::store::keyspace::DEFAULT;
+use crate::store::purger::PurgerOwner;
 use crate::store::settled::{check_log, SettledRows};
 use crate::store::SledStore;
 
@@ -37,6 +39,7 @@ pub struct SledStoreBuilder {
     clock: Clock,
     snapshot_memory: Option<u64>,
     flush_every_ms: Option<u64>,
+    purge_every: Option<Duration>,
     memtable_size: usize,
     keep_log: u64,
     durability: Durability,
@@ -78,6 +81,7 @@ impl SledStoreBuilder {
             clock: Clock::system(),
             snapshot_memory: None,
             flush_every_ms: Some(500),
+            purge_every: None,
             memtable_size: MEMTABLE_SIZE,
             keep_log: 0,
             durability: Durability::Buffered,
@@ -113,6 +117,16 @@ impl SledStoreBuilder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Remove what has expired from all keyspaces, so often, in a thread of the store's own; never if not
+    /// set. Zero counts as a millisecond. What has expired is absent all the same; this gives its room
+    /// back. Each time costs as much as [`SledStore::purge_expired`] of all keyspaces, and one that takes
+    /// longer than the interval delays the next.
+    #[must_use]
+    pub fn purge_every(mut self, interval: Duration) -> Self {
+        self.purge_every = Some(interval.max(Duration::from_millis(1)));
         self
     }
 
@@ -311,6 +325,11 @@ impl SledStoreBuilder {
         let core = Committer::open(settled, options, log)?;
         let sync_every = self.flush_every_ms.map(|every| Duration::from_millis(every.max(1)));
         core.start(sync_every).map_err(io)?;
+        if let Err(error) = marker::check(&core, self.options.salvage) {
+            // The threads have the engine open.
+            let _ = core.end_threads();
+            return Err(error);
+        }
         let path = name.map_or(directory, Path::to_path_buf);
         let inner = Arc::new(StoreInner::new(core, path, clock, self.durability, is_temporary));
         if inner.salvage_report()? != SalvageReport::default() {
@@ -318,6 +337,9 @@ impl SledStoreBuilder {
             inner.checkpoint()?;
         }
         let keyspace = inner.keyspace(DEFAULT)?;
-        Ok(SledStore { inner, keyspace })
+        let every = self.purge_every.filter(|_| !self.options.read_only);
+        let purger = every.map(|every| PurgerOwner::start(&inner, every)).transpose();
+        let purger = purger.map_err(|error| Failure::from_io("open", inner.path(), &error))?;
+        Ok(SledStore { purger: purger.map(Arc::new), inner, keyspace })
     }
 }

@@ -104,6 +104,11 @@ impl MonotonicClock {
         Self { clock, opened: (wall_clock(), uptime()), latest: AtomicU64::new(0) }
     }
 
+    /// Where the time comes from, for another store that is to have the same.
+    pub(crate) fn source(&self) -> Clock {
+        self.clock.clone()
+    }
+
     pub(crate) fn now_ms(&self) -> u64 {
         let now = match &self.clock.0 {
             Source::Manual(_) => self.clock.now_ms(),

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use oxistore_core::StoreError;
 
@@ -15,8 +15,11 @@ use crate::store::limits::check_name;
 use crate::store::locks::{lock, read, write};
 use crate::store::merge::turns::Turns;
 use crate::store::merge::{refuse_inside_operator, MergeOperator};
+use crate::store::purger::Purger;
+use crate::store::read::ReadView;
 use crate::store::revivals::Revivals;
 use crate::store::settled::SettledRows;
+use crate::store::stats::counters::Counters;
 
 /// The write path of a store over its settled rows.
 pub(crate) type Core = Committer<SettledRows>;
@@ -38,6 +41,11 @@ pub(crate) struct StoreInner {
     open: [AtomicUsize; KINDS.len()],
     pub(crate) revivals: Revivals,
     pub(crate) merge_turns: Turns,
+    pub(crate) counters: Counters,
+    /// What ends with the store.
+    purger: OnceLock<Arc<Purger>>,
+    /// Whether rows of another store are brought into this one.
+    pub(crate) is_restoring: AtomicBool,
 }
 
 /// What the names of the store's trees are in use for. No name is in use for both: a write through a
@@ -122,6 +130,9 @@ impl StoreInner {
             open: Default::default(),
             revivals: Revivals::default(),
             merge_turns: Turns::default(),
+            counters: Counters::default(),
+            purger: OnceLock::new(),
+            is_restoring: AtomicBool::new(false),
         }
     }
 
@@ -143,6 +154,10 @@ impl StoreInner {
     /// Whether there are transactions, which a change of a key can conflict with.
     pub(crate) fn has_transactions(&self) -> bool {
         self.open[Kind::Transaction as usize].load(Ordering::SeqCst) > 0
+    }
+
+    pub(crate) fn open_snapshots(&self) -> usize {
+        self.open[Kind::Snapshot as usize].load(Ordering::SeqCst)
     }
 
     /// The keyspace `name`, created if it is not there.
@@ -176,19 +191,67 @@ impl StoreInner {
             if is_read_only && name != DEFAULT && is_new(core.settled().engine(), name)? {
                 return Err(StoreError::ReadOnly);
             }
-            let (id, is_new) = core.settled().open_keyspace(name)?;
-            if is_new && !is_read_only {
-                names.unannounced.insert(id);
-            }
-            // Whoever was refused it and tries again is not told that it is there before it is.
-            if names.unannounced.contains(&id) {
-                core.announce(id)?;
-                names.unannounced.remove(&id);
-            }
-            let keyspace = Arc::new(Keyspace::new(Arc::clone(core), self.id, id, name));
-            names.opened.insert(name.to_vec(), Arc::clone(&keyspace));
-            Ok(Some(keyspace))
+            self.open_keyspace(core, &mut names, name).map(Some)
         })
+    }
+
+    /// All keyspaces, by name, and a view of a moment in which they were all there are. A raw tree is one of
+    /// them, with what it has when it is read. The caller has a lease, and `core` from it.
+    pub(crate) fn keyspaces_at_once(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+    ) -> Result<(Vec<Arc<Keyspace>>, ReadView)> {
+        let mut names = lock(&self.names);
+        let mut all = core.settled().engine().tree_names()?;
+        all.retain(|name| check_name(name).is_ok() && !names.dropping.contains_key(name));
+        all.sort();
+        let mut keyspaces = Vec::with_capacity(all.len());
+        for name in all {
+            let known = names.opened.get(&name).cloned();
+            keyspaces.push(known.map_or_else(|| self.open_keyspace(core, &mut names, &name), Ok)?);
+        }
+        Ok((keyspaces, self.read_view(core)))
+    }
+
+    /// All keyspaces but those that are handed out as raw trees.
+    pub(crate) fn keyspaces_to_purge(self: &Arc<Self>) -> Result<Vec<Arc<Keyspace>>> {
+        let (mut keyspaces, _view) = self.with_core(|core| self.keyspaces_at_once(core))?;
+        let names = lock(&self.names);
+        keyspaces.retain(|keyspace| !names.raw.contains(keyspace.name()));
+        Ok(keyspaces)
+    }
+
+    pub(crate) fn set_purger(&self, purger: Arc<Purger>) {
+        // There is one for each opening.
+        let _ = self.purger.set(purger);
+    }
+
+    fn stop_purger(&self) {
+        if let Some(purger) = self.purger.get() {
+            purger.stop();
+        }
+    }
+
+    fn open_keyspace(
+        &self,
+        core: &Arc<Core>,
+        names: &mut Names,
+        name: &[u8],
+    ) -> Result<Arc<Keyspace>> {
+        let (id, is_new) = core.settled().open_keyspace(name)?;
+        if is_new && core.check_writable().is_ok() {
+            names.unannounced.insert(id);
+        }
+        // Whoever was refused it and tries again is not told that it is there before it is.
+        if names.unannounced.contains(&id) {
+            core.announce(id)?;
+            names.unannounced.remove(&id);
+        }
+        let keyspace = Arc::new(Keyspace::new(Arc::clone(core), self.id, id, name));
+        if !names.raw.contains(name) {
+            names.opened.insert(name.to_vec(), Arc::clone(&keyspace));
+        }
+        Ok(keyspace)
     }
 
     pub(crate) fn drop_keyspace(&self, name: &[u8]) -> Result<bool> {
@@ -250,13 +313,16 @@ impl StoreInner {
         })
     }
 
+    pub(crate) fn has_raw_trees(&self) -> bool {
+        !lock(&self.names).raw.is_empty()
+    }
+
     /// Everything that was committed is on the disk when this returns, and what was written through
     /// raw trees.
     pub(crate) fn flush(&self) -> Result<()> {
         self.with_core(|core| {
             core.flush()?;
-            let has_raw_trees = !lock(&self.names).raw.is_empty();
-            if has_raw_trees {
+            if self.has_raw_trees() {
                 core.settled().engine().flush()?;
             }
             Ok(())
@@ -323,7 +389,11 @@ impl StoreInner {
             return Err(Failure::error("close", &self.path, Reason::Closed, text));
         }
         _operators = self.retire_keyspaces()?;
-        core.take().map_or(Ok(()), |core| self.close_core(core))
+        let taken = core.take();
+        // A purge may wait for it, and may have a view, which needs the write path.
+        drop(core);
+        self.stop_purger();
+        taken.map_or(Ok(()), |core| self.close_core(core))
     }
 
     fn close_core(&self, core: Arc<Core>) -> Result<()> {
@@ -378,6 +448,7 @@ impl Drop for StoreInner {
     fn drop(&mut self) {
         // Nobody is left to hear of an error; `close` is for those who want to. Iterators and handles
         // are gone, or this would not run; batches can hold keyspaces.
+        self.stop_purger();
         let core = write(&self.core).take();
         if let Some(core) = core.filter(|_| self.retire_keyspaces().is_ok()) {
             let _ = self.close_core(core);

@@ -1,6 +1,7 @@
 //! The public trait `KvStore`, for programs that do not care which store they use.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::time::Duration;
 
 use oxistore_core::{KeysIter, KvSnapshot, KvStore, KvTxn, RangeIter};
@@ -95,6 +96,14 @@ impl KvStore for SledStore {
 
     fn compact(&self) -> Result<()> {
         SledStore::compact(self)
+    }
+
+    fn backup(&self, path: &Path) -> Result<()> {
+        SledStore::backup(self, path)
+    }
+
+    fn restore(&self, path: &Path) -> Result<()> {
+        SledStore::restore(self, path)
     }
 
     fn transaction(&self) -> Result<Box<dyn KvTxn + '_>> {

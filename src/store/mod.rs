@@ -20,17 +20,20 @@
 
 mod builder;
 mod clock;
+mod copies;
 mod inner;
 mod keyspace;
 mod kv_trait;
 mod limits;
 mod locks;
 mod merge;
+mod purger;
 mod raw;
 mod read;
 mod rename;
 mod revivals;
 mod settled;
+mod stats;
 mod sync;
 mod transaction;
 #[cfg(feature = "typed")]
@@ -44,12 +47,17 @@ use std::sync::Arc;
 
 pub use builder::SledStoreBuilder;
 pub use clock::Clock;
+pub use copies::dump::DumpFormat;
+pub use copies::restore::RestoreMode;
+pub(crate) use copies::Observer;
+pub use copies::Progress;
 pub use limits::{MAX_KEYSPACE_NAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN};
 pub use merge::builtin::{BuiltinMerge, MergeInteger};
 pub use read::changes::Changes;
 pub(crate) use read::iterator::Move;
 pub use read::iterator::{Iter, IterOptions, Keys};
 pub use read::snapshot::{SledSnapshot, SnapshotStats};
+pub use stats::StoreStats;
 pub(crate) use transaction::retry::retry;
 pub use transaction::savepoint::Savepoint;
 pub use transaction::{SledTransaction, TransactionKeyspace};
@@ -64,6 +72,7 @@ use oxistore_core::StoreError;
 use crate::engine::{Finding, Result, SalvageReport};
 use inner::StoreInner;
 use keyspace::Keyspace;
+use purger::PurgerOwner;
 
 /// A handle to one keyspace of one store.
 ///
@@ -94,6 +103,8 @@ use keyspace::Keyspace;
 /// ```
 #[derive(Clone)]
 pub struct SledStore {
+    /// Goes before the store does. `None` if nothing is purged in the background.
+    purger: Option<Arc<PurgerOwner>>,
     inner: Arc<StoreInner>,
     keyspace: Arc<Keyspace>,
 }
@@ -163,8 +174,7 @@ impl SledStore {
     /// always opens, unless [`SledStore::open_tree`] has handed it out as a raw tree: then it is
     /// refused until the store closes.
     pub fn keyspace(&self, name: impl AsRef<[u8]>) -> Result<SledStore> {
-        let keyspace = self.inner.keyspace(name.as_ref())?;
-        Ok(SledStore { inner: Arc::clone(&self.inner), keyspace })
+        Ok(self.with_keyspace(self.inner.keyspace(name.as_ref())?))
     }
 
     /// The keyspace `name` of this store, or `None` if it is not there.
@@ -174,7 +184,13 @@ impl SledStore {
     /// As [`SledStore::keyspace`].
     pub fn existing_keyspace(&self, name: impl AsRef<[u8]>) -> Result<Option<SledStore>> {
         let keyspace = self.inner.existing_keyspace(name.as_ref())?;
-        Ok(keyspace.map(|keyspace| SledStore { inner: Arc::clone(&self.inner), keyspace }))
+        Ok(keyspace.map(|keyspace| self.with_keyspace(keyspace)))
+    }
+
+    /// A handle to another keyspace of this store.
+    fn with_keyspace(&self, keyspace: Arc<Keyspace>) -> SledStore {
+        let (inner, purger) = (Arc::clone(&self.inner), self.purger.clone());
+        SledStore { inner, keyspace, purger }
     }
 
     /// Removes the keyspace `name` with everything in it; says whether it was there. Handles of it

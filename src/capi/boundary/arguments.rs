@@ -19,6 +19,7 @@ use crate::capi::merge::operator::sledstore_merge_operator;
 use crate::capi::options::{
     sledstore_iter_options, sledstore_open_options, sledstore_watch_options,
 };
+use crate::capi::stats::sledstore_stats_info;
 use crate::capi::status::sledstore_status as Status;
 use crate::capi::transaction::callback::sledstore_txn_callback;
 use crate::capi::verify::sledstore_finding_callback;
@@ -129,19 +130,30 @@ unsafe impl Options for sledstore_finding_callback {
     const FIRST_SIZE: usize = 32;
     const NAME: &'static str = "sledstore_finding_callback";
 }
+
 // SAFETY: as above.
 unsafe impl Options for sledstore_merge_operator {
     const FIRST_SIZE: usize = 32;
     const NAME: &'static str = "sledstore_merge_operator";
 }
 
+// SAFETY: numbers have no forbidden patterns.
+unsafe impl Pod for sledstore_stats_info {}
+
+// SAFETY: as above.
+unsafe impl Options for sledstore_stats_info {
+    const FIRST_SIZE: usize = 152;
+    const NAME: &'static str = "sledstore_stats_info";
+}
+
 // Padding could hide a later member that is shorter than it.
-const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 6 * 8 + 4 * 4);
+const _: () = assert!(size_of::<sledstore_open_options>() == 8 + 6 * 8 + 4 * 4 + 8);
 const _: () = assert!(size_of::<sledstore_iter_options>() == 8 + 8 + 3 * 16);
 const _: () = assert!(size_of::<sledstore_watch_options>() == 3 * 8);
 const _: () = assert!(size_of::<sledstore_txn_callback>() == 4 * 8);
 const _: () = assert!(size_of::<sledstore_finding_callback>() == 4 * 8);
 const _: () = assert!(size_of::<sledstore_merge_operator>() == 4 * 8);
+const _: () = assert!(size_of::<sledstore_stats_info>() == 19 * 8);
 
 /// No options struct will ever be longer: a larger size is a mistake.
 const LONGEST_OPTIONS: usize = 4096;
@@ -368,6 +380,56 @@ impl<T: Pod> OutputArray<T> {
         for (place, value) in values.into_iter().take(self.count).enumerate() {
             // SAFETY: `place` is below the count, and the manual's promise as in `cleared`.
             unsafe { self.first.add(place).write(value) };
+        }
+    }
+}
+
+/// A struct of the caller's for results: it starts with its size, and later versions may append to it.
+pub(crate) struct OutputStruct<T: Options> {
+    place: *mut T,
+    /// What the caller says; 0 if there is no struct.
+    size: usize,
+}
+
+impl<T: Options> OutputStruct<T> {
+    /// Sets all members but the size to zero, if the size can be one.
+    pub(crate) fn cleared(place: *mut T) -> Self {
+        let mut output = OutputStruct { place, size: 0 };
+        if !place.is_null() && place.is_aligned() {
+            // SAFETY: the manual: "structs begin with their size"; not NULL and aligned were checked.
+            output.size = unsafe { place.cast::<usize>().read() };
+        }
+        if output.has_size() {
+            let rest = output.size - size_of::<usize>();
+            // SAFETY: the manual: "struct_size is the size of the struct", and the promise of `Output::set`.
+            unsafe { std::ptr::write_bytes(place.cast::<usize>().add(1).cast::<u8>(), 0, rest) };
+        }
+        output
+    }
+
+    fn has_size(&self) -> bool {
+        (T::FIRST_SIZE..=LONGEST_OPTIONS).contains(&self.size)
+    }
+
+    pub(crate) fn required(&self, what: &str) -> Result<(), Fail> {
+        if self.has_size() {
+            return Ok(());
+        }
+        let (name, size) = (T::NAME, self.size);
+        Err(Fail::invalid(format!(
+            "{what}: no {name}, or its struct_size is {size}; start from its _INIT macro"
+        )))
+    }
+
+    /// Stores those members of `value` that the caller's struct has, and leaves its size. `required` has
+    /// succeeded before.
+    pub(crate) fn set(&self, value: T) {
+        let (head, known) = (size_of::<usize>(), self.size.min(size_of::<T>()));
+        let from = (&raw const value).cast::<u8>();
+        // SAFETY: `known` bytes are there to read, and to write as in `cleared`; `T` has no padding.
+        unsafe {
+            let to = self.place.cast::<u8>().add(head);
+            std::ptr::copy_nonoverlapping(from.add(head), to, known - head);
         }
     }
 }

@@ -21,8 +21,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::record::{CompleteRecord, FileId, KeyspaceId, Record};
+use super::work::WorkCounters;
 use file::{boot, LogFile, FIRST_CAPACITY, RECORDS};
 use replay::OpenEnd;
 
@@ -61,6 +63,7 @@ pub(super) struct Log {
     synced: AtomicU64,
     state: Mutex<SyncState>,
     changed: Condvar,
+    pub(super) work: WorkCounters,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +85,7 @@ impl Log {
             synced: AtomicU64::new(synced),
             state: Mutex::default(),
             changed: Condvar::new(),
+            work: WorkCounters::default(),
         }
     }
 
@@ -289,7 +293,9 @@ impl Log {
             state.is_syncing = true;
             drop(state);
             let (upto, files) = appended();
+            let begun = Instant::now();
             let result = files.iter().try_for_each(|file| file.sync());
+            self.work.synced(begun.elapsed());
             state = self.lock();
             state.is_syncing = false;
             match result {

@@ -86,7 +86,7 @@ pub(crate) fn check(path: &Path, options: &Options) -> Result<()> {
 
 /// Creates a directory with its parents, each of which is durable before anything is put into it;
 /// says whether it was not there before.
-fn create(path: &Path) -> io::Result<bool> {
+pub(crate) fn create(path: &Path) -> io::Result<bool> {
     let Some(parent) = path.parent().filter(|_| !path.is_dir()) else {
         // It can be of an opening that was killed before it had synced its name.
         sync_parent(path)?;

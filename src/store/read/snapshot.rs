@@ -11,6 +11,7 @@ use crate::store::inner::{Kind, Open};
 use crate::store::read::count::count_rows;
 use crate::store::read::iterator::{scans, Iter, IterOptions};
 use crate::store::read::ReadView;
+use crate::store::stats::counters::Count;
 use crate::store::SledStore;
 
 /// What all keyspaces of a store were when it was taken.
@@ -63,6 +64,12 @@ impl SledStore {
         stats.unwrap_or_default()
     }
 
+    /// The same for a caller who asks for this key.
+    pub(crate) fn counted_row_at(&self, view: &ReadView, key: &[u8]) -> Result<Option<RowImage>> {
+        self.inner.counters.add(Count::Gets, 1);
+        self.row_at(view, key)
+    }
+
     /// The row of `key` in `view`, unless it was absent or had expired.
     pub(crate) fn row_at(&self, view: &ReadView, key: &[u8]) -> Result<Option<RowImage>> {
         let _lease = self.keyspace.lease(self.inner.path())?;
@@ -112,7 +119,11 @@ impl SledSnapshot {
 
     /// The same without a copy.
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        Ok(self.store.row_at(&self.view, key)?.map(|row| row.value))
+        Ok(self.store.counted_row_at(&self.view, key)?.map(|row| row.value))
+    }
+
+    pub(crate) fn expires(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.store.row_at(&self.view, key)?.is_some_and(|row| row.expires_at.is_some()))
     }
 
     /// The values of `keys`, in their order.
@@ -127,7 +138,7 @@ impl SledSnapshot {
 
     /// Whether `key` was there and had not expired.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.store.row_at(&self.view, key)?.is_some())
+        Ok(self.store.counted_row_at(&self.view, key)?.is_some())
     }
 
     scans!();

@@ -38,6 +38,7 @@ use crate::store::locks::lock;
 use crate::store::merge::refuse_inside_operator;
 use crate::store::read::iterator::{scans, Iter, IterOptions};
 use crate::store::read::ReadView;
+use crate::store::stats::counters::Count;
 use crate::store::transaction::read_set::ReadSet;
 use crate::store::transaction::savepoint::{Savepoints, Undo};
 use crate::store::transaction::write_set::WriteSet;
@@ -205,6 +206,7 @@ impl SledStore {
         let lease = self.keyspace.lease(self.inner.path())?;
         // Counted before the view is taken: see `write.rs`.
         let _open = self.inner.count_open(Kind::Transaction);
+        self.inner.counters.add(Count::Begun, 1);
         let view = Arc::new(self.inner.read_view(lease.core()));
         let transaction = Arc::new(TransactionState { view, progress: Mutex::default(), _open });
         Ok(SledTransaction { main: TransactionKeyspace { store: self.clone(), transaction } })
@@ -264,7 +266,7 @@ impl SledTransaction {
         }
         let view = &transaction.view.view;
         let keyspaces = parts.values().map(|part| &part.keyspace).collect();
-        store.write_all(&writes, keyspaces, durability, |committed| {
+        let committed = store.write_all(&writes, keyspaces, durability, |committed| {
             if parts.values().any(|part| !part.read.is_empty()) {
                 let has_changed = |(id, part): (&KeyspaceId, &Part)| {
                     part.read.has_changed(committed, view.basis(), *id)
@@ -278,7 +280,13 @@ impl SledTransaction {
             // What it writes over need not be kept for itself.
             view.leave();
             Ok(())
-        })
+        });
+        match &committed {
+            Ok(()) => store.inner.counters.add(Count::Committed, 1),
+            Err(StoreError::TxnConflict) => store.inner.counters.add(Count::Conflicted, 1),
+            Err(_) => {}
+        }
+        committed
     }
 
     /// Discards all writes, as dropping the transaction does. It never fails; the answer is that of
@@ -312,7 +320,9 @@ impl TransactionKeyspace {
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Bytes>> {
         match self.own(key)? {
             Some(value) => Ok(value),
-            None => Ok(self.store.row_at(&self.transaction.view, key)?.map(|row| row.value)),
+            None => {
+                Ok(self.store.counted_row_at(&self.transaction.view, key)?.map(|row| row.value))
+            }
         }
     }
 
@@ -351,7 +361,7 @@ impl TransactionKeyspace {
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
         match self.own(key)? {
             Some(value) => Ok(value.is_some()),
-            None => Ok(self.store.row_at(&self.transaction.view, key)?.is_some()),
+            None => Ok(self.store.counted_row_at(&self.transaction.view, key)?.is_some()),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::commit::{Change, Committed, Durability, KeyspaceId, Record};
 use crate::engine::Result;
 use crate::store::inner::Core;
 use crate::store::keyspace::Keyspace;
+use crate::store::stats::counters::Count;
 use crate::store::write::{deadline, put_until, Current, KeyWrite, Write};
 use crate::store::SledStore;
 
@@ -22,6 +23,14 @@ const LOOKS: usize = 3;
 struct Look {
     place: usize,
     current: Current,
+}
+
+/// What several writes come to.
+struct Made {
+    record: Record,
+    /// How many of them count as which; one that changes nothing counts as neither.
+    puts: u64,
+    deletes: u64,
 }
 
 impl SledStore {
@@ -60,7 +69,7 @@ impl SledStore {
             keyspaces.iter().map(|keyspace| keyspace.count.changing()).collect();
         for tries in 0.. {
             let looks = self.look_at(core, writes, tries < LOOKS)?;
-            let record = self.record_of(writes, size, &looks);
+            let Made { record, puts, deletes } = self.record_of(writes, size, &looks);
             if record.is_empty() {
                 return Ok(());
             }
@@ -78,7 +87,10 @@ impl SledStore {
                 validate(committed)
             });
             if !looks_again.get() {
-                return committed.map(drop);
+                committed?;
+                self.inner.counters.add(Count::Puts, puts);
+                self.inner.counters.add(Count::Deletes, deletes);
+                return Ok(());
             }
         }
         unreachable!("the loop has no end")
@@ -89,9 +101,10 @@ impl SledStore {
         writes: &[KeyWrite<'_, V>],
         size: usize,
         looks: &[Look],
-    ) -> Record {
+    ) -> Made {
         let now = self.inner.now_ms();
-        let mut record = Record::with_room_for(writes.len(), size);
+        let record = Record::with_room_for(writes.len(), size);
+        let mut made = Made { record, puts: 0, deletes: 0 };
         let mut looks = looks.iter().peekable();
         for (place, KeyWrite { keyspace, key, write }) in writes.iter().enumerate() {
             let keyspace = keyspace.id();
@@ -101,9 +114,14 @@ impl SledStore {
                 (Some(_), _) => Some(Change::Purge { keyspace, key }),
                 (None, write) => write.at(keyspace, key, now),
             };
-            record.extend(change);
+            match (&change, write.kind()) {
+                (None | Some(Change::Purge { .. }), _) => {}
+                (Some(_), Count::Deletes) => made.deletes += 1,
+                (Some(_), _) => made.puts += 1,
+            }
+            made.record.extend(change);
         }
-        record
+        made
     }
 
     /// The keys that writes depend on: those whose expiry is changed, and, if there is a transaction that

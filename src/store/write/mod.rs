@@ -12,6 +12,7 @@
 //! counts as a change of every key in it.
 
 pub(crate) mod batch;
+pub(crate) mod copied;
 pub(crate) mod delete_range;
 pub(crate) mod expiry;
 pub(crate) mod fold;
@@ -32,6 +33,7 @@ use crate::engine::{Bytes, Result};
 use crate::store::inner::{Core, StoreInner};
 use crate::store::keyspace::Keyspace;
 use crate::store::limits::{check_key, check_value};
+use crate::store::stats::counters::Count;
 use crate::store::under_way::Work;
 use crate::store::SledStore;
 
@@ -76,6 +78,16 @@ pub(crate) enum Decision<'a> {
 }
 
 impl<V: Deref<Target = [u8]>> Write<V> {
+    /// What it counts as.
+    fn kind(&self) -> Count {
+        match self {
+            Write::Put(..) | Write::PutUntil(..) | Write::Expire(_) | Write::Merge(_) => {
+                Count::Puts
+            }
+            Write::Delete | Write::DeleteRange(_) => Count::Deletes,
+        }
+    }
+
     fn size(&self) -> usize {
         match self {
             Write::Put(value, _)
@@ -204,6 +216,7 @@ impl StoreInner {
 impl SledStore {
     /// The row of `key`, unless it has expired; then the row goes, if no writer is in the way.
     pub(crate) fn look_up(&self, core: &Core, key: &[u8]) -> Result<Option<RowImage>> {
+        self.inner.counters.add(Count::Gets, 1);
         let current = self.inner.current(core, &self.keyspace, key)?;
         if current.row.is_none() && current.has_row {
             self.evict(core, key, current.basis);
@@ -233,7 +246,9 @@ impl SledStore {
         let mut record = Record::with_room(key.len() + write.size());
         record.extend(write.at(self.keyspace.id(), key, self.inner.now_ms()));
         let _changing = self.keyspace.count.changing();
-        core.commit(record, self.inner.durability, |_| Ok(())).map(drop)
+        core.commit(record, self.inner.durability, |_| Ok(()))?;
+        self.inner.counters.add(write.kind(), 1);
+        Ok(())
     }
 
     /// Reads and changes one key, atomically against every other writer of it: `decide` sees the
@@ -316,6 +331,13 @@ impl SledStore {
                 false => Ok(()),
             }
         });
-        committed.map(drop)
+        committed?;
+        let is_delete = matches!(decision, Decision::Delete);
+        match (is_delete, &current.row) {
+            (false, _) => inner.counters.add(Count::Puts, 1),
+            (true, Some(_)) => inner.counters.add(Count::Deletes, 1),
+            (true, None) => {}
+        }
+        Ok(())
     }
 }
