@@ -96,6 +96,8 @@ static const struct function store_functions[] = {
     {"flush_sync", flush_sync, 0},
     {"compact", compact, 0},
     {"size_on_disk", size_on_disk, NUMBER},
+    {"verify", verify, 0},
+    {"salvage_report", salvage_report, NUMBER},
     {"count", count, NUMBER},
     {"approximate_size", approximate_size, NUMBER},
     {"get", get, HANDLE},
