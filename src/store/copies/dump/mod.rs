@@ -157,11 +157,8 @@ impl Work for Dump<'_> {
             },
             Stage::Expiries(place) => match self.rows.next_of_walk()? {
                 Some(portion) => {
-                    let expiring = portion.rows.iter().filter(|row| row.expires_at.is_some());
-                    expiring
-                        .map(|row| self.out.expiry(row))
-                        .collect::<io::Result<()>>()
-                        .map_err(io)?;
+                    let mut expiring = portion.rows.iter().filter(|row| row.expires_at.is_some());
+                    expiring.try_for_each(|row| self.out.expiry(row)).map_err(io)?;
                     self.stage
                 }
                 None => {
