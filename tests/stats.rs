@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{ms, Fixture};
-use sledstore::{SledBatch, StoreError};
+use sledstore::{BuiltinMerge, SledBatch, StoreError};
 
 #[test]
 fn every_thread_counts_and_nothing_is_lost() {
@@ -67,6 +67,29 @@ fn each_call_counts_as_what_it_does() {
     does("an iterator", 0, 0, 0);
     store.snapshot().unwrap().get(b"c").unwrap();
     does("a snapshot", 1, 0, 0);
+    store.get_with_ttl(b"c").unwrap();
+    does("get_with_ttl", 1, 0, 0);
+}
+
+#[test]
+fn a_merge_counts_as_a_put_and_a_deleted_range_as_one_deletion() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    store.set_builtin_merge(BuiltinMerge::Append { separator: Vec::new() }).unwrap();
+    let counts = || (store.stats().unwrap().puts, store.stats().unwrap().deletes);
+    store.merge(b"a", b"1").unwrap();
+    assert_eq!(counts(), (1, 0));
+    let mut batch = SledBatch::new();
+    batch.merge(b"a", b"2").unwrap();
+    batch.merge(b"a", b"3").unwrap();
+    batch.put(b"b", b"1").unwrap();
+    batch.expire(b"b", ms(1_000_000)).unwrap();
+    batch.expire(b"absent", ms(1_000_000)).unwrap();
+    batch.delete_range(Some(b"x"), None).unwrap();
+    store.apply(&batch).unwrap();
+    assert_eq!(counts(), (4, 1), "one for the merges, two for b, one for the range");
+    store.clear().unwrap();
+    assert_eq!(counts(), (4, 2));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::commit::RowImage;
 use crate::engine::{Bytes, Result};
+use crate::store::stats::counters::Count;
 use crate::store::write::{Decision, Write};
 use crate::store::SledStore;
 
@@ -42,6 +43,7 @@ impl SledStore {
     /// not there or has expired, and `Some((value, None))` for one that does not expire.
     pub fn get_with_ttl(&self, key: &[u8]) -> Result<Option<(Bytes, Option<Duration>)>> {
         let lease = self.keyspace.lease(self.inner.path())?;
+        self.inner.counters.add(Count::Gets, 1);
         let current = self.inner.current(lease.core(), &self.keyspace, key)?;
         let left = |at: u64| Duration::from_millis(at - current.now);
         Ok(current.row.map(|row| (row.value, row.expires_at.map(left))))
