@@ -62,8 +62,8 @@
  *
  * HANDLES
  *
- * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_value
- * and sledstore_error are handles: they look like pointers, but are numbers that the library looks
+ * sledstore, sledstore_batch, sledstore_iter, sledstore_snapshot, sledstore_txn, sledstore_sink,
+ * sledstore_value and sledstore_error are handles: they look like pointers, but are numbers that the library looks
  * up. Do not follow them, and do not calculate with them. A NULL, a freed handle, a handle of
  * another type, a random number: each gives a status (or the empty answer that the function
  * documents) and does no harm, also when another thread frees the handle at that moment.
@@ -161,7 +161,8 @@
  *
  * A function in a callback struct is a function of that type, which may be called until destroy
  * was. It is called on the thread that made the call, and the library holds no lock meanwhile, so
- * it may call the library. It must return: no exception and no longjmp() may leave it.
+ * it may call the library, but for a merge operator, which may call nothing of a store. It must
+ * return: no exception and no longjmp() may leave it.
  *
  *     static int32_t deposit(void *amount, sledstore_txn *txn) {
  *       uint64_t balance = 0;
@@ -229,6 +230,9 @@
 /* To start from: sledstore_txn_callback callback = SLEDSTORE_TXN_CALLBACK_INIT; */
 #define SLEDSTORE_TXN_CALLBACK_INIT { sizeof(sledstore_txn_callback), NULL, NULL, NULL }
 
+/* To start from: sledstore_merge_operator add = SLEDSTORE_MERGE_OPERATOR_INIT; */
+#define SLEDSTORE_MERGE_OPERATOR_INIT { sizeof(sledstore_merge_operator), NULL, NULL, NULL }
+
 
 /**
  * Handles of the type sledstore, for sledstore_live_handles().
@@ -264,6 +268,11 @@
  * Handles of the type sledstore_txn, for sledstore_live_handles().
  */
 #define SLEDSTORE_KIND_TXN 7
+
+/**
+ * Handles of the type sledstore_sink, for sledstore_live_handles().
+ */
+#define SLEDSTORE_KIND_SINK 10
 
 /**
  * For sledstore_open_options.flags: there has to be a store in the directory already. If there is
@@ -356,6 +365,82 @@
  * For sledstore_iter_options.flags: show keys only; all values have length 0.
  */
 #define SLEDSTORE_ITER_KEYS_ONLY 4
+
+/**
+ * For sledstore_merge_operator.merge: the value is what was written to the sink; nothing written is
+ * an empty value.
+ */
+#define SLEDSTORE_MERGE_KEEP 0
+
+/**
+ * For sledstore_merge_operator.merge: delete the key, whatever was written to the sink.
+ */
+#define SLEDSTORE_MERGE_DELETE 1
+
+/**
+ * For sledstore_merge_operator.merge: the merge fails with SLEDSTORE_MERGE_FAILED, and the key stays
+ * as it was.
+ */
+#define SLEDSTORE_MERGE_FAIL -1
+
+/**
+ * For sledstore_set_builtin_merge(): the value, the separator, the operand. The type is
+ * SLEDSTORE_MERGE_BYTES.
+ */
+#define SLEDSTORE_MERGE_APPEND 1
+
+/**
+ * For sledstore_set_builtin_merge(): the sum, or the nearest number that there is. The type is one of
+ * the integers.
+ */
+#define SLEDSTORE_MERGE_ADD_SATURATING 2
+
+/**
+ * For sledstore_set_builtin_merge(): the sum; past the largest number it goes on with the smallest, and
+ * the other way round. The type is one of the integers.
+ */
+#define SLEDSTORE_MERGE_ADD_WRAPPING 3
+
+/**
+ * For sledstore_set_builtin_merge(): the smaller one. The type is any.
+ */
+#define SLEDSTORE_MERGE_MIN 4
+
+/**
+ * For sledstore_set_builtin_merge(): the larger one. The type is any.
+ */
+#define SLEDSTORE_MERGE_MAX 5
+
+/**
+ * For sledstore_set_builtin_merge(): each bit that is set in one of the two, which must have the same
+ * length. The type is SLEDSTORE_MERGE_BYTES.
+ */
+#define SLEDSTORE_MERGE_OR 6
+
+/**
+ * For sledstore_set_builtin_merge(): bytes, in the order of keys.
+ */
+#define SLEDSTORE_MERGE_BYTES 0
+
+/**
+ * For sledstore_set_builtin_merge(): 8 bytes, an unsigned integer, little-endian.
+ */
+#define SLEDSTORE_MERGE_U64_LE 1
+
+/**
+ * For sledstore_set_builtin_merge(): 8 bytes, an unsigned integer, big-endian.
+ */
+#define SLEDSTORE_MERGE_U64_BE 2
+
+/**
+ * For sledstore_set_builtin_merge(): 8 bytes, a signed integer (two's complement), little-endian.
+ */
+#define SLEDSTORE_MERGE_I64_LE 3
+
+/**
+ * For sledstore_set_builtin_merge(): 8 bytes, a signed integer (two's complement), big-endian.
+ */
+#define SLEDSTORE_MERGE_I64_BE 4
 
 /**
  * What a call answered.
@@ -487,6 +572,10 @@ enum sledstore_status
    * There are as many live handles as there can be: some are never freed.
    */
   SLEDSTORE_TOO_MANY_HANDLES = -113,
+  /**
+   * The merge operator failed; the key is as it was.
+   */
+  SLEDSTORE_MERGE_FAILED = -115,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -554,6 +643,12 @@ typedef struct sledstore_error sledstore_error;
  * use it at a time; a second one is told SLEDSTORE_BUSY. Since 0.1.0.
  */
 typedef struct sledstore_iter sledstore_iter;
+
+/**
+ * Where a merge operator writes the value. It is there for one call of the operator, and answers
+ * SLEDSTORE_CLOSED afterwards. Since 0.1.0.
+ */
+typedef struct sledstore_sink sledstore_sink;
 
 /**
  * All keyspaces of a store as they were at one moment: the one in which it was made.
@@ -682,6 +777,45 @@ typedef struct sledstore_bytes {
    */
   size_t len;
 } sledstore_bytes;
+
+/**
+ * What a merge makes of a value and an operand, for sledstore_set_merge_operator(). Start from
+ * SLEDSTORE_MERGE_OPERATOR_INIT. Since 0.1.0.
+ */
+typedef struct sledstore_merge_operator {
+  /**
+   * sizeof(sledstore_merge_operator).
+   */
+  size_t struct_size;
+  /**
+   * Whatever the functions need; the library only passes it on. May be NULL.
+   */
+  void *ctx;
+  /**
+   * Writes the new value of key to sink by sledstore_sink_write(), and answers with
+   * SLEDSTORE_MERGE_KEEP, SLEDSTORE_MERGE_DELETE or SLEDSTORE_MERGE_FAIL. Any other number, such as
+   * a status below 0, is like SLEDSTORE_MERGE_FAIL.
+   *
+   * old is the value that the key has, NULL if it is not there or has expired. key, old and operand
+   * are valid until the function returns.
+   *
+   * It is called on the thread that merges, on several threads at once, and several times for one
+   * merge if others write the key meanwhile. So it should do nothing but compute. Calls on a store,
+   * or on what belongs to one, answer SLEDSTORE_REENTRANT inside of it, of whichever store. It must
+   * return, and not throw or jump out: an exception of C++ that leaves it is undefined.
+   */
+  int32_t (*merge)(void *ctx,
+                   const struct sledstore_bytes *key,
+                   const struct sledstore_bytes *old,
+                   const struct sledstore_bytes *operand,
+                   struct sledstore_sink *sink);
+  /**
+   * Called once with ctx when the operator is not used any more: it could not be set, another one
+   * was set, its keyspace was dropped or renamed, or its store was closed. May be NULL. It runs on the thread
+   * that made the call which ended the use.
+   */
+  void (*destroy)(void *ctx);
+} sledstore_merge_operator;
 
 /**
  * A key and its value. Since 0.1.0.
@@ -1563,6 +1697,141 @@ sledstore_status sledstore_purge_expired(const struct sledstore *store,
                                          struct sledstore_error **error);
 
 /**
+ * Adds bytes to the value that a merge operator makes.
+ *
+ * @param sink   the sink that the operator was given.
+ * @param data   the bytes. They are copied. May be NULL if len is 0.
+ * @param len    how many there are.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the value would have more than 1073741824 bytes (1
+ * GiB), and nothing was added; SLEDSTORE_INVALID_ARGUMENT: data is NULL and len is not 0;
+ * SLEDSTORE_BUSY: another thread is using the sink; SLEDSTORE_CLOSED: the operator has returned; the
+ * handle statuses.
+ *
+ * Threads: one at a time for each sink. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_sink_write(struct sledstore_sink *sink,
+                                      const void *data,
+                                      size_t len,
+                                      struct sledstore_error **error);
+
+/**
+ * Sets what a merge does in a keyspace: sledstore_merge(), sledstore_batch_merge() and
+ * sledstore_txn_merge().
+ *
+ * A keyspace has one operator at a time, for all its handles, until the store is closed or another
+ * one is set; merges that are under way then still use the one before. It is not stored: set it
+ * after each opening.
+ *
+ * @param store           a handle of the keyspace.
+ * @param merge_operator  see sledstore_merge_operator. The struct is copied. Its destroy is called
+ *                        once, also if this call fails, unless the status is SLEDSTORE_FORKED or the
+ *                        struct itself is not valid; if it succeeds, later.
+ * @param error           see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: merge_operator or its function merge is NULL, or
+ * struct_size is wrong; SLEDSTORE_UNSUPPORTED: a member that this version does not have;
+ * SLEDSTORE_REENTRANT: this thread is inside a merge operator; the handle statuses.
+ *
+ * Threads: any number at once; the last one counts. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_set_merge_operator(const struct sledstore *store,
+                                              const struct sledstore_merge_operator *merge_operator,
+                                              struct sledstore_error **error);
+
+/**
+ * Sets what a merge does in a keyspace, as sledstore_set_merge_operator() does, to one of the
+ * operators that the library brings.
+ *
+ * On a key that is not there, or has expired, each of them makes the operand the value. With one of
+ * the integer types, a merge fails with SLEDSTORE_MERGE_FAILED where the value or the operand has not
+ * 8 bytes, and so does SLEDSTORE_MERGE_OR where the two have not the same length; the key stays as it
+ * was.
+ *
+ * @param store          a handle of the keyspace.
+ * @param operation      SLEDSTORE_MERGE_APPEND, SLEDSTORE_MERGE_ADD_SATURATING,
+ *                       SLEDSTORE_MERGE_ADD_WRAPPING, SLEDSTORE_MERGE_MIN, SLEDSTORE_MERGE_MAX or
+ *                       SLEDSTORE_MERGE_OR.
+ * @param type           what values and operands are: SLEDSTORE_MERGE_BYTES, SLEDSTORE_MERGE_U64_LE,
+ *                       SLEDSTORE_MERGE_U64_BE, SLEDSTORE_MERGE_I64_LE or SLEDSTORE_MERGE_I64_BE.
+ * @param separator      for SLEDSTORE_MERGE_APPEND, what to put between a value and the operand. It
+ *                       is copied. May be NULL if separator_len is 0.
+ * @param separator_len  its length in bytes; 0 for all other operations.
+ * @param error          see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: this version does not know the operation or the type;
+ * SLEDSTORE_INVALID_ARGUMENT: the type is none of that operation, which takes bytes or integers only,
+ * or another operation than SLEDSTORE_MERGE_APPEND has a separator, or separator is NULL and
+ * separator_len is not 0; SLEDSTORE_REENTRANT: this thread is inside a merge operator; the handle
+ * statuses.
+ *
+ * Threads: as sledstore_set_merge_operator(). Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_set_builtin_merge(const struct sledstore *store,
+                                             uint32_t operation,
+                                             uint32_t type,
+                                             const void *separator,
+                                             size_t separator_len,
+                                             struct sledstore_error **error);
+
+/**
+ * Makes a new value of the value of a key and an operand, by the operator of the keyspace, in one
+ * step: no other write of the key comes in between.
+ *
+ * The key expires when it would have. One that has expired is not there for the operator, and what it
+ * makes of that does not expire.
+ *
+ * @param store        a handle of the keyspace.
+ * @param key          the key, up to 4096 bytes.
+ * @param key_len      its length in bytes.
+ * @param operand      the operand.
+ * @param operand_len  its length in bytes; 0 is an operand like any other.
+ * @param error        see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_MERGE_FAILED: the operator has failed, or could not be given a
+ * sink because there are too many live handles; SLEDSTORE_UNSUPPORTED: the keyspace has no operator,
+ * or the key or the new value is too long; SLEDSTORE_INVALID_ARGUMENT: key or operand is NULL and its
+ * length is not 0; SLEDSTORE_REENTRANT: this thread is inside a merge operator; the handle statuses;
+ * the engine statuses. After a failure the key is as it was, but for the engine statuses as with
+ * sledstore_put().
+ *
+ * Threads: any number at once. A merge that was overtaken by others again and again makes other merges
+ * of the store wait for it, for 50 milliseconds at most. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_merge(const struct sledstore *store,
+                                 const void *key,
+                                 size_t key_len,
+                                 const void *operand,
+                                 size_t operand_len,
+                                 struct sledstore_error **error);
+
+/**
+ * Adds bytes to the value that a merge operator makes.
+ *
+ * @param sink   the sink that the operator was given.
+ * @param data   the bytes. They are copied. May be NULL if len is 0.
+ * @param len    how many there are.
+ * @param error  see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the value would have more than 1073741824 bytes (1
+ * GiB), and nothing was added; SLEDSTORE_INVALID_ARGUMENT: data is NULL and len is not 0;
+ * SLEDSTORE_BUSY: another thread is using the sink; SLEDSTORE_CLOSED: the operator has returned; the
+ * handle statuses.
+ *
+ * Threads: one at a time for each sink. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_sink_write(struct sledstore_sink *sink,
+                                      const void *data,
+                                      size_t len,
+                                      struct sledstore_error **error);
+
+/**
  * Creates an empty batch.
  *
  * @param batch  receives the batch, to be freed with sledstore_batch_free(); NULL on failure.
@@ -1657,7 +1926,36 @@ sledstore_status sledstore_batch_delete(struct sledstore_batch *batch,
                                         struct sledstore_error **error);
 
 /**
- * Tells how many writes and deletions were added to a batch.
+ * Adds a merge to a batch, like sledstore_merge(). It is made when the batch is applied, of what the
+ * key is then, or of what the writes and merges that come before it in the batch have made of the key.
+ *
+ * @param batch        the batch.
+ * @param keyspace     as in sledstore_batch_put(); it has to have a merge operator when the batch is
+ *                     applied.
+ * @param key          the key, up to 4096 bytes. It is copied.
+ * @param key_len      its length in bytes.
+ * @param operand      the operand, up to 1073741824 bytes (1 GiB). It is copied.
+ * @param operand_len  its length in bytes.
+ * @param error        see sledstore_error; may be NULL.
+ *
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the key or the operand is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: key or operand is NULL and its length is not 0; SLEDSTORE_BUSY: another
+ * thread is using the batch; SLEDSTORE_REENTRANT: from inside a merge operator that the batch called;
+ * the handle statuses. After a failure the batch is as before.
+ *
+ * Threads: one at a time for each batch. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_batch_merge(struct sledstore_batch *batch,
+                                       const struct sledstore *keyspace,
+                                       const void *key,
+                                       size_t key_len,
+                                       const void *operand,
+                                       size_t operand_len,
+                                       struct sledstore_error **error);
+
+/**
+ * Tells how many writes, deletions and merges were added to a batch.
  *
  * @param batch  the batch.
  * @param len    receives the number; 0 on failure.
@@ -1697,7 +1995,10 @@ sledstore_status sledstore_batch_clear(struct sledstore_batch *batch,
  * @param error       see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: the batch names a keyspace of another store or has
- * more than 4 GiB in all, and nothing was written, or this version does not know the durability; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
+ * more than 4 GiB in all, or merges in a keyspace without a merge operator, or a merge made a value that
+ * is too long, and nothing was written, or this version does not know the durability;
+ * SLEDSTORE_MERGE_FAILED: a merge operator failed, and nothing was written; SLEDSTORE_REENTRANT: this
+ * thread is inside a merge operator; SLEDSTORE_KEYSPACE_DROPPED: also if a keyspace that the batch names was
  * dropped; SLEDSTORE_CLOSED: also if its store was closed; SLEDSTORE_BUSY: another thread is using the batch; the handle statuses; the engine
  * statuses.
  *
@@ -2480,6 +2781,35 @@ sledstore_status sledstore_txn_delete(struct sledstore_txn *txn,
                                       const void *key,
                                       size_t key_len,
                                       struct sledstore_error **error);
+
+/**
+ * Merges an operand into a key, like sledstore_merge(), in the transaction: of what the transaction
+ * has made of the key, or else of what it reads, and that counts as read. The operator is called
+ * during this call.
+ *
+ * @param txn          the transaction.
+ * @param keyspace     as in sledstore_txn_get(); it has to have a merge operator.
+ * @param key          the key, up to 4096 bytes. It is copied.
+ * @param key_len      its length in bytes.
+ * @param operand      the operand.
+ * @param operand_len  its length in bytes.
+ * @param error        see sledstore_error; may be NULL.
+ *
+ * Statuses: as sledstore_txn_put(); SLEDSTORE_UNSUPPORTED: also if the keyspace has no operator, or the
+ * new value is too long; SLEDSTORE_MERGE_FAILED: the operator has failed, see sledstore_merge();
+ * SLEDSTORE_CAPACITY_EXCEEDED: as sledstore_txn_get(); SLEDSTORE_REENTRANT: this thread is inside a
+ * merge operator; the engine statuses. After a failure the transaction is as before.
+ *
+ * Threads: one at a time for each transaction. Since 0.1.0.
+ */
+SLEDSTORE_API
+sledstore_status sledstore_txn_merge(struct sledstore_txn *txn,
+                                     const struct sledstore *keyspace,
+                                     const void *key,
+                                     size_t key_len,
+                                     const void *operand,
+                                     size_t operand_len,
+                                     struct sledstore_error **error);
 
 /**
  * Tells how long a key had still to live when the transaction began. It counts as read. Of a key
