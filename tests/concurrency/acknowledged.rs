@@ -48,6 +48,11 @@ fn commit_of(number: u64, model: &Model) -> Vec<Change> {
             let row = model[space].get(&key).map(|(number, expires)| (*number, !expires));
             row.map(|row| (space, key, Some(row))).into_iter().collect()
         }
+        // A merge, which keeps the expiry.
+        5 if number % 20 == 5 => {
+            let expires = model[space].get(&key).is_some_and(|(_, expires)| *expires);
+            vec![(space, key, Some((number, expires)))]
+        }
         // A swap of a row that is there.
         5 => {
             let row = model[space].get(&key).map(|_| (number, false));
@@ -84,6 +89,9 @@ fn open(directory: &Path) -> (SledStore, [SledStore; 2]) {
     let builder = SledStoreBuilder::new().memtable_size(64 << 10).segment_size(64 << 10);
     let store = builder.build(directory.join("store")).expect("the store opens");
     let other = store.keyspace("other").expect("a keyspace");
+    for space in [&store, &other] {
+        space.set_merge_operator(|_, _, operand| Some(operand.to_vec()));
+    }
     (store.clone(), [store, other])
 }
 
@@ -100,6 +108,9 @@ fn make(spaces: &[SledStore; 2], number: u64, model: &Model) {
         (3, [(space, row, _)]) => spaces[*space].delete(&key(*row)).unwrap(),
         (4, [(space, row, Some((_, true)))]) => spaces[*space].expire(&key(*row), LIFE).unwrap(),
         (4, [(space, row, _)]) => assert!(spaces[*space].persist(&key(*row)).unwrap()),
+        (5, [(space, row, _)]) if number % 20 == 5 => {
+            spaces[*space].merge(key(*row), value(number)).unwrap();
+        }
         (5, [(space, row, _)]) => {
             let before = value(model[*space][row].0);
             let swapped =

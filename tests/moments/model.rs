@@ -177,9 +177,10 @@ impl World {
 
     /// Puts or removes in the model; `None` removes. Says to transactions what has changed.
     fn set(&mut self, keyspace: usize, key: &[u8], row: Option<(Value, Option<u64>)>) {
-        let was_there = self.now.get(keyspace, key).is_some();
+        // A put that is dead at once is a change too.
+        let is_change = row.is_some() || self.now.get(keyspace, key).is_some();
         let row = row.filter(|(_, at)| at.is_none_or(|at| at > self.now.now));
-        if row.is_some() || was_there {
+        if is_change {
             for open in &mut self.transactions {
                 open.changed.insert((keyspace, key.to_vec()));
             }
@@ -524,7 +525,9 @@ impl World {
         }
         for (keyspace, written) in open.written.into_iter().enumerate() {
             for (key, value) in written {
-                let ends = open.ttls[keyspace].get(&key).map(|ttl| self.now.now + ttl);
+                let ttl = open.ttls[keyspace].get(&key);
+                let ends = ttl.map(|ttl| self.now.now + ttl);
+                let value = value.or((ttl == Some(&0)).then(Value::new));
                 self.set(keyspace, &key, value.map(|value| (value, ends)));
             }
         }

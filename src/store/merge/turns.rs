@@ -67,3 +67,23 @@ impl Drop for Attempts<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_wait_for_one_that_was_overtaken_often_but_not_for_ever() {
+        let turns = Turns::default();
+        let time_of = |attempts: &mut Attempts<'_>| {
+            let start = Instant::now();
+            attempts.begin();
+            start.elapsed()
+        };
+        let mut overtaken = turns.attempts();
+        (0..TOO_OFTEN).for_each(|_| overtaken.begin());
+        assert!(time_of(&mut turns.attempts()) >= LONGEST_WAIT);
+        drop(overtaken);
+        assert!(!turns.is_somebody_waiting());
+    }
+}
