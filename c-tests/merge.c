@@ -346,7 +346,7 @@ static int32_t misuse(void *ctx, const sledstore_bytes *key, const sledstore_byt
     CHECK_STATUS(no, sledstore_txn_put(outside.txn, NULL, TEXT("a"), TEXT("x"), &error));
     CHECK_STATUS(no, sledstore_txn_merge(outside.txn, NULL, TEXT("a"), TEXT("x"), &error));
     CHECK_STATUS(no, sledstore_batch_apply(store, outside.free_batch, 0, &error));
-    CHECK_STATUS(no, sledstore_open_keyspace(store, TEXT("new"), &opened, &error));
+    CHECK_STATUS(no, sledstore_open_keyspace(store, TEXT("new"), 0, &opened, &error));
     CHECK_STATUS(no, sledstore_set_builtin_merge(store, SLEDSTORE_MERGE_OR, 0, NULL, 0, &error));
     CHECK_STATUS(no, sledstore_set_merge_operator(
                          store,

@@ -219,11 +219,10 @@ TEST(functions_for_staged_expiries_refuse_bad_arguments)
     CHECK_STATUS(SLEDSTORE_UNSUPPORTED,
                  sledstore_txn_compare_and_swap(txn, NULL, long_key, sizeof long_key, NULL, &one,
                                                 &error));
-    const int32_t unsupported = SLEDSTORE_UNSUPPORTED;
-    CHECK_STATUS(unsupported, sledstore_txn_ttl(txn, other, TEXT("a"), &ttl_ms, &error));
-    CHECK_STATUS(unsupported, sledstore_txn_expire(txn, other, TEXT("a"), 1, &error));
-    CHECK_STATUS(unsupported, sledstore_txn_persist(txn, other, TEXT("a"), &error));
-    CHECK_STATUS(unsupported,
+    CHECK_STATUS(invalid, sledstore_txn_ttl(txn, other, TEXT("a"), &ttl_ms, &error));
+    CHECK_STATUS(invalid, sledstore_txn_expire(txn, other, TEXT("a"), 1, &error));
+    CHECK_STATUS(invalid, sledstore_txn_persist(txn, other, TEXT("a"), &error));
+    CHECK_STATUS(invalid,
                  sledstore_txn_compare_and_swap(txn, other, TEXT("a"), NULL, &one, &error));
     CHECK_STATUS(invalid, sledstore_batch_expire(NULL, NULL, TEXT("a"), 1, &error));
     CHECK_STATUS(invalid, sledstore_batch_expire(batch, NULL, NULL, 1, 1, &error));

@@ -3543,9 +3543,9 @@ sledstore_status sledstore_txn_persist(struct sledstore_txn *txn,
  * @param error     see sledstore_error; may be NULL.
  *
  * Statuses: SLEDSTORE_OK: it is as expected; SLEDSTORE_CAS_MISMATCH: it is not, and the transaction
- * has not written it; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is one of
- * another store; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0, or expected or
- * desired points to bytes with data NULL and a length; otherwise as sledstore_txn_get().
+ * has not written it; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+ * SLEDSTORE_INVALID_ARGUMENT: also if key is NULL and key_len is not 0, or expected or desired
+ * points to bytes with data NULL and a length; otherwise as sledstore_txn_get().
  *
  * Threads: one at a time for each transaction. Since 0.1.0.
  */
@@ -3784,8 +3784,8 @@ sledstore_status sledstore_batch_delete_range(struct sledstore_batch *batch,
  * @param hi_len    its length in bytes.
  * @param error     see sledstore_error; may be NULL.
  *
- * Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
- * SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and its length is not 0; SLEDSTORE_BUSY: another
+ * Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and its length is not 0, or
+ * keyspace is one of another store; SLEDSTORE_BUSY: another
  * thread is using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
  * statuses. After a failure the transaction is as before.
  *

@@ -128,8 +128,8 @@ pub unsafe extern "C" fn sledstore_batch_delete_range(
 /// @param hi_len    its length in bytes.
 /// @param error     see sledstore_error; may be NULL.
 ///
-/// Statuses: SLEDSTORE_OK; SLEDSTORE_UNSUPPORTED: keyspace is one of another store;
-/// SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and its length is not 0; SLEDSTORE_BUSY: another
+/// Statuses: SLEDSTORE_OK; SLEDSTORE_INVALID_ARGUMENT: lo or hi is NULL and its length is not 0, or
+/// keyspace is one of another store; SLEDSTORE_BUSY: another
 /// thread is using the transaction; SLEDSTORE_TXN_OVER: it was committed or rolled back; the handle
 /// statuses. After a failure the transaction is as before.
 ///

@@ -6,7 +6,7 @@ use std::thread;
 use sledstore::{Reason, SledBatch, SledStore};
 
 use crate::common::random::Random;
-use crate::common::{assert_unsupported, failed_with, ms, rows, Fixture};
+use crate::common::{assert_failed, failed_with, ms, rows, Fixture};
 
 const THREADS: u64 = 8;
 const BATCHES: u64 = 300;
@@ -101,7 +101,7 @@ fn a_batch_with_a_keyspace_of_another_store_is_refused_whole() {
     let mut batch = SledBatch::new();
     batch.put(b"a", b"1").unwrap();
     batch.put_in(&other.store, b"b", b"1").unwrap();
-    assert_unsupported(one.store.apply(&batch));
+    assert_failed(one.store.apply(&batch), Reason::InvalidArgument);
     assert_eq!(one.store.count().unwrap(), 0);
     assert_eq!(other.store.count().unwrap(), 0);
 }

@@ -103,7 +103,7 @@ pub(crate) unsafe trait Options: Pod {
 
 // SAFETY: `repr(C)`, the size first; the size is asserted to be the sum of the members.
 unsafe impl Options for sledstore_open_options {
-    const FIRST_SIZE: usize = 72;
+    const FIRST_SIZE: usize = 80;
     const NAME: &'static str = "sledstore_open_options";
 }
 

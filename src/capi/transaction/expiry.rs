@@ -125,9 +125,9 @@ pub unsafe extern "C" fn sledstore_txn_persist(
 /// @param error     see sledstore_error; may be NULL.
 ///
 /// Statuses: SLEDSTORE_OK: it is as expected; SLEDSTORE_CAS_MISMATCH: it is not, and the transaction
-/// has not written it; SLEDSTORE_UNSUPPORTED: the key or the value is too long, or keyspace is one of
-/// another store; SLEDSTORE_INVALID_ARGUMENT: key is NULL and key_len is not 0, or expected or
-/// desired points to bytes with data NULL and a length; otherwise as sledstore_txn_get().
+/// has not written it; SLEDSTORE_UNSUPPORTED: the key or the value is too long;
+/// SLEDSTORE_INVALID_ARGUMENT: also if key is NULL and key_len is not 0, or expected or desired
+/// points to bytes with data NULL and a length; otherwise as sledstore_txn_get().
 ///
 /// Threads: one at a time for each transaction. Since 0.1.0.
 #[unsafe(no_mangle)]
