@@ -90,8 +90,8 @@ int main(void)
     sledstore_merge_operator best_times = SLEDSTORE_MERGE_OPERATOR_INIT;
     best_times.merge = keep_the_best;
     check("open a store", sledstore_open_temporary(NULL, &pages, NULL));
-    check("open a keyspace", sledstore_open_keyspace(pages, "visitors", 8, &visitors, NULL));
-    check("open a keyspace", sledstore_open_keyspace(pages, "race", 4, &race, NULL));
+    check("open a keyspace", sledstore_open_keyspace(pages, "visitors", 8, 0, &visitors, NULL));
+    check("open a keyspace", sledstore_open_keyspace(pages, "race", 4, 0, &race, NULL));
     check("set an operator", sledstore_set_builtin_merge(pages, SLEDSTORE_MERGE_ADD_SATURATING,
                                                          SLEDSTORE_MERGE_U64_LE, NULL, 0, NULL));
     check("set an operator", sledstore_set_builtin_merge(visitors, SLEDSTORE_MERGE_APPEND,
