@@ -136,8 +136,8 @@ impl SledStore {
     /// [`Reason::Busy`](crate::Reason::Busy) while iterators, snapshots or transactions are open;
     /// the store stays open then, through its other handles and these. Threads that open new ones
     /// all the time can keep it open for ever: end them first.
-    /// [`StoreError::Io`](crate::StoreError::Io) when what was written last did not reach the disk;
-    /// the store is closed then.
+    /// [`StoreError::Io`](crate::StoreError::Io) when what was written last did not reach the disk, or
+    /// that the store was closed could not be noted; the store is closed then.
     pub fn close(self) -> Result<()> {
         self.inner.close()
     }

@@ -244,11 +244,12 @@ impl Engine {
         let free =
             log.end(&deadline) && wait_for_sled(&directory::log_file(self.path()), &deadline);
         // sled's threads may have met their last failure only now.
-        let closed = closed.and_then(|()| self.engine_state.check_healthy());
+        let mut closed = closed.and_then(|()| self.engine_state.check_healthy());
         if self.is_removed {
             lock.remove(self.path());
         } else if closed.is_ok() && free {
-            let _ = repair::note_close(self.path(), limits.segment);
+            closed = repair::note_close(self.path(), limits.segment)
+                .map_err(|source| Failure::from_io("close", self.path(), &source));
         }
         drop(lock);
         closed.and(if free { Ok(()) } else { Err(still_held(self.path())) })

@@ -61,8 +61,8 @@ pub(crate) fn check_log(directory: &Path, segment_size: u64) -> Result<Vec<Findi
     check::check(directory, segment_size, mark.as_ref()).map_err(io)
 }
 
-/// Notes that the store in `directory` was closed. Where that fails the next opening looks at its log as
-/// after a crash.
+/// Notes that the store in `directory` was closed. Where that fails nothing is lost, and the next opening
+/// looks at its log as after a crash.
 pub(crate) fn note_close(directory: &Path, segment_size: usize) -> io::Result<()> {
     let end = check::end_of_log(directory, segment_size as u64)?;
     let mut mark = watermark::WatermarkFile::open(directory, segment_size)?;
