@@ -14,6 +14,7 @@ use crate::engine::{Bytes, Failure, Reason};
 
 mod conflicts;
 mod damage;
+mod records;
 mod replay;
 mod room;
 mod syncs;
